@@ -1,0 +1,35 @@
+# Two commands on a fresh machine: `make run` and `make test`; both do all set-up first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?= --dataset digits --generator native
+
+.PHONY: run test test-all lint types clean
+
+$(VENV)/.run: requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+run: $(VENV)/.run  ## generate, audit, judge and report; ARGS="--dataset cifar100 ..." for another job
+	$(BIN)/python -m harness $(ARGS)
+
+test: $(VENV)/.dev  ## the quick tier
+	$(BIN)/python -m pytest -n 2
+
+test-all: $(VENV)/.dev  ## the quick tier and the slow one
+	$(BIN)/python -m pytest -n 2 -m "slow or not slow"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The clock: profile, plan, tune, run under the limit, record, compare, report."""

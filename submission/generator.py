@@ -1,0 +1,137 @@
+"""The generator's contract and its registry: load once, then make images for labels. It knows nothing of time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from evaluation.challenge import Challenge
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ENTRY_POINTS = "submission.generators"
+
+# name -> "module:class"; adding a generator is one file and one line here.
+_BUILT_IN = {
+    "native": "submission.generators.native:Native",
+    "real": "submission.generators.real:Real",
+    "noise": "submission.generators.noise:Noise",
+}
+
+
+@dataclass(frozen=True)
+class GeneratorInfo:
+    """What a generator says of itself; shown by `python -m harness generators` and carried by the record.
+
+    Attributes:
+        name: what `--generator` takes.
+        summary: one sentence.
+        default_steps: denoising steps where none are asked for; 1 where steps mean nothing.
+        default_batch: images per `generate` call where no profile says better, on a CPU.
+        external_data: data beyond the challenge's training split that went into it; empty for none.
+        pretrained: pretrained weights by others that it builds on; empty for none.
+        weights_from: where its weights come from, in words.
+        licence: of its weights.
+        needs_training_images: whether it reads real training images while it generates.
+    """
+
+    name: str
+    summary: str
+    default_steps: int = 1
+    default_batch: int = 64
+    external_data: str = ""
+    pretrained: str = ""
+    weights_from: str = "none needed"
+    licence: str = "Apache-2.0"
+    needs_training_images: bool = False
+
+
+@dataclass(frozen=True)
+class LoadContext:
+    """All that a generator is told when it loads.
+
+    Attributes:
+        challenge: what to make images for.
+        device: a torch device name, `cpu` or `cuda`.
+        weights: a local file or folder of weights, None where the generator needs none.
+        training_images: an `.npz` with `images` uint8 (N, 3, H, W) and `labels` int64 (N,), the training split and
+            nothing else; None unless `info.needs_training_images`.
+        settings: what the user set beyond steps, as strings.
+    """
+
+    challenge: Challenge
+    device: str
+    weights: Path | None = None
+    training_images: Path | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+class Generator(ABC):
+    """Loads once, then makes images for labels. Pacing, balance, resizing, PDA and writing are the worker's."""
+
+    info: ClassVar[GeneratorInfo]
+
+    @classmethod
+    def find_weights(cls, challenge: Challenge, source: str | None) -> Path | None:
+        """The weights to load for `challenge`, found (or fetched) before the clock starts.
+
+        Args:
+            source: what the user gave as `--weights`, None for the default.
+
+        Returns:
+            A local path, None where the generator needs no weights.
+
+        Raises:
+            ValueError: there are none, or they do not fit; the sentence says what to do.
+        """
+        if source is not None:
+            raise ValueError(f"generator {cls.info.name!r} takes no weights; leave out --weights")
+        return None
+
+    @classmethod
+    @abstractmethod
+    def load(cls, context: LoadContext) -> Generator:
+        """Build the generator on `context.device`. Raises ValueError for weights or settings that do not fit."""
+
+    @abstractmethod
+    def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:
+        """Make one image per label.
+
+        Args:
+            labels_B: int64 (B,), values in [0, classes).
+            seeds_B: int64 (B,), one per image: image i depends on its label, its seed and `steps` alone, not on B.
+            steps: denoising steps, at least 1.
+
+        Returns:
+            uint8 (B, 3, H, W) in [0, 255], at the generator's own size.
+        """
+
+
+def generator_names() -> list[str]:
+    """Every generator that can be asked for, the built-in ones first."""
+    return [*_BUILT_IN, *sorted(e.name for e in entry_points(group=ENTRY_POINTS) if e.name not in _BUILT_IN)]
+
+
+def get_generator(name: str) -> type[Generator]:
+    """The generator class called `name`, built in or from the entry points `submission.generators`.
+
+    Raises:
+        ValueError: there is none, or what an entry point names is no Generator.
+    """
+    if name in _BUILT_IN:
+        module, _, attribute = _BUILT_IN[name].partition(":")
+        found = getattr(import_module(module), attribute)
+    else:
+        entries = [e for e in entry_points(group=ENTRY_POINTS) if e.name == name]
+        if not entries:
+            raise ValueError(f"no generator is called {name!r}; choose one of: {', '.join(generator_names())}")
+        found = entries[0].load()
+    if not (isinstance(found, type) and issubclass(found, Generator)):
+        raise ValueError(f"entry point {name!r} gives {found!r}, which is not a submission.generator.Generator class")
+    return found

@@ -1,0 +1,1 @@
+"""One file per generator; `submission.generator` holds the registry."""

@@ -1,0 +1,56 @@
+"""Job: all that a worker is told, as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Job:
+    """One order for images.
+
+    Attributes:
+        challenge: name of the challenge.
+        generator: name of the generator.
+        output: the folder to write class folders into.
+        events: the file to append what happens to, one JSON object a line.
+        deadline: CLOCK_MONOTONIC seconds at which everything is killed; the worker stops by itself before.
+        seed: makes the images; image seed = `image_seed(seed, label, index)`.
+        steps: denoising steps; None for the generator's default.
+        batch_size: images per call; None for the generator's default.
+        ipc: images per class to stop at; None for as many as the clock allows.
+        device: torch device name.
+        weights: local path of the weights, None where none are needed.
+        training_images: `.npz` of the training split for generators that need it.
+        settings: generator settings beyond these, as strings.
+    """
+
+    challenge: str
+    generator: str
+    output: str
+    events: str
+    deadline: float
+    seed: int = 0
+    steps: int | None = None
+    batch_size: int | None = None
+    ipc: int | None = None
+    device: str = "cpu"
+    weights: str | None = None
+    training_images: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Job:
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def image_seed(seed: int, label: int, index: int) -> int:
+    """The seed of image `index` of class `label`, in [0, 2**63): the same on every machine and in every run."""
+    digest = blake2b(f"{seed}/{label}/{index}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
