@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -62,6 +62,7 @@ class LoadContext:
         weights: a local file or folder of weights, None where the generator needs none.
         training_images: an `.npz` with `images` uint8 (N, 3, H, W) and `labels` int64 (N,), the training split and
             nothing else; None unless `info.needs_training_images`.
+        seed: the run's seed; a Generator has one seed per image instead, a Selector orders its choices by this one.
         settings: what the user set beyond steps, as strings.
     """
 
@@ -69,11 +70,12 @@ class LoadContext:
     device: str
     weights: Path | None = None
     training_images: Path | None = None
+    seed: int = 0
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-class Generator(ABC):
-    """Loads once, then makes images for labels. Pacing, balance, resizing, PDA and writing are the worker's."""
+class GeneratorBase(ABC):
+    """What every generator has: it says what it is, finds its weights before the clock, and loads on it."""
 
     info: ClassVar[GeneratorInfo]
 
@@ -82,6 +84,7 @@ class Generator(ABC):
         """The weights to load for `challenge`, found (or fetched) before the clock starts.
 
         Args:
+            challenge: what images will be made for.
             source: what the user gave as `--weights`, None for the default.
 
         Returns:
@@ -96,21 +99,51 @@ class Generator(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, context: LoadContext) -> Generator:
+    def load(cls, context: LoadContext) -> GeneratorBase:
         """Build the generator on `context.device`. Raises ValueError for weights or settings that do not fit."""
+
+
+class Generator(GeneratorBase):
+    """Makes images for labels. Pacing, balance, resizing, PDA and writing are the worker's."""
 
     @abstractmethod
     def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:
         """Make one image per label.
 
         Args:
-            labels_B: int64 (B,), values in [0, classes).
-            seeds_B: int64 (B,), one per image: image i depends on its label, its seed and `steps` alone, not on B.
+            labels_B: int64 (B,), values in [0, classes), on the CPU.
+            seeds_B: int64 (B,), one per image, on the CPU: image i depends on its label, its seed and `steps` alone,
+                not on B.
             steps: denoising steps, at least 1.
 
         Returns:
-            uint8 (B, 3, H, W) in [0, 255], at the generator's own size.
+            uint8 (B, 3, H, W) in [0, 255], at the generator's own size, on any device.
         """
+
+
+class Selector(GeneratorBase):
+    """Takes images rather than makes them: image i of a class is its i-th choice, and the choices run out."""
+
+    @abstractmethod
+    def available(self) -> int:
+        """Images per class that it can give before it would repeat itself."""
+
+    @abstractmethod
+    def select(self, labels_B: Tensor, indices_B: Tensor) -> Tensor:
+        """The `indices_B`-th choice of each class in `labels_B` as uint8 (B, 3, H, W).
+
+        Args:
+            labels_B: int64 (B,), values in [0, classes), on the CPU.
+            indices_B: int64 (B,), values in [0, `available()`), on the CPU.
+        """
+
+
+def refuse_settings(info: GeneratorInfo, settings: Mapping[str, str], known: Sequence[str] = ()) -> None:
+    """Raise ValueError for the first of `settings` that is not among `known`, saying which there are."""
+    for name in settings:
+        if name not in known:
+            choice = f"it has: {', '.join(known)}" if known else "it has none"
+            raise ValueError(f"generator {info.name!r} has no setting {name!r}; {choice}")
 
 
 def generator_names() -> list[str]:
@@ -118,11 +151,11 @@ def generator_names() -> list[str]:
     return [*_BUILT_IN, *sorted(e.name for e in entry_points(group=ENTRY_POINTS) if e.name not in _BUILT_IN)]
 
 
-def get_generator(name: str) -> type[Generator]:
+def get_generator(name: str) -> type[GeneratorBase]:
     """The generator class called `name`, built in or from the entry points `submission.generators`.
 
     Raises:
-        ValueError: there is none, or what an entry point names is no Generator.
+        ValueError: there is none, or what an entry point names is no generator.
     """
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name].partition(":")
@@ -132,6 +165,6 @@ def get_generator(name: str) -> type[Generator]:
         if not entries:
             raise ValueError(f"no generator is called {name!r}; choose one of: {', '.join(generator_names())}")
         found = entries[0].load()
-    if not (isinstance(found, type) and issubclass(found, Generator)):
-        raise ValueError(f"entry point {name!r} gives {found!r}, which is not a submission.generator.Generator class")
+    if not (isinstance(found, type) and issubclass(found, GeneratorBase)):
+        raise ValueError(f"entry point {name!r} gives {found!r}, which is not a class made from submission.generator")
     return found

@@ -1,0 +1,58 @@
+"""The report's pictures: a strip of generated images beside a strip of real ones, for each class."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.challenge import Challenge
+from evaluation.images import ImageSet
+
+GENERATED, REAL = 8, 4
+# up to this size a strip is stored without loss: it is shown enlarged, pixel by pixel
+LOSSLESS_SIZE = 32
+
+
+@dataclass(frozen=True)
+class GalleryRow:
+    """One class: its strips as data URIs, None where there is no image."""
+
+    label: int
+    name: str
+    count: int
+    generated: str | None
+    real: str | None
+
+
+def gallery(generated: ImageSet, real: ImageSet | None, challenge: Challenge) -> list[GalleryRow]:
+    """A row per class: its first generated images and its first real training images."""
+    return [
+        GalleryRow(
+            label=label,
+            name=name.replace("_", " "),
+            count=int((generated.labels == label).sum()),
+            generated=_strip(generated, label, GENERATED),
+            real=_strip(real, label, REAL) if real is not None else None,
+        )
+        for label, name in enumerate(challenge.class_names)
+    ]
+
+
+def _strip(images: ImageSet, label: int, count: int) -> str | None:
+    chosen = np.flatnonzero(images.labels == label)[:count]
+    if not len(chosen):
+        return None
+    return _webp_uri(np.concatenate(images.images[chosen].transpose(0, 2, 3, 1), axis=1))
+
+
+def _webp_uri(picture_HWC: NDArray[np.uint8]) -> str:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    lossless = picture_HWC.shape[0] <= LOSSLESS_SIZE
+    Image.fromarray(picture_HWC).save(buffer, "WEBP", lossless=lossless, quality=80 if lossless else 82)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
