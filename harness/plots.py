@@ -93,10 +93,10 @@ def accuracy_chart(record: Record, published: Sequence[Published], chance: float
     return _svg(figure)
 
 
-def class_chart(per_class: Sequence[float], chance: float) -> str:
+def class_chart(per_class: Sequence[float | None], chance: float) -> str:
     """Per-class accuracy, from the best class to the worst."""
     figure, axes = _figure(9.0, 2.4)
-    ordered = sorted(per_class, reverse=True)
+    ordered = sorted((value for value in per_class if value is not None), reverse=True)
     axes.bar(range(len(ordered)), [100 * value for value in ordered], width=0.85, color=OURS)
     axes.axhline(100 * chance, color=MUTED, linewidth=1, linestyle=":")
     axes.set_xlim(-0.7, len(ordered) - 0.3)

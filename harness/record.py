@@ -105,7 +105,8 @@ class AccuracyPart(_Part):
     std: float | None
     ci95: tuple[float, float] | None
     rounds: list[float]
-    per_class: list[float]
+    # by label; null for a class without test images
+    per_class: list[float | None]
     epochs: int
     passes: int
     engine: str

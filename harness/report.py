@@ -10,29 +10,10 @@ from harness import plots
 from harness.durations import show_duration
 from harness.gallery import gallery
 from harness.published import PUBLISHED
-from harness.record import AccuracyPart, Outcome, Record
+from harness.record import Outcome, Record
+from harness.words import ENDED_BY, OUTCOMES, accuracy_words, percent
 
-OUTCOMES = {
-    Outcome.OK: ("good", "ended by itself before the deadline"),
-    Outcome.DEADLINE_TRUNCATED: ("warn", "still running at the deadline and killed; what was whole by then counts"),
-    Outcome.CRASHED: ("bad", "ended with an error; what was whole by then counts"),
-    Outcome.OUT_OF_MEMORY: ("bad", "ran out of memory; what was whole by then counts"),
-    Outcome.NO_IMAGES: ("bad", "left no whole image"),
-    Outcome.INVALID_OUTPUT: ("bad", "left an output folder that cannot be read as labelled images"),
-    Outcome.INTERRUPTED: ("bad", "stopped by hand before it was done"),
-}
-
-
-def percent(accuracy: float) -> str:
-    return f"{100 * accuracy:.2f}%"
-
-
-def accuracy_words(accuracy: AccuracyPart) -> str:
-    """`33.10% [32.40, 33.80], n = 3`; the brackets are the 95% interval."""
-    interval = ""
-    if accuracy.ci95:
-        interval = f" [{100 * accuracy.ci95[0]:.2f}, {100 * accuracy.ci95[1]:.2f}]"
-    return f"{percent(accuracy.mean)}{interval}, n = {len(accuracy.rounds)}"
+TONES = {Outcome.OK: "good", Outcome.DEADLINE_TRUNCATED: "warn"}
 
 
 def render(record: Record, generated: ImageSet | None, real: ImageSet | None) -> str:
@@ -52,15 +33,15 @@ def render(record: Record, generated: ImageSet | None, real: ImageSet | None) ->
         charts["classes"] = plots.class_chart(record.accuracy.per_class, challenge.chance)
     environment = Environment(loader=PackageLoader("harness"), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"percent": percent, "duration": show_duration, "accuracy": accuracy_words}
-    tone, meaning = OUTCOMES[record.outcome]
     return environment.get_template("report.html").render(
         record=record,
         challenge=challenge,
         published=published,
         charts=charts,
         rows=gallery(generated, real, challenge) if generated is not None else [],
-        tone=tone,
-        meaning=meaning,
+        tone=TONES.get(record.outcome, "bad"),
+        meaning=OUTCOMES[record.outcome],
+        ended_by=ENDED_BY,
         phases=plots.PHASES,
     )
 

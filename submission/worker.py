@@ -89,6 +89,9 @@ def work(job: Job, events: EventLog) -> None:
         wanted = source.batch_size if warm else min(WARMUP_BATCH, source.batch_size)
         size = pacer.next_batch(time.monotonic(), wanted, writer.seconds_to_drain())
         if size == 0:
+            events.say(phase="write")
+            if writer.drain_some():
+                continue  # the queue may have gone faster than was feared
             break
         batch = source.take(size)
         if not batch:

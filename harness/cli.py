@@ -1,0 +1,133 @@
+"""The commands, nothing else. What is heavy is imported by the command that needs it: `--help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.exits import guarded
+
+app = typer.Typer(
+    no_args_is_help=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+    help="A time-budgeted harness for generative dataset distillation: generate under the clock, judge, report.\n\n"
+    "`run` is the default: `python -m harness --dataset cifar100` is `python -m harness run --dataset cifar100`.",
+)
+
+DEFAULT_COMMAND = "run"
+
+Dataset = Annotated[str, typer.Option("--dataset", help="cifar100, tiny-imagenet or digits.")]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of the real data sets. Default: SUBMISSION_DATA, then the cache."),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@app.command(
+    epilog="Examples:  python -m harness --dataset digits  |  "
+    "python -m harness --dataset cifar100 --generator real --budget 20s --data DATA  |  "
+    'python -m harness --dataset cifar100 --command "python my_generator.py --out {output} --classes {classes}"'
+)
+def run(
+    dataset: Dataset,
+    generator: Annotated[
+        str | None, typer.Option("--generator", help="Which generator; `generators` lists them. Default: native.")
+    ] = None,
+    command: Annotated[
+        str | None,
+        typer.Option(
+            "--command",
+            help="Anybody's program instead. Placeholders: {output} {dataset} {budget} {seed} {classes}.",
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Wall-clock budget: 600, 600s, 10m. Default: the data set's.")
+    ] = None,
+    steps: Annotated[str, typer.Option(help="Denoising steps: auto or a number.")] = "auto",
+    batch_size: Annotated[int | None, typer.Option(help="Images per call of the generator.")] = None,
+    ipc: Annotated[
+        str | None, typer.Option(help="Images per class to stop at, or `none` for as many as the clock allows.")
+    ] = None,
+    data: Data = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run. Default: runs/<time>-<dataset>-<generator>.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Makes the images.")] = 0,
+    weights: Annotated[str | None, typer.Option(help="A local file or folder of weights.")] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="A generator's own setting, NAME=VALUE.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    grace: Annotated[str | None, typer.Option(help="Send SIGTERM this much before the deadline, e.g. 2s.")] = None,
+    judge: Annotated[bool, typer.Option("--judge/--no-judge", help="Judge the images after generating.")] = True,
+    rounds: Annotated[int, typer.Option(help="Trainings of the judge's network; fewer than 3 is a preview.")] = 3,
+    epochs: Annotated[int, typer.Option(help="Epochs of each; fewer than 1000 is a preview.")] = 1000,
+    engine: Annotated[str, typer.Option(help="The judge's engine: fast or reference.")] = "fast",
+    judge_seed: Annotated[int, typer.Option(help="Makes the rounds.")] = 0,
+    resume: Annotated[bool, typer.Option(help="Go on judging the run in --out.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Generate under the clock, audit, judge, record and report."""
+    with guarded(debug):
+        from evaluation.datasets import data_folder
+        from harness.durations import parse_duration
+        from harness.options import RunOptions
+        from harness.parse import parse_ipc, parse_settings, parse_steps
+
+        options = RunOptions(
+            dataset=dataset,
+            generator=generator,
+            command=command,
+            budget_s=parse_duration(budget) if budget is not None else None,
+            steps=parse_steps(steps),
+            batch_size=batch_size,
+            ipc=parse_ipc(ipc),
+            data=data_folder(data),
+            out=out,
+            seed=seed,
+            weights=weights,
+            settings=parse_settings(setting or []),
+            device=device,
+            grace_s=parse_duration(grace) if grace is not None else 0.0,
+            judged=judge,
+            rounds=rounds,
+            epochs=epochs,
+            engine=engine,
+            judge_seed=judge_seed,
+            resume=resume,
+        )
+        from harness.run import run as run_job
+        from harness.show import Voice
+
+        voice = Voice(as_json)
+        finished = run_job(options, voice, [Path(sys.argv[0]).name, *sys.argv[1:]])
+        voice.finished(finished)
+        raise typer.Exit(finished.exit_code)
+
+
+@app.command()
+def generators(
+    dataset: Annotated[str | None, typer.Option("--dataset", help="Only say what can run on this one.")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Every generator: what it is, where its weights come from, and for which data sets they are at hand."""
+    with guarded(debug):
+        from harness.listing import show_generators
+
+        show_generators(dataset, as_json)
+
+
+def main() -> None:
+    """`python -m harness`: the first word is a command, or `run` is meant."""
+    arguments = sys.argv[1:]
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("--help", "-h")):
+        arguments = [DEFAULT_COMMAND, *arguments]
+    app(args=arguments, prog_name="python -m harness")

@@ -1,0 +1,67 @@
+"""Judging a run's images, and random real images beside them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from evaluation.images import ImageSet, NormalisedSet
+from evaluation.score import Score, judge
+from evaluation.subset import random_subset
+from harness.folder import RunFolder
+from harness.options import RunOptions
+from harness.record import AccuracyPart, BaselinePart
+from harness.show import Voice
+
+# The baseline is for orientation beside the run's own rounds; one round keeps the cost of judging near one third more.
+BASELINE_ROUNDS = 1
+
+
+def judge_images(
+    images: ImageSet | NormalisedSet,
+    train: ImageSet | None,
+    test: ImageSet | NormalisedSet,
+    folder: RunFolder,
+    options: RunOptions,
+    device: str,
+    voice: Voice,
+) -> tuple[AccuracyPart, BaselinePart | None]:
+    """The score of `images`, and that of as many random real training images per class under the same protocol.
+
+    An interrupted judgement goes on from the run's checkpoints.
+    """
+    with voice.judging("the images") as on_progress:
+        score = judge(
+            images,
+            test,
+            options.challenge,
+            engine=options.engine,
+            rounds=options.rounds,
+            epochs=options.epochs,
+            judge_seed=options.judge_seed,
+            device=device,
+            on_progress=on_progress,
+            checkpoint=folder.checkpoint,
+        )
+    if train is None:
+        return accuracy_part(score), None
+    per_class = round(len(images) / options.challenge.classes)
+    real = random_subset(train, max(1, per_class), options.judge_seed)
+    with voice.judging("random real images beside them") as on_progress:
+        real_score = judge(
+            real,
+            test,
+            options.challenge,
+            engine=options.engine,
+            rounds=BASELINE_ROUNDS,
+            epochs=options.epochs,
+            judge_seed=options.judge_seed,
+            device=device,
+            on_progress=on_progress,
+            checkpoint=folder.baseline_checkpoint,
+        )
+    baseline = BaselinePart(ipc=len(real) / options.challenge.classes, accuracy=accuracy_part(real_score))
+    return accuracy_part(score), baseline
+
+
+def accuracy_part(score: Score) -> AccuracyPart:
+    return AccuracyPart.model_validate(asdict(score))

@@ -1,0 +1,50 @@
+"""Option values as people write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+
+def parse_ipc(text: str | None) -> int | Literal["none"] | None:
+    """`none` or a whole number; None stays None.
+
+    Raises:
+        ValueError: neither.
+    """
+    if text is None or text == "none":
+        return "none" if text else None
+    return _whole(text, "--ipc takes a whole number, or `none` for as many as the clock allows")
+
+
+def parse_steps(text: str) -> int | None:
+    """`auto` as None, or a whole number.
+
+    Raises:
+        ValueError: neither.
+    """
+    return None if text == "auto" else _whole(text, "--steps takes `auto` or a whole number")
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
+    """`NAME=VALUE` pairs.
+
+    Raises:
+        ValueError: a pair without `=`, or a name twice.
+    """
+    settings: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--set takes NAME=VALUE, not {pair!r}")
+        if name in settings:
+            raise ValueError(f"--set {name} is given twice")
+        settings[name] = value
+    return settings
+
+
+def _whole(text: str, takes: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{takes}, not {text!r}") from None

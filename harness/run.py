@@ -1,0 +1,253 @@
+"""The main job: plan -> generate under the clock -> audit -> judge -> record -> report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluation.challenge import Challenge, get_challenge
+from evaluation.datasets import cache_folder, load_split, training_images_file
+from evaluation.images import ImageSet, NormalisedSet
+from harness import facts
+from harness.collect import Collected, collect
+from harness.exits import ExitCode
+from harness.folder import RunFolder, existing_folder, new_folder
+from harness.generation import Generation, Needs, check_command, generate
+from harness.judging import judge_images
+from harness.options import RunOptions
+from harness.outcome import outcome
+from harness.planner import Plan, plan_without_profile
+from harness.record import (
+    ClockPart,
+    FilesPart,
+    GeneratorPart,
+    IpcPart,
+    LedgerPart,
+    Outcome,
+    PlanPart,
+    Record,
+    ThroughputPart,
+)
+from harness.report import write_report
+from harness.show import Voice
+from submission.generator import GeneratorBase, get_generator
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The real data that judging needs; None where it was not asked for."""
+
+    train: ImageSet | None
+    test: ImageSet | NormalisedSet | None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that is over."""
+
+    record: Record
+    folder: Path
+    exit_code: ExitCode
+
+
+def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
+    """Do the main job.
+
+    Args:
+        options: what to do.
+        voice: where to speak.
+        command: the command line, for the record.
+
+    Raises:
+        ValueError: bad input; nothing has been started then.
+    """
+    if options.resume:
+        return _resume(options, voice)
+    maker = get_generator(options.generator_name) if options.command is None else None
+    splits = load_splits(options)
+    needs = fetch_needs(options, maker)
+    plan = plan_without_profile(maker.info if maker else None, options.steps, options.batch_size)
+    folder = new_folder(options.out, options.dataset, options.generator_name)
+    if options.command is not None:
+        check_command(options.command, options, folder)
+    voice.log_to(folder.log)
+    voice.say(
+        f"{options.challenge.title}, {options.generator_name}: {options.budget:g} s on the clock. Run: {folder.root}"
+    )
+    started = first_record(options, maker, plan, command)
+    started.save(folder.record)  # what is left if the harness itself is killed
+    generation = generate(options, plan, needs, folder, voice)
+    collected = collect(folder.images, options.challenge, generation.ending.started_at)
+    record = with_generation(started, generation, collected)
+    record.save(folder.record)
+    if record.outcome is Outcome.INTERRUPTED:
+        return _finish(record, folder, collected, splits.train, ExitCode.INTERRUPTED)
+    return _judge_and_finish(record, folder, collected, splits, options, voice)
+
+
+def _resume(options: RunOptions, voice: Voice) -> Finished:
+    folder = existing_folder(options.out)
+    record = Record.load(folder.record)
+    if record.clock is None or record.outcome is Outcome.INTERRUPTED:
+        raise ValueError(
+            f"the run in {folder.root} was stopped while its images were made, and a clock cannot go on; start a new run"
+        )
+    if record.dataset != options.dataset:
+        raise ValueError(f"the run in {folder.root} is of {record.dataset}, not of {options.dataset}")
+    voice.log_to(folder.log)
+    splits = load_splits(options)
+    collected = collect(folder.images, options.challenge)
+    if collected.images_hash != record.images_hash:
+        raise ValueError(
+            f"the images in {folder.images} are not those that the run made; they cannot be judged as its own"
+        )
+    return _judge_and_finish(record, folder, collected, splits, options, voice)
+
+
+def _judge_and_finish(
+    record: Record, folder: RunFolder, collected: Collected, splits: Splits, options: RunOptions, voice: Voice
+) -> Finished:
+    if collected.images is None:
+        return _finish(record, folder, collected, splits.train, ExitCode.NOTHING_TO_JUDGE)
+    if options.judged and splits.test is not None:
+        try:
+            accuracy, baseline = judge_images(
+                collected.images, splits.train, splits.test, folder, options, resolve_device(options.device), voice
+            )
+        except KeyboardInterrupt:
+            voice.say("Interrupted while judging; the images are kept. Go on with --resume and the same --out.")
+            return _finish(record, folder, collected, splits.train, ExitCode.INTERRUPTED)
+        record = record.model_copy(update={"accuracy": accuracy, "baseline": baseline})
+        record.save(folder.record)
+        for checkpoint in (folder.checkpoint, folder.baseline_checkpoint):
+            checkpoint.unlink(missing_ok=True)
+    return _finish(record, folder, collected, splits.train, ExitCode.DONE)
+
+
+def _finish(
+    record: Record, folder: RunFolder, collected: Collected, train: ImageSet | None, code: ExitCode
+) -> Finished:
+    write_report(folder.report, record, collected.pixels, train)
+    return Finished(record, folder.root, code)
+
+
+def load_splits(options: RunOptions) -> Splits:
+    """The real images, loaded before the clock so that a run never ends with nothing to judge it by."""
+    if not options.judged:
+        return Splits(None, None)
+    test = load_split(options.challenge, "test", options.data)
+    return Splits(load_split(options.challenge, "train", options.data), test)
+
+
+def fetch_needs(options: RunOptions, maker: type[GeneratorBase] | None) -> Needs:
+    """Weights, training images and device: everything that is fetched before the clock."""
+    if maker is None:
+        return Needs(None, None, "cpu")
+    weights = maker.find_weights(options.challenge, options.weights)
+    training_images = None
+    if maker.info.needs_training_images:
+        training_images = training_images_file(options.challenge, options.data, cache_folder() / "training")
+    return Needs(weights, training_images, resolve_device(options.device))
+
+
+def resolve_device(name: str) -> str:
+    """`auto` as `cuda` where there is a usable card, else `cpu`.
+
+    Raises:
+        ValueError: a card is asked for where there is none.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError("there is no CUDA device here; leave out --device or give --device cpu")
+    if not (name == "cpu" or name.startswith("cuda")):
+        raise ValueError(f"--device takes auto, cpu or cuda, not {name!r}")
+    return name
+
+
+def first_record(options: RunOptions, maker: type[GeneratorBase] | None, plan: Plan, command: Sequence[str]) -> Record:
+    """The record before anything has happened: an interrupted run without a clock."""
+    info = maker.info if maker else None
+    settings: dict[str, Any] = dict(options.settings)
+    if options.command is not None:
+        settings["command"] = options.command
+    settings |= {"ipc_cap": options.ipc_cap, "grace_s": options.grace_s}
+    return Record(
+        schema=1,
+        dataset=options.dataset,
+        generator=options.generator_name,
+        declared=GeneratorPart(
+            summary=info.summary,
+            external_data=info.external_data,
+            pretrained=info.pretrained,
+            weights_from=info.weights_from,
+            licence=info.licence,
+        )
+        if info
+        else None,
+        settings=settings,
+        seed=options.seed,
+        outcome=Outcome.INTERRUPTED,
+        detail="The harness did not live to see the end",
+        budget_s=options.budget,
+        clock=None,
+        plan=PlanPart(steps=plan.steps, batch_size=plan.batch_size, predicted_ipc=plan.predicted_ipc),
+        machine=facts.machine(),
+        versions=facts.versions(),
+        commit=facts.commit(),
+        command=list(command),
+    )
+
+
+def with_generation(record: Record, generation: Generation, collected: Collected) -> Record:
+    """`record` with what the clock, the worker and the output folder told."""
+    ending, time_spent = generation.ending, generation.ledger
+    how, detail = outcome(generation, collected.count, collected.invalid)
+    used_s = ending.ended - ending.started
+    return record.model_copy(
+        update={
+            "outcome": how,
+            "detail": detail,
+            "clock": ClockPart(
+                started_at=ending.started_at.isoformat(),
+                started=ending.started,
+                deadline=ending.deadline,
+                ended=ending.ended,
+                ended_by=generation.ended_by,
+                isolation=ending.isolation,
+                stragglers=ending.stragglers,
+                ledger=LedgerPart(
+                    load=time_spent.load,
+                    warmup=time_spent.warmup,
+                    profile=time_spent.profile,
+                    generate=time_spent.generate,
+                    write=time_spent.write,
+                    idle=time_spent.idle,
+                    killed_after_s=ending.killed_after_s,
+                ),
+            ),
+            "images": collected.count,
+            "images_hash": collected.images_hash,
+            "ipc": ipc_part(collected, get_challenge(record.dataset)),
+            "files": FilesPart(
+                dropped=collected.dropped,
+                half_written=collected.half_written,
+                examples=list(collected.examples),
+                warnings=list(collected.warnings),
+            ),
+            "images_over_time": collected.over_time,
+            "throughput": ThroughputPart(images_per_s=collected.count / used_s) if used_s > 0 else None,
+        }
+    )
+
+
+def ipc_part(collected: Collected, challenge: Challenge) -> IpcPart | None:
+    """Whole images per class; None without an image."""
+    if not collected.count:
+        return None
+    counts = collected.per_class
+    return IpcPart(mean=collected.count / challenge.classes, min=min(counts), max=max(counts))
