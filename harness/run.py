@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.challenge import Challenge, get_challenge
 from evaluation.datasets import cache_folder, load_split, training_images_file
+
+from evaluation.challenge import Challenge, get_challenge
 from evaluation.images import ImageSet, NormalisedSet
 from harness import facts
 from harness.collect import Collected, collect
@@ -92,7 +93,7 @@ def _resume(options: RunOptions, voice: Voice) -> Finished:
     record = Record.load(folder.record)
     if record.clock is None or record.outcome is Outcome.INTERRUPTED:
         raise ValueError(
-            f"the run in {folder.root} was stopped while its images were made, and a clock cannot go on; start a new run"
+            f"the run in {folder.root} was stopped while its images were made; a clock cannot go on, so start a new run"
         )
     if record.dataset != options.dataset:
         raise ValueError(f"the run in {folder.root} is of {record.dataset}, not of {options.dataset}")

@@ -1,4 +1,4 @@
-"""What people see: sentences, progress with what remains, the summary. With `--json` all of it goes to standard error."""
+"""What people see: sentences, progress with what remains, the summary; on standard error with `--json`."""
 
 from __future__ import annotations
 
