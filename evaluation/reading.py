@@ -1,0 +1,35 @@
+"""Read a submission, whatever form it has: a run, a folder, a `.pt` file or an `.npz` shard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evaluation.challenge import Challenge
+from evaluation.contents import FolderContents
+from evaluation.folder import read_folder, read_shard_file
+from evaluation.tensors import read_tensor
+
+
+def read_images(path: Path, challenge: Challenge) -> FolderContents:
+    """Read what is to be judged.
+
+    Args:
+        path: a folder of class folders or shards; a run's folder, which holds `images/`; a `.pt` file in the
+            challenge's format; or one `.npz` shard.
+
+    Raises:
+        ValueError: there is nothing of that kind, or it does not fit the challenge; one sentence says what to do.
+    """
+    if path.is_dir():
+        inner = path / "images"
+        if inner.is_symlink():
+            raise ValueError(f"{inner} is a symbolic link; a run's images are a folder of its own")
+        return read_folder(inner if inner.is_dir() else path, challenge)
+    if not path.exists():
+        raise ValueError(f"{path} does not exist; give a folder of class folders, a run, a .pt file or an .npz shard")
+    if path.suffix == ".pt":
+        images = read_tensor(path, challenge)
+        return FolderContents(images, tuple(f"{path.name}[{position}]" for position in range(len(images))))
+    if path.suffix == ".npz":
+        return read_shard_file(path, challenge)
+    raise ValueError(f"{path} is no folder and ends neither in .pt nor in .npz; give one of these")
