@@ -19,6 +19,19 @@ from evaluation.untrusted import MAX_SET_BYTES, DroppedFiles, UnreadableFileErro
 _Part = tuple[ImageSet, list[str]]  # images and where each came from
 
 
+class NoImagesError(ValueError):
+    """A folder without one whole image.
+
+    Attributes:
+        dropped: what was in it instead.
+    """
+
+    def __init__(self, folder: Path, dropped: DroppedFiles, challenge: Challenge) -> None:
+        left_out = f" ({dropped.total:,} files were left out)" if dropped.total else ""
+        super().__init__(f"{folder} holds no readable image{left_out}; {accepted(challenge)}")
+        self.dropped = dropped
+
+
 def read_folder(folder: Path, challenge: Challenge) -> FolderContents:
     """Read every whole image of a submission's folder.
 
@@ -27,7 +40,8 @@ def read_folder(folder: Path, challenge: Challenge) -> FolderContents:
     what cannot be read is left out and told.
 
     Raises:
-        ValueError: a class folder names no class or two, there is no image, or there are more than fit.
+        NoImagesError: there is no whole image.
+        ValueError: a class folder names no class or two, or there are more images than fit.
     """
     listing = list_folder(folder, challenge)
     room = _room(challenge, len(listing.images), folder)
@@ -50,8 +64,7 @@ def read_folder(folder: Path, challenge: Challenge) -> FolderContents:
         sizes[shard.images.shape[3], shard.images.shape[2]] += len(shard)
     images, names = _by_label(parts)
     if not len(images):
-        left_out = f" ({listing.dropped.total:,} files were left out)" if listing.dropped.total else ""
-        raise ValueError(f"{folder} holds no readable image{left_out}; {accepted(challenge)}")
+        raise NoImagesError(folder, listing.dropped, challenge)
     return _contents(images, names, listing.dropped, sizes, challenge)
 
 

@@ -26,7 +26,7 @@ class Score:
     Attributes:
         mean: over rounds.
         std: over rounds, ddof 1; None for one round.
-        ci95: [low, high] of the mean by Student's t; None for one round.
+        ci95: [low, high] of the mean by Student's t, kept within [0, 1]; None for one round.
         rounds: the accuracy of each round.
         per_class: mean over rounds by label; None for a class without test images.
         epochs: what the protocol calls epochs; `passes` were run.
@@ -130,7 +130,7 @@ def _score(
     return Score(
         mean=fmean(accuracies),
         std=stdev(accuracies) if len(done) > 1 else None,
-        ci95=student_interval(accuracies),
+        ci95=_within_0_1(student_interval(accuracies)),
         rounds=accuracies,
         per_class=tuple(_mean_of_class(by_round) for by_round in zip(*(each.per_class for each in done), strict=True)),
         epochs=protocol.epochs,
@@ -142,6 +142,11 @@ def _score(
         device=device,
         seconds=sum(each.seconds for each in done),
     )
+
+
+def _within_0_1(interval: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Few rounds give intervals that reach beyond what an accuracy can be."""
+    return None if interval is None else (max(interval[0], 0.0), min(interval[1], 1.0))
 
 
 def _mean_of_class(accuracies: Sequence[float | None]) -> float | None:

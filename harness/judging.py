@@ -14,6 +14,8 @@ from harness.show import Voice
 
 # The baseline is for orientation beside the run's own rounds; one round keeps the cost of judging near one third more.
 BASELINE_ROUNDS = 1
+# the generator that is its own baseline
+REAL = "real"
 
 
 def judge_images(
@@ -42,7 +44,7 @@ def judge_images(
             on_progress=on_progress,
             checkpoint=folder.checkpoint,
         )
-    if train is None:
+    if train is None or options.generator_name == REAL:
         return accuracy_part(score), None
     per_class = round(len(images) / options.challenge.classes)
     real = random_subset(train, max(1, per_class), options.judge_seed)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 INK, MUTED, GRID = "#1f2933", "#6b7785", "#e4e8ee"
 OURS, REAL, PAPER = "#2459c7", "#1c8a5a", "#c26a12"
+DEADLINE = "#b3261e"
+# classes that still have room for their names below a bar
+MOST_NAMED = 20
 PHASES = {
     "load": "#8fa3bf",
     "warmup": "#c9b26b",
@@ -32,34 +35,27 @@ def ledger_chart(ledger: LedgerPart, budget_s: float, used_s: float) -> str:
     for phase, colour in PHASES.items():
         seconds = getattr(ledger, phase)
         axes.barh(0, seconds, left=left, color=colour, height=0.6)
-        if seconds > 0.06 * max(budget_s, used_s):
-            white = phase in ("generate",)
-            axes.text(
-                left + seconds / 2, 0, phase, ha="center", va="center", color="white" if white else INK, fontsize=9
-            )
+        if seconds > 0.08 * used_s:
+            colour = "white" if phase == "generate" else INK
+            axes.text(left + seconds / 2, 0, phase, ha="center", va="center", color=colour, fontsize=9)
         left += seconds
-    axes.axvline(budget_s, color="#b3261e", linewidth=1.5)
-    axes.annotate("deadline ", (budget_s, 0.34), ha="right", va="bottom", color="#b3261e", fontsize=8.5)
-    axes.set_xlim(0, max(budget_s, used_s) * 1.01)
+    _time_axis(axes, budget_s, used_s)
     axes.set_ylim(-0.36, 0.56)
     axes.set_yticks([])
-    axes.set_xlabel("seconds from process start")
     axes.grid(False)
     axes.spines["left"].set_visible(False)
     return _svg(figure)
 
 
-def images_chart(points: Sequence[tuple[float, int]], budget_s: float) -> str:
+def images_chart(points: Sequence[tuple[float, int]], budget_s: float, used_s: float) -> str:
     """Whole images on disk over the seconds since the start."""
-    figure, axes = _figure(4.4, 2.7)
+    figure, axes = _figure(4.9, 3.3)
     seconds = [0.0, *(t for t, _ in points)]
     images = [0, *(n for _, n in points)]
     axes.step(seconds, images, where="post", color=OURS, linewidth=1.8)
     axes.fill_between(seconds, images, step="post", color=OURS, alpha=0.12)
-    axes.axvline(budget_s, color="#b3261e", linewidth=1.2)
-    axes.set_xlim(0, budget_s * 1.02)
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("seconds from process start")
+    axes.set_ylim(0, 1.15 * images[-1])
+    _time_axis(axes, budget_s, used_s)
     axes.set_ylabel("images on disk")
     return _svg(figure)
 
@@ -84,7 +80,7 @@ def accuracy_chart(record: Record, published: Sequence[Published], chance: float
         axes.plot([], [], marker, color=colour, label=label, markersize=6)
     axes.plot([], [], ":", color=MUTED, label="chance")
     axes.legend(frameon=False, fontsize=8.5, loc="best")
-    axes.set_ylim(0, max(axes.get_ylim()[1], 5.0))
+    axes.set_ylim(0, min(max(axes.get_ylim()[1], 5.0), 100.0))
     axes.set_xlabel("images per class (IPC)")
     axes.set_ylabel("test accuracy, %")
     axes.xaxis.set_major_formatter(_plain)
@@ -93,18 +89,32 @@ def accuracy_chart(record: Record, published: Sequence[Published], chance: float
     return _svg(figure)
 
 
-def class_chart(per_class: Sequence[float | None], chance: float) -> str:
-    """Per-class accuracy, from the best class to the worst."""
+def class_chart(per_class: Sequence[float | None], names: Sequence[str], chance: float) -> str:
+    """Per-class accuracy, from the best class to the worst; with names where there is room for them."""
     figure, axes = _figure(9.0, 2.4)
-    ordered = sorted((value for value in per_class if value is not None), reverse=True)
-    axes.bar(range(len(ordered)), [100 * value for value in ordered], width=0.85, color=OURS)
+    known = [(value, name) for value, name in zip(per_class, names, strict=True) if value is not None]
+    ordered = sorted(known, reverse=True)
+    axes.bar(range(len(ordered)), [100 * value for value, _ in ordered], width=0.85, color=OURS)
     axes.axhline(100 * chance, color=MUTED, linewidth=1, linestyle=":")
     axes.set_xlim(-0.7, len(ordered) - 0.3)
     axes.set_ylim(0, 100)
-    axes.set_xticks([])
+    named = len(ordered) <= MOST_NAMED
+    axes.set_xticks(range(len(ordered)) if named else [], [name for _, name in ordered] if named else [])
     axes.set_xlabel("classes, best to worst (dotted: chance)")
     axes.set_ylabel("test accuracy, %")
     return _svg(figure)
+
+
+def _time_axis(axes: Axes, budget_s: float, used_s: float) -> None:
+    """Seconds from process start, as far as there is something to see, and where the deadline is."""
+    axes.set_xlabel("seconds from process start")
+    near = used_s > 0.5 * budget_s
+    axes.set_xlim(0, (max(budget_s, used_s) if near else used_s) * 1.02)
+    if near:
+        axes.axvline(budget_s, color=DEADLINE, linewidth=1.5)
+    words = "deadline " if near else f"deadline at {budget_s:g} s \N{RIGHTWARDS ARROW}"
+    place = (budget_s, 0.98) if near else (axes.get_xlim()[1], 0.98)
+    axes.annotate(words, place, xycoords=("data", "axes fraction"), ha="right", va="top", color=DEADLINE, fontsize=8.5)
 
 
 def _point(axes: Axes, ipc: float, accuracy: AccuracyPart, colour: str, marker: str) -> None:

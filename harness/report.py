@@ -26,11 +26,11 @@ def render(record: Record, generated: ImageSet | None, real: ImageSet | None) ->
     if record.clock:
         used_s = record.clock.ended - record.clock.started
         charts["ledger"] = plots.ledger_chart(record.clock.ledger, record.budget_s, used_s)
-    if record.images_over_time:
-        charts["images"] = plots.images_chart(record.images_over_time, record.budget_s)
+        if record.images_over_time:
+            charts["images"] = plots.images_chart(record.images_over_time, record.budget_s, used_s)
     if record.accuracy:
         charts["accuracy"] = plots.accuracy_chart(record, published, challenge.chance)
-        charts["classes"] = plots.class_chart(record.accuracy.per_class, challenge.chance)
+        charts["classes"] = plots.class_chart(record.accuracy.per_class, challenge.class_names, challenge.chance)
     environment = Environment(loader=PackageLoader("harness"), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"percent": percent, "duration": show_duration, "accuracy": accuracy_words}
     return environment.get_template("report.html").render(

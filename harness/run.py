@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.datasets import cache_folder, load_split, training_images_file
-
 from evaluation.challenge import Challenge, get_challenge
+from evaluation.datasets import cache_folder, load_split, training_images_file
 from evaluation.images import ImageSet, NormalisedSet
 from harness import facts
 from harness.collect import Collected, collect
@@ -240,7 +239,7 @@ def with_generation(record: Record, generation: Generation, collected: Collected
                 examples=list(collected.examples),
                 warnings=list(collected.warnings),
             ),
-            "images_over_time": collected.over_time,
+            "images_over_time": list(collected.over_time),
             "throughput": ThroughputPart(images_per_s=collected.count / used_s) if used_s > 0 else None,
         }
     )

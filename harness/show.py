@@ -35,11 +35,9 @@ class Voice:
         """From now on every sentence also goes to `path`."""
         self._log = path
 
-    def say(self, sentence: str, style: str | None = None) -> None:
-        self.console.print(sentence, style=style, markup=False)
-        if self._log:
-            with self._log.open("a", encoding="utf-8") as log:
-                log.write(f"[harness {datetime.now(UTC):%H:%M:%S}] {sentence}\n")
+    def say(self, sentence: str) -> None:
+        self.console.print(sentence, markup=False)
+        self._to_log(sentence)
 
     @contextmanager
     def generating(self, budget_s: float, images: Callable[[], int | None]) -> Iterator[Callable[[float], None]]:
@@ -101,6 +99,12 @@ class Voice:
         for label, text in summary(finished.record, finished.folder):
             self.console.print(f"[bold]{label:<12}[/bold]", end="")
             self.console.print(text, markup=False)
+            self._to_log(f"{label}: {text}")
+
+    def _to_log(self, sentence: str) -> None:
+        if self._log:
+            with self._log.open("a", encoding="utf-8") as log:
+                log.write(f"[harness {datetime.now(UTC):%H:%M:%S}] {sentence}\n")
 
 
 def summary(record: Record, folder: Path) -> list[tuple[str, str]]:
