@@ -54,10 +54,13 @@ def ledger(events: Path | None, started: float, ended: float, default_phase: Pha
 
 
 def _beginnings(events: Path | None, started: float, ended: float) -> list[tuple[float, Phase]]:
-    if events is None or not events.is_file():
+    if events is None or not events.is_file():  # a pipe in its place would be waited for
         return []
-    with events.open("rb") as file:
-        lines = file.read(_MOST_BYTES).splitlines()
+    try:
+        with events.open("rb") as file:
+            lines = file.read(_MOST_BYTES).splitlines()
+    except OSError:
+        return []
     found: list[tuple[float, Phase]] = []
     for line in lines:
         try:

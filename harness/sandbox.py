@@ -45,7 +45,7 @@ class Extinction:
     Attributes:
         ended: CLOCK_MONOTONIC seconds at which nothing was left.
         cause: why the guard ended it: `exited`, `deadline` or `told`; None where the guard was killed.
-        returncode: of the main process, minus the signal that killed it; None where nobody learnt it.
+        returncode: of the main process, minus the signal that killed it; None where the guard was killed.
         stragglers: processes that lived on when the main process had exited.
     """
 
@@ -122,12 +122,12 @@ class Sandbox:
                 self._guard.kill()
             self._guard.wait()
             self._channel.close()
-            returncode = self._strike_orphans(give_up)
+            self._strike_orphans(give_up)
             if self._cgroup:
                 self._cgroup.remove()
-            self._extinction = (
-                Extinction(**report) if report else Extinction(time.monotonic(), None, returncode, stragglers=0)
-            )
+            # A killed guard takes with it what it knew.
+            lost = {"ended": time.monotonic(), "cause": None, "returncode": None, "stragglers": 0}
+            self._extinction = Extinction(**(report or lost))
         return self._extinction
 
     def _strike_until_the_guard_reports(self, give_up: float) -> dict[str, Any] | None:
@@ -144,9 +144,8 @@ class Sandbox:
             pause_s = min(max(_SHORTEST_PAUSE_S, pause_s * 1.5), _LONGEST_PAUSE_S)
         return None
 
-    def _strike_orphans(self, give_up: float) -> int | None:
-        """Kill what came to the harness from a guard that was killed; the main process's code if it is among it."""
-        returncode = None
+    def _strike_orphans(self, give_up: float) -> None:
+        """Kill what came to the harness from a guard that was killed."""
         pause_s = _SHORTEST_PAUSE_S
         while orphans := self._orphans():
             if self._cgroup:
@@ -155,14 +154,11 @@ class Sandbox:
                 with suppress(PermissionError):
                     os.kill(orphan, signal.SIGKILL)
                 processes.strike(orphan)
-                pid, status = os.waitpid(orphan, os.WNOHANG)
-                if pid and pid == self._main:
-                    returncode = os.waitstatus_to_exitcode(status)
+                os.waitpid(orphan, os.WNOHANG)
             if time.monotonic() > give_up:
                 raise StillAliveError(f"processes {orphans} of the generator cannot be killed; nothing was judged")
             time.sleep(pause_s)
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
-        return returncode
 
     def _orphans(self) -> list[int]:
         """Our children that came from the guard. No process can return to our session once it has left it."""

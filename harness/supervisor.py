@@ -57,7 +57,7 @@ class Ending:
             `guard_lost`: the guard was killed, and so was all the rest.
         killed_after_s: seconds from the deadline to the death of the last process; None where no kill at the deadline
             was needed.
-        returncode: exit code of the main process, minus the signal that killed it; None where nobody learnt it.
+        returncode: exit code of the main process, minus the signal that killed it; None where the guard was lost.
         out_of_memory: the main process failed by itself while the kernel's count of out-of-memory kills went up.
         stragglers: processes that the main process left behind when it exited; killed at once.
         isolation: the route by which it was killed.
