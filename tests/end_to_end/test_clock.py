@@ -1,0 +1,162 @@
+"""The clock's law, seen from outside: the whole harness against generators that escape, and its own death."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.harness_process import ROOT, environment, harness, marked, record_of, run_harness
+
+QUICK = ("--dataset", "digits", "--epochs", "1", "--rounds", "1")
+
+# Writes images for ever, ignores SIGTERM, and has a double-forked writer in a session of its own.
+ESCAPING = """
+import os, signal, sys, time
+from pathlib import Path
+import numpy as np
+from PIL import Image
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() != 0:
+        os._exit(0)
+output = Path(sys.argv[1])
+rng = np.random.default_rng(os.getpid())
+number = 0
+while True:
+    folder = output / str(number % 10)
+    folder.mkdir(exist_ok=True)
+    name = folder / f"{os.getpid()}-{number}.png"
+    Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(name)
+    number += 1
+    time.sleep(0.03)
+"""
+
+HALF_WRITTEN = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from PIL import Image
+folder = Path(sys.argv[1]) / "3"
+folder.mkdir()
+picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+for number in range(3):
+    Image.fromarray(picture).save(folder / f"{number}.png")
+whole = (folder / "0.png").read_bytes()
+(folder / "cut.png").write_bytes(whole[: len(whole) // 2])
+(folder / "empty.png").touch()
+time.sleep(1000)
+"""
+
+
+def wait_until(what: object, seconds: float = 20.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if what():  # type: ignore[operator]
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_generator_that_sleeps(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = run_harness(*QUICK, "--command", "sleep 1000", "--budget", "5s", "--out", run, mark=str(run))
+    assert done.returncode == 3
+    record = record_of(run)
+    assert record["outcome"] == "no_images"
+    assert 5.0 <= record["clock"]["ended"] - record["clock"]["started"] <= 5.5
+    assert record["clock"]["ledger"]["generate"] == record["clock"]["ended"] - record["clock"]["started"]
+    assert not marked(str(run))
+    assert (run / "report.html").exists()
+
+
+def test_a_generator_that_escapes(tmp_path: Path) -> None:
+    run, program = tmp_path / "run", tmp_path / "escaping.py"
+    program.write_text(ESCAPING)
+    command = f"{sys.executable} {program} {{output}}"
+    done = run_harness(*QUICK, "--command", command, "--budget", "4s", "--out", run, mark=str(run))
+    assert done.returncode == 0, done.stderr
+    assert not marked(str(run))
+    record = record_of(run)
+    assert record["outcome"] == "deadline_truncated"
+    assert record["images"] > 0 and record["accuracy"]["rounds"]
+    assert record["clock"]["ledger"]["killed_after_s"] > 0
+    newest = max(file.stat().st_mtime for file in (run / "images").rglob("*.png"))
+    wall_minus_monotonic = time.time() - time.monotonic()
+    assert newest - wall_minus_monotonic <= record["clock"]["ended"] + 0.05
+    before = sorted((run / "images").rglob("*"))
+    time.sleep(0.5)
+    assert sorted((run / "images").rglob("*")) == before
+
+
+def test_half_written_images_are_dropped_and_told(tmp_path: Path) -> None:
+    run, program = tmp_path / "run", tmp_path / "half.py"
+    program.write_text(HALF_WRITTEN)
+    command = f"{sys.executable} {program} {{output}}"
+    done = run_harness(*QUICK, "--command", command, "--budget", "4s", "--out", run)
+    assert done.returncode == 0, done.stderr
+    record = record_of(run)
+    assert (record["outcome"], record["images"]) == ("deadline_truncated", 3)
+    assert record["files"]["dropped"] == 2 and record["files"]["half_written"] >= 1
+    assert any("cut.png" in line for line in record["files"]["examples"])
+    assert "cut.png" in (run / "report.html").read_text()
+    assert "Dropped" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("program", "outcome", "code"),
+    [
+        ("raise SystemExit('no weights here')", "crashed", 3),
+        ("pass", "no_images", 3),
+        ("import os, pathlib; pathlib.Path(os.environ['SUBMISSION_OUTPUT'], 'banana').mkdir()", "invalid_output", 3),
+    ],
+)
+def test_nothing_to_judge_is_exit_3(tmp_path: Path, program: str, outcome: str, code: int) -> None:
+    run, script = tmp_path / "run", tmp_path / "program.py"
+    script.write_text(program)
+    done = run_harness(*QUICK, "--command", f"{sys.executable} {script}", "--budget", "20s", "--out", run)
+    assert (done.returncode, record_of(run)["outcome"]) == (code, outcome)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_crash_of_our_own_worker_is_told_in_one_sentence(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = run_harness(*QUICK, "--generator", "noise", "--set", "a=b", "--out", run)
+    assert done.returncode == 3
+    assert "has no setting 'a'" in done.stdout
+
+
+def test_killing_the_harness_leaves_no_generator(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        harness(*QUICK, "--command", "sleep 1000", "--out", run), cwd=ROOT, env=environment(str(run))
+    )
+    assert wait_until(lambda: any("sleep" in p.name() for p in marked(str(run))))
+    process.kill()
+    process.wait()
+    assert wait_until(lambda: not marked(str(run)), 5.0)
+    assert record_of(run)["outcome"] == "interrupted"
+
+
+def test_ctrl_c_leaves_a_record(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        harness(*QUICK, "--generator", "noise", "--ipc", "none", "--out", run),
+        cwd=ROOT,
+        env=environment(str(run)),
+        start_new_session=True,
+    )
+    assert wait_until(lambda: list(run.glob("images/*/*.png")))
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    record = record_of(run)
+    assert record["outcome"] == "interrupted" and record["images"] > 0
+    assert record["clock"]["ended_by"] == "interrupt"
+    assert not marked(str(run))
+    assert (run / "report.html").exists()
