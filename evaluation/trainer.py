@@ -43,7 +43,8 @@ def build_engine(name: str, train: Resident, classes: int, protocol: Protocol, r
     if name == "reference":
         return ReferenceEngine(train, classes, protocol)
     if name == "fast":
-        return FastEngine(train, classes, protocol)
+        steps = rounds * protocol.passes * protocol.steps_per_pass(len(train))
+        return FastEngine(train, classes, protocol, expected_steps=steps)
     raise ValueError(f"no engine is called {name!r}; choose one of: {', '.join(ENGINES)}")
 
 
