@@ -16,12 +16,12 @@ from evaluation.trainer import train_round
 from tests.evaluation.small import SMALL, small_test, small_train
 
 STEPS = 50
-BATCH = 16
+BATCH = 8
 PROTOCOL = Protocol(batch_size=BATCH)
 
 
 def small_set(device: str = "cpu") -> Resident:
-    return resident(small_train(40), SMALL, torch.device(device))
+    return resident(small_train(28), SMALL, torch.device(device))
 
 
 def started(engine: ReferenceEngine | FastEngine) -> ReferenceEngine | FastEngine:
@@ -37,8 +37,9 @@ def assert_fifty_steps_equal(train: Resident, kind: str) -> None:
     free, led = (started(FastEngine(train, 10, PROTOCOL, dtype=torch.float32)) for _ in range(2))
     passes = (draw_pass(1, index, len(train), BATCH).to(train.device) for index in range(20))
     batches = [batch for draws in passes for batch in draws.batches()][:STEPS]
-    assert {len(index) for index, _ in batches} == {16, 8}
+    assert {len(index) for index, _ in batches} == {8, 4}
     for index, drawn in batches:
+        before = {name: tensor.clone() for name, tensor in led.state().items()}
         expected, running, stepped = (
             engine.step(index, Draw(kind, drawn.uniforms)).clone() for engine in (reference, free, led)
         )
@@ -46,7 +47,7 @@ def assert_fifty_steps_equal(train: Resident, kind: str) -> None:
         torch.testing.assert_close(running, expected, rtol=0.1, atol=5e-3)
         for name, tensor in reference.state().items():
             # By norm: where an activation is zero to rounding, ReLU may let a single gradient through or not.
-            assert (led.state()[name] - tensor).norm() <= 5e-3 * tensor.norm(), name
+            assert (led.state()[name] - tensor).norm() <= 0.03 * (tensor - before[name]).norm() + 1e-7, name
         led.load(reference.state())
     assert expected < 1.5, "fifty steps learn something, or the test compares nothing"
 
@@ -69,7 +70,7 @@ def test_parts_of_a_batch_change_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     for index, drawn in draw_pass(1, 0, len(train), BATCH).batches():
         loss = whole.step(index, drawn)
         with monkeypatch.context() as patched:
-            patched.setattr(fast, "PART_BYTES", 5 * 16 * 16 * 128 * 4)
+            patched.setattr(fast, "PART_BYTES", 3 * 16 * 16 * 128 * 4)
             torch.testing.assert_close(in_parts.step(index, drawn), loss)
     for name, tensor in whole.state().items():
         torch.testing.assert_close(in_parts.state()[name], tensor, rtol=1e-3, atol=1e-6)
