@@ -44,8 +44,13 @@ class PassDraws:
     batch_size: int
 
     def to(self, device: torch.device) -> PassDraws:
-        """The same draws on `device`, copied once for the whole pass."""
-        return PassDraws(self.order.to(device), self.kinds, self.uniforms.to(device), self.batch_size)
+        """The same draws on `device`, copied once for the whole pass, without waiting for what the device is at."""
+        order, uniforms = self.order, self.uniforms
+        if device.type == "cuda":
+            order, uniforms = order.pin_memory(), uniforms.pin_memory()
+        return PassDraws(
+            order.to(device, non_blocking=True), self.kinds, uniforms.to(device, non_blocking=True), self.batch_size
+        )
 
     def batches(self, first: int = 0) -> Iterator[tuple[Tensor, Draw]]:
         """Indices int64 (B,) into the training images and the augmentation, of each step from `first` on."""

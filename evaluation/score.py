@@ -100,8 +100,10 @@ def judge(
     protocol = Protocol(epochs=epochs)
     torch_device = torch.device(device)
     train_set, test_set = (resident(labelled, challenge, torch_device) for labelled in (train, test))
-    at_work = build_engine(engine, train_set, challenge.classes, protocol, rounds)
-    watch = Watch(protocol, rounds, protocol.steps_per_pass(len(train_set)), on_progress, save=None)
+    steps_per_pass = protocol.steps_per_pass(len(train_set))
+    expected_steps = rounds * protocol.passes * steps_per_pass
+    at_work = build_engine(engine, train_set, challenge.classes, protocol, expected_steps=expected_steps)
+    watch = Watch(protocol, rounds, steps_per_pass, on_progress, save=None)
     state: RoundState | None = None
     if checkpoint is not None:
         print_of_job = fingerprint(train, test, challenge.name, protocol, engine, judge_seed, torch_device.type)

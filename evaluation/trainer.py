@@ -34,8 +34,11 @@ class RoundState:
     tensors: dict[str, Tensor]
 
 
-def build_engine(name: str, train: Resident, classes: int, protocol: Protocol, rounds: int = 1) -> Engine:
-    """The engine called `name`, for this many rounds of `protocol` on `train`.
+def build_engine(name: str, train: Resident, classes: int, protocol: Protocol, *, expected_steps: int = 0) -> Engine:
+    """The engine called `name`, to train on `train` by `protocol`.
+
+    Args:
+        expected_steps: SGD steps of the whole judgement, by which an engine decides what it prepares.
 
     Raises:
         ValueError: there is no engine of this name.
@@ -43,7 +46,7 @@ def build_engine(name: str, train: Resident, classes: int, protocol: Protocol, r
     if name == "reference":
         return ReferenceEngine(train, classes, protocol)
     if name == "fast":
-        return FastEngine(train, classes, protocol)
+        return FastEngine(train, classes, protocol, expected_steps=expected_steps)
     raise ValueError(f"no engine is called {name!r}; choose one of: {', '.join(ENGINES)}")
 
 

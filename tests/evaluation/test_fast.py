@@ -1,45 +1,97 @@
-"""The fast engine is step-equal to the reference in float32."""
+"""The fast engine is step-equal to the reference in float32, and close to it where it rounds."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
+from evaluation import fast
 from evaluation.augment import KINDS, Draw
 from evaluation.draws import draw_pass
 from evaluation.fast import FastEngine
 from evaluation.protocol import Protocol
 from evaluation.reference import ReferenceEngine
-from evaluation.resident import resident
-from tests.evaluation.small import SMALL, small_train
+from evaluation.resident import Resident, resident
+from evaluation.trainer import train_round
+from tests.evaluation.small import SMALL, small_test, small_train
 
 STEPS = 50
-BATCH = 16
+BATCH = 8
+PROTOCOL = Protocol(batch_size=BATCH)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_fifty_steps_equal_the_reference(kind: str) -> None:
-    """Same initial weights, batches and draws give the same losses, each augmentation on its own.
+def small_set(device: str = "cpu") -> Resident:
+    return resident(small_train(28), SMALL, torch.device(device))
 
-    Training amplifies rounding, so two things hold: from the reference's own state each step equals its step to
-    rounding, and running free the losses stay together.
-    """
-    train = resident(small_train(40), SMALL, torch.device("cpu"))
-    protocol = Protocol(batch_size=BATCH)
-    reference = ReferenceEngine(train, 10, protocol)
-    free, led = (FastEngine(train, 10, protocol) for _ in range(2))
-    for engine in (reference, free, led):
-        engine.start(seed=1)
-        engine.set_rate(protocol.lr)
-    batches = [batch for index in range(20) for batch in draw_pass(1, index, len(train), BATCH).batches()][:STEPS]
-    assert {len(index) for index, _ in batches} == {16, 8}
+
+def started(engine: ReferenceEngine | FastEngine) -> ReferenceEngine | FastEngine:
+    engine.start(seed=1)
+    engine.set_rate(PROTOCOL.lr)
+    return engine
+
+
+def assert_fifty_steps_equal(train: Resident, kind: str) -> None:
+    """Training amplifies rounding, so two things hold: from the reference's own state each step equals its step to
+    rounding, and running free the losses stay together."""
+    reference = started(ReferenceEngine(train, 10, PROTOCOL))
+    free, led = (started(FastEngine(train, 10, PROTOCOL, dtype=torch.float32)) for _ in range(2))
+    passes = (draw_pass(1, index, len(train), BATCH).to(train.device) for index in range(20))
+    batches = [batch for draws in passes for batch in draws.batches()][:STEPS]
+    assert {len(index) for index, _ in batches} == {8, 4}
     for index, drawn in batches:
+        before = {name: tensor.clone() for name, tensor in led.state().items()}
         expected, running, stepped = (
             engine.step(index, Draw(kind, drawn.uniforms)).clone() for engine in (reference, free, led)
         )
         torch.testing.assert_close(stepped, expected, rtol=1e-5, atol=1e-6)
-        torch.testing.assert_close(running, expected, rtol=2e-2, atol=1e-4)
+        torch.testing.assert_close(running, expected, rtol=0.1, atol=5e-3)
         for name, tensor in reference.state().items():
-            torch.testing.assert_close(led.state()[name], tensor, rtol=1e-3, atol=2e-6)
+            # By norm: where an activation is zero to rounding, ReLU may let a single gradient through or not.
+            assert (led.state()[name] - tensor).norm() <= 0.03 * (tensor - before[name]).norm() + 1e-7, name
         led.load(reference.state())
     assert expected < 1.5, "fifty steps learn something, or the test compares nothing"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fifty_steps_equal_the_reference(kind: str) -> None:
+    """Same initial weights, batches and draws give the same losses, each augmentation on its own."""
+    assert_fifty_steps_equal(small_set(), kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_fifty_graphed_steps_equal_the_reference_on_a_gpu(kind: str) -> None:
+    assert_fifty_steps_equal(small_set("cuda"), kind)
+
+
+def test_parts_of_a_batch_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = small_set()
+    whole, in_parts = (started(FastEngine(train, 10, PROTOCOL, dtype=torch.float32)) for _ in range(2))
+    for index, drawn in draw_pass(1, 0, len(train), BATCH).batches():
+        loss = whole.step(index, drawn)
+        with monkeypatch.context() as patched:
+            patched.setattr(fast, "PART_BYTES", 3 * 16 * 16 * 128 * 4)
+            torch.testing.assert_close(in_parts.step(index, drawn), loss)
+    for name, tensor in whole.state().items():
+        torch.testing.assert_close(in_parts.state()[name], tensor, rtol=1e-3, atol=1e-6)
+
+
+def test_bfloat16_steps_stay_close_and_say_so() -> None:
+    """One step's update in bfloat16 points where the float32 one does."""
+    train = small_set()
+    exact, rounded = (started(FastEngine(train, 10, PROTOCOL, dtype=d)) for d in (torch.float32, torch.bfloat16))
+    index, drawn = next(draw_pass(1, 0, len(train), BATCH).batches())
+    before = {name: tensor.clone() for name, tensor in exact.state().items()}
+    torch.testing.assert_close(rounded.step(index, drawn), exact.step(index, drawn), rtol=1e-2, atol=0)
+    for name in ("weight.blocks.0.0.weight", "weight.blocks.2.0.weight", "weight.head.weight"):
+        updates = [(engine.state()[name] - before[name]).flatten() for engine in (exact, rounded)]
+        assert torch.cosine_similarity(*updates, dim=0) > 0.99, name
+    assert exact.deviations == ()
+    assert "bfloat16" in rounded.deviations[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_learns_digits(dtype: torch.dtype) -> None:
+    train, test = (resident(s, SMALL, torch.device("cpu")) for s in (small_train(400), small_test()))
+    protocol = Protocol(epochs=10, batch_size=64)
+    assert train_round(FastEngine(train, 10, protocol, dtype=dtype), test, 10, protocol, 0).accuracy > 0.85

@@ -1,0 +1,146 @@
+"""How long a judgement will take, from a few timed steps of the engine that would do it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from evaluation.augment import KINDS, UNIFORMS, Draw
+from evaluation.challenge import Challenge
+from evaluation.engine import PREDICT_BATCH, Engine
+from evaluation.protocol import FULL_EPOCHS, FULL_ROUNDS, Protocol
+from evaluation.resident import Resident
+from evaluation.trainer import build_engine
+
+PREVIEWS = ((100, 1), (20, 1))
+_ENOUGH_S = 2.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What was timed, and what follows from it.
+
+    Attributes:
+        images: training images.
+        start_s: building the engine and its first step, with what it compiles.
+        step_s: one SGD step on a whole batch.
+        last_step_s: one SGD step on the short batch that ends a pass; 0 where there is none.
+        test_s: testing a network on all test images.
+    """
+
+    images: int
+    start_s: float
+    step_s: float
+    last_step_s: float
+    test_s: float
+
+    def seconds(self, epochs: int = FULL_EPOCHS, rounds: int = FULL_ROUNDS) -> float:
+        """Expected seconds of a judgement with this many epochs and rounds."""
+        protocol = Protocol(epochs=epochs)
+        a_pass = self.images // protocol.batch_size * self.step_s + self.last_step_s
+        return self.start_s + rounds * (protocol.passes * a_pass + self.test_s)
+
+    def sentence(self, epochs: int = FULL_EPOCHS, rounds: int = FULL_ROUNDS) -> str:
+        """What a person wants to know before it starts, with the previews that are much cheaper."""
+        whole = self.seconds(epochs, rounds)
+        cheaper = [
+            f"{_extent(*fewer)} {duration(seconds)}"
+            for fewer in PREVIEWS
+            if (seconds := self.seconds(*fewer)) < whole / 2
+        ]
+        told = f"Judging {self.images:,} images ({_extent(epochs, rounds)}) takes about {duration(whole)} here"
+        return f"{told}; a preview of {' or of '.join(cheaper)}." if cheaper else f"{told}."
+
+
+def _extent(epochs: int, rounds: int) -> str:
+    return f"{epochs:,} epochs, {rounds} round{'s' if rounds > 1 else ''}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `45 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    for unit, name, decimals in ((86400, "days", 1), (3600, "h", 1), (60, "min", 0)):
+        if seconds >= 1.5 * unit:
+            return f"{seconds / unit:.{decimals}f} {name}"
+    return f"{max(1, round(seconds))} s"
+
+
+def estimate(
+    images: int,
+    challenge: Challenge,
+    *,
+    engine: str = "fast",
+    rounds: int = FULL_ROUNDS,
+    epochs: int = FULL_EPOCHS,
+    device: str = "cpu",
+    test_images: int = 10_000,
+) -> Estimate:
+    """Time a few steps of `engine` on noise of the challenge's size.
+
+    Args:
+        images: training images that are to be judged.
+        rounds, epochs: of the judgement, which decide what the engine compiles.
+        test_images: images in the challenge's test set.
+
+    Raises:
+        ValueError: no images, fewer than one epoch, or an unknown engine.
+    """
+    if images < 1:
+        raise ValueError(f"there must be at least 1 image to judge, not {images}")
+    protocol = Protocol(epochs=epochs)
+    noise = _noise(max(PREDICT_BATCH, min(images, protocol.batch_size)), challenge, torch.device(device))
+    repeated = rounds * protocol.passes * protocol.steps_per_pass(images)
+    began = time.monotonic()
+    at_work = build_engine(engine, noise, challenge.classes, protocol, expected_steps=repeated)
+    at_work.start(seed=0)
+    at_work.set_rate(protocol.lr)
+    whole, last = min(images, protocol.batch_size), images % protocol.batch_size
+    _step_seconds(at_work, whole, at_most_s=0)
+    start_s = time.monotonic() - began
+    if images < protocol.batch_size:
+        step_s, last_step_s = 0.0, _step_seconds(at_work, last)
+    else:
+        step_s, last_step_s = _step_seconds(at_work, whole), _step_seconds(at_work, last) if last else 0.0
+    test_s = _predict_seconds(at_work, noise) * test_images / len(noise)
+    return Estimate(images, start_s, step_s, last_step_s, test_s)
+
+
+def _noise(images: int, challenge: Challenge, device: torch.device) -> Resident:
+    generator = torch.Generator().manual_seed(0)
+    shape = (images, 3, challenge.size, challenge.size)
+    return Resident(
+        images=torch.randint(256, shape, dtype=torch.uint8, generator=generator).to(device),
+        labels=torch.randint(challenge.classes, (images,), generator=generator).to(device),
+        mean=torch.tensor(challenge.mean, device=device).view(3, 1, 1),
+        std=torch.tensor(challenge.std, device=device).view(3, 1, 1),
+    )
+
+
+def _step_seconds(engine: Engine, batch: int, at_most_s: float = _ENOUGH_S) -> float:
+    """Mean seconds of a step, over the kinds of augmentation in turn, as many as fit; the first one warms up."""
+    device = engine.train.device
+    index_B = torch.arange(batch, device=device)
+    uniforms = torch.rand(UNIFORMS, batch, generator=torch.Generator().manual_seed(0)).to(device)
+    draws = [Draw(kind, uniforms) for kind in KINDS]
+    for drawn in draws if device.type == "cuda" else draws[:1]:
+        _finished(engine.step(index_B, drawn))
+    began, steps = time.monotonic(), 0
+    while steps == 0 or (time.monotonic() - began < at_most_s and steps < 20 * len(KINDS)):
+        _finished(engine.step(index_B, draws[steps % len(KINDS)]))
+        steps += 1
+    return (time.monotonic() - began) / steps
+
+
+def _predict_seconds(engine: Engine, images: Resident) -> float:
+    _finished(engine.predict(images))
+    began = time.monotonic()
+    _finished(engine.predict(images))
+    return time.monotonic() - began
+
+
+def _finished(result: Tensor) -> None:
+    """Wait until the device has made `result`."""
+    if result.device.type == "cuda":
+        torch.cuda.synchronize(result.device)
