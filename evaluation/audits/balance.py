@@ -1,0 +1,39 @@
+"""Does every class have its share of images?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evaluation.audits.audit import Audit, Number, Status
+from evaluation.challenge import Challenge
+from evaluation.images import ImageSet, NormalisedSet
+
+_FEW = 0.5  # of the mean: a class with fewer images is short of them
+_FAILED_SHARE = 0.1  # of the classes without any image
+
+
+def audit_balance(images: ImageSet | NormalisedSet, challenge: Challenge) -> Audit:
+    """Warn where a class has no image or less than half the mean number; fail where a tenth of the classes has none.
+
+    Numbers: `min`, `max`, `mean` images per class, `missing` (names of up to 20 classes without any), `short`.
+    """
+    counts = np.bincount(images.labels, minlength=challenge.classes)
+    mean = float(counts.mean())
+    missing = np.flatnonzero(counts == 0)
+    short = int((counts < _FEW * mean).sum()) - len(missing)
+    numbers: dict[str, Number] = {
+        "min": int(counts.min()),
+        "max": int(counts.max()),
+        "mean": mean,
+        "missing": [challenge.folder_name(int(label)) for label in missing[:20]],
+        "short": short,
+    }
+    told = f"between {counts.min()} and {counts.max()} images a class, {mean:.1f} on average"
+    status: Status = "pass"
+    if len(missing):
+        status = "fail" if len(missing) >= _FAILED_SHARE * challenge.classes else "warn"
+        told += f"; {len(missing)} of {challenge.classes} classes have none"
+    if short:
+        status = status if status == "fail" else "warn"
+        told += f"; {short} have less than half the average"
+    return Audit("balance", status, told, numbers)

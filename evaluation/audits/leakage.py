@@ -1,0 +1,129 @@
+"""Are there copies of test images, or stored copies of training images, among the submitted ones?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.audits.audit import Audit, Number, Status
+from evaluation.audits.near import Nearest, ReferenceSet
+from evaluation.challenge import Challenge
+from evaluation.images import ImageSet
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What holds of real images, measured between the two splits; tests/evaluation/test_audits_leakage.py holds it.
+
+    Attributes:
+        near: correlation from which two pictures are near-copies.
+        real_share: share of test images that have a near-copy in the training split.
+        in_both: test images that are, pixel by pixel, training images as well.
+    """
+
+    near: float
+    real_share: float
+    in_both: int
+
+
+_MEASURED = {
+    "cifar100": _Measured(near=0.98, real_share=0.0056, in_both=10),
+    "tiny-imagenet": _Measured(near=0.98, real_share=0.0007, in_both=5),
+    "digits": _Measured(near=0.99, real_share=0.005, in_both=0),
+}
+_SAMPLED = 10_000  # images looked up among the training images: a share needs no more
+_CLOSER = 0.002  # a near-copy of a test image is blamed only if every training image is further away by this
+_TOLERATED = 0.01  # share of near-copies of training images beyond twice what real images show
+_SURE = 4.0  # standard deviations above what innocence explains
+
+
+def audit_leakage(images: ImageSet, challenge: Challenge, train: ImageSet | None, test: ImageSet | None) -> Audit:
+    """Look for copies of real images, mirrored, brightened or as they are.
+
+    Near-copies of test images fail the audit, unless training images explain them: CIFAR-100 has ten images in both
+    splits, and more that look alike. Near-copies of training images beyond twice the share that real images show among
+    themselves are a warning and put the submission in a league of its own.
+
+    Args:
+        train, test: the real splits, None where they are not at hand; the sentence says what was not looked for.
+
+    Numbers: `test_copies` (blamed), `test_exact` (of these, in every pixel), `known_duplicates` (copies of images in
+    both splits), `train_share`, `real_share`, `league` (`generating` or `copying`); absent where not looked for.
+    """
+    measured = _MEASURED[challenge.name]
+    training = ReferenceSet(train.images) if train is not None else None
+    numbers: dict[str, Number] = {"real_share": measured.real_share, "league": "generating"}
+    status: Status = "pass"
+    if training is None:
+        share, told_train = 0.0, "training images were not at hand"
+    else:
+        share, copying = _copies_of_training(images, training, measured)
+        numbers |= {"train_share": share, "league": "copying" if copying else "generating"}
+        status = "warn" if copying else "pass"
+        told_train = f"{share:.1%} are near-copies of training images (real images: {measured.real_share:.1%})"
+    if test is None:
+        told_test = "test images were not at hand"
+    else:
+        copies = _copies_of_test(images, training, ReferenceSet(test.images), measured)
+        numbers |= {"test_copies": copies.blamed, "test_exact": copies.exact, "known_duplicates": copies.known}
+        test_odds = len(test) / (len(test) + (len(train) if train is not None else 0))
+        if _leaks(copies, len(images), share, test_odds, measured, training is not None):
+            status = "fail"
+        told_test = (
+            f"{copies.blamed:,} of {len(images):,} images are copies of test images ({copies.exact:,} in every pixel)"
+        )
+    return Audit("leakage", status, f"{told_test}; {told_train}", numbers)
+
+
+@dataclass(frozen=True)
+class _TestCopies:
+    """Near-copies of test images that no training image explains, the exact ones of these, copies of what is in both."""
+
+    blamed: int
+    exact: int
+    known: int
+
+
+def _copies_of_training(images: ImageSet, training: ReferenceSet, measured: _Measured) -> tuple[float, bool]:
+    """The share of near-copies of training images, and whether it is beyond what real images show."""
+    sample = images.images
+    if len(images) > _SAMPLED:
+        sample = sample[np.sort(np.random.default_rng(0).choice(len(images), _SAMPLED, replace=False))]
+    copies = int(_near(training.nearest(sample), measured).sum())
+    innocent = (2 * measured.real_share + _TOLERATED) * len(sample)
+    return copies / len(sample), copies > innocent + _SURE * innocent**0.5
+
+
+def _copies_of_test(
+    images: ImageSet, training: ReferenceSet | None, tests: ReferenceSet, measured: _Measured
+) -> _TestCopies:
+    found = tests.nearest(images.images)
+    suspects = np.flatnonzero(_near(found, measured))
+    blamed, known = np.ones(len(suspects), bool), np.zeros(len(suspects), bool)
+    exact = found.exact[suspects]
+    if training is not None and len(suspects):
+        explained = training.nearest(images.images[suspects])
+        known = exact & explained.exact
+        blamed = ~explained.exact & (explained.correlation < found.correlation[suspects] - _CLOSER) | (exact & ~known)
+    return _TestCopies(int(blamed.sum()), int((blamed & exact).sum()), int(known.sum()))
+
+
+def _near(found: Nearest, measured: _Measured) -> NDArray[np.bool_]:
+    return found.correlation >= measured.near  # plain pictures correlate with nothing, equal or not
+
+
+def _leaks(
+    copies: _TestCopies, count: int, train_share: float, test_odds: float, measured: _Measured, with_training: bool
+) -> bool:
+    """Whether more images copy test images than an innocent generator would come near by chance.
+
+    Knowing no split, it comes near test images as often as their share of all real images; without training images at
+    hand, what is in both splits or looks alike cannot be told from a leak and is allowed for.
+    """
+    if with_training:
+        allowed_exact, innocent = 0, (train_share * count + copies.blamed) * test_odds
+    else:
+        allowed_exact, innocent = measured.in_both, 2 * measured.real_share * count
+    return copies.exact > allowed_exact or copies.blamed > innocent + _SURE * innocent**0.5 + 1

@@ -1,0 +1,104 @@
+"""The nearest picture of a reference set for each picture, up to mirroring, brightness and contrast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+_COARSE, _FINE = 8, 16  # grids of means: one to search in, one to compare on
+_COMPONENTS = 48  # principal components of the coarse grid to search in: 3 x faster, and all of a near-copy is in them
+_QUERIES, _REFERENCES = 256, 4096  # a block of distances that stays in the processor's cache
+_BLOCK = 2048
+FLAT_LEVELS = 2.0  # standard deviation below which a picture is too plain to be told from another
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """For each of N pictures its nearest reference picture.
+
+    Attributes:
+        index: int64 (N,), which reference picture.
+        correlation: float32 (N,), over a 16 x 16 grid of means after freeing both of brightness and contrast; at most
+            1, and 0 where either picture is nearly of one colour.
+        exact: bool (N,), whether every pixel agrees, mirrored or not.
+    """
+
+    index: NDArray[np.int64]
+    correlation: NDArray[np.float32]
+    exact: NDArray[np.bool_]
+
+
+def standardised_grid(images: NDArray[np.uint8], grid: int) -> NDArray[np.float32]:
+    """uint8 (N, 3, H, W) -> float32 (N, 3 * grid * grid): means over cells, each picture of mean 0 and length 1.
+
+    Pictures that are nearly of one colour become all zero.
+    """
+    count, channels, height, width = images.shape
+    means = np.empty((count, channels * grid * grid), np.float32)
+    for start in range(0, count, _BLOCK):
+        block = images[start : start + _BLOCK]
+        cells = block.reshape(len(block), channels, grid, height // grid, grid, width // grid)
+        means[start : start + _BLOCK] = cells.mean((3, 5), dtype=np.float32).reshape(len(block), -1)
+    means -= means.mean(1, keepdims=True)
+    norms = np.linalg.norm(means, axis=1, keepdims=True)
+    flat = norms < FLAT_LEVELS * np.sqrt(means.shape[1])
+    means /= np.where(flat, np.inf, norms)
+    return means
+
+
+class ReferenceSet:
+    """Real pictures, ready to be searched.
+
+    Args:
+        images: uint8 (M, 3, H, W), H and W multiples of 16.
+    """
+
+    def __init__(self, images: NDArray[np.uint8]) -> None:
+        self.images = images
+        coarse = torch.from_numpy(standardised_grid(images, _COARSE))
+        sample = coarse[:: max(1, len(coarse) // 10_000)]
+        self._basis = torch.linalg.eigh(sample.T @ sample)[1][:, -_COMPONENTS:]
+        self._points = coarse @ self._basis
+        self._half_squares = (self._points**2).sum(1) / 2
+
+    def nearest(self, images: NDArray[np.uint8]) -> Nearest:
+        """The nearest reference picture of each of `images` uint8 (N, 3, H, W)."""
+        straight, mirrored = (
+            self._search(torch.from_numpy(standardised_grid(turned, _COARSE)) @ self._basis)
+            for turned in (images, images[..., ::-1])
+        )
+        results = [self._compare(images, straight), self._compare(images[..., ::-1], mirrored)]
+        better = results[1].correlation > results[0].correlation
+        return Nearest(
+            index=np.where(better, results[1].index, results[0].index),
+            correlation=np.where(better, results[1].correlation, results[0].correlation),
+            exact=results[0].exact | results[1].exact,
+        )
+
+    def _search(self, points: Tensor) -> NDArray[np.int64]:
+        found = torch.empty(len(points), dtype=torch.int64)
+        for start in range(0, len(points), _QUERIES):
+            query = points[start : start + _QUERIES]
+            best = torch.full((len(query),), -torch.inf)
+            index = torch.zeros(len(query), dtype=torch.int64)
+            for first in range(0, len(self._points), _REFERENCES):
+                references = slice(first, first + _REFERENCES)
+                closeness = torch.addmm(-self._half_squares[references], query, self._points[references].T)
+                value, position = closeness.max(1)
+                index = torch.where(value > best, position + first, index)
+                best = torch.maximum(value, best)
+            found[start : start + _QUERIES] = index
+        return found.numpy()
+
+    def _compare(self, images: NDArray[np.uint8], index: NDArray[np.int64]) -> Nearest:
+        correlation, exact = np.empty(len(images), np.float32), np.empty(len(images), bool)
+        for start in range(0, len(images), _BLOCK):
+            block, references = images[start : start + _BLOCK], self.images[index[start : start + _BLOCK]]
+            fine = standardised_grid(block, _FINE) * standardised_grid(references, _FINE)
+            correlation[start : start + _BLOCK] = fine.sum(1)
+            exact[start : start + _BLOCK] = (block == references).all((1, 2, 3))
+        return Nearest(index, correlation, exact)
