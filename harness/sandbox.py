@@ -64,7 +64,7 @@ class Sandbox:
         self._cgroup = cgroup
         self._main: int | None = None
         self._not_ours = frozenset(processes.children(os.getpid()))
-        self._extinction: Extinction | None = None
+        self._over = False
 
     @property
     def isolation(self) -> Isolation:
@@ -109,26 +109,30 @@ class Sandbox:
                 os.killpg(self._main, signal.SIGTERM)
 
     def extinguish(self) -> Extinction:
-        """Kill every process of the generator and wait until none is left. A second call only tells of the first.
+        """Kill every process of the generator and wait until none is left.
 
         Raises:
             StillAliveError: one cannot be killed.
         """
-        if self._extinction is None:
-            give_up = time.monotonic() + _PATIENCE_S
-            self._channel.finish()
-            report = self._strike_until_the_guard_reports(give_up)
-            if report is None:
-                self._guard.kill()
-            self._guard.wait()
-            self._channel.close()
-            self._strike_orphans(give_up)
-            if self._cgroup:
-                self._cgroup.remove()
-            # A killed guard takes with it what it knew.
-            lost = {"ended": time.monotonic(), "cause": None, "returncode": None, "stragglers": 0}
-            self._extinction = Extinction(**(report or lost))
-        return self._extinction
+        self._over = True
+        give_up = time.monotonic() + _PATIENCE_S
+        self._channel.finish()
+        report = self._strike_until_the_guard_reports(give_up)
+        if report is None:
+            self._guard.kill()
+        self._guard.wait()
+        self._channel.close()
+        self._strike_orphans(give_up)
+        if self._cgroup:
+            self._cgroup.remove()
+        # A killed guard takes with it what it knew.
+        lost = {"ended": time.monotonic(), "cause": None, "returncode": None, "stragglers": 0}
+        return Extinction(**(report or lost))
+
+    def close(self) -> None:
+        """Extinguish, unless that has been tried."""
+        if not self._over:
+            self.extinguish()
 
     def _strike_until_the_guard_reports(self, give_up: float) -> dict[str, Any] | None:
         answers = select.poll()  # select() takes no descriptor above 1023
@@ -156,7 +160,7 @@ class Sandbox:
                 processes.strike(orphan)
                 os.waitpid(orphan, os.WNOHANG)
             if time.monotonic() > give_up:
-                raise StillAliveError(f"processes {orphans} of the generator cannot be killed; nothing was judged")
+                raise StillAliveError(f"processes {orphans} of the generator cannot be killed; end them by hand")
             time.sleep(pause_s)
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
 
@@ -190,7 +194,7 @@ def open_sandbox(log: Path, isolation: Isolation | Literal["auto"]) -> Iterator[
                 raise ValueError("no control group with cgroup.kill can be made here; leave the isolation to `auto`")
             yield sandbox
         finally:
-            sandbox.extinguish()
+            sandbox.close()
 
 
 def _start_guard(log: Path, cgroup: Cgroup | None) -> tuple[subprocess.Popen[bytes], Channel]:
