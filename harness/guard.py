@@ -69,19 +69,23 @@ class Channel:
 
 
 class Guard:
-    """The guard of one generator, inside the guard's process."""
+    """The guard of one generator, inside the guard's process.
+
+    Attributes:
+        returncode: of the generator's main process, minus the signal that killed it; None while it lives.
+    """
 
     def __init__(self, channel: Channel, log: BoundedLog, cgroup: Cgroup | None) -> None:
         self._channel = channel
         self._log = log
         self._cgroup = cgroup
+        self.returncode: int | None = None
         self._harness = os.getppid()
         self._child_died = _wake_when_a_child_dies()
         self._output, self._generator_end = os.pipe()
         fcntl.fcntl(self._output, fcntl.F_SETFL, os.O_NONBLOCK)
         with suppress(OSError):  # a user's pipes together have a limit
             fcntl.fcntl(self._output, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        self._returncode: int | None = None
 
     def start(self, command: list[str], env: dict[str, str], cwd: str) -> int:
         """Start the generator's main process and return its id. Raises OSError, ValueError or SubprocessError."""
@@ -122,7 +126,7 @@ class Guard:
             if self._output in ready and not self._pump():
                 events.unregister(self._output)
             self._collect_the_dead()
-            if self._returncode is not None:
+            if self.returncode is not None:
                 return "exited"
             if self._channel.fileno() in ready or os.getppid() != self._harness:
                 return "told"
@@ -131,7 +135,7 @@ class Guard:
         """Kill everything until no descendant is left; the CLOCK_MONOTONIC time at which that was so."""
         pause_s = 0.0005
         while True:
-            if self._returncode is None:  # not collected yet, so no other group can have its number
+            if self.returncode is None:  # not collected yet, so no other group can have its number
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(self._main.pid, signal.SIGKILL)
             if self._cgroup:
@@ -142,14 +146,13 @@ class Guard:
             select.select([self._child_died], [], [], pause_s)
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
 
-    def close(self) -> int | None:
-        """Write the rest of the log and remove the cgroup; the main process's exit code, or minus its signal."""
+    def close(self) -> None:
+        """Write the rest of the log and remove the cgroup."""
         while self._pump():
             pass
         self._log.close()
         if self._cgroup:
             self._cgroup.remove()
-        return self._returncode
 
     def _pump(self) -> bool:
         """Move what there is of the generator's output to the log; whether there may be more."""
@@ -172,7 +175,7 @@ class Guard:
             if pid == 0:
                 return False
             if pid == self._main.pid:
-                self._returncode = self._main.returncode = os.waitstatus_to_exitcode(status)
+                self.returncode = self._main.returncode = os.waitstatus_to_exitcode(status)
 
 
 def _wake_when_a_child_dies() -> int:
@@ -207,6 +210,6 @@ def main() -> None:
         cause = guard.watch(launch["deadline"])
         stragglers = len(processes.living_descendants(os.getpid())) if cause == "exited" else 0
         ended = guard.extinguish()
-        returncode = guard.close()
         with suppress(OSError):
-            channel.send(cause=cause, ended=ended, returncode=returncode, stragglers=stragglers)
+            channel.send(cause=cause, ended=ended, returncode=guard.returncode, stragglers=stragglers)
+        guard.close()

@@ -6,6 +6,7 @@ the other route. `process`: the family tree below the guard is killed again and 
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -31,6 +32,8 @@ _START_GUARD = "import sys; sys.path.append(sys.argv.pop(1)); from harness.guard
 _ROOT = Path(__file__).parents[1]
 _SHORTEST_PAUSE_S = 0.001
 _LONGEST_PAUSE_S = 0.05
+_GUARD_ANSWERS_IN_S = 2.0  # once all is dead; it waits with the disk that holds the log
+_GUARD_ENDS_IN_S = 10.0
 _PATIENCE_S = 60.0  # a killed process can be held by a disk or a graphics driver
 
 
@@ -120,12 +123,11 @@ class Sandbox:
         report = self._strike_until_the_guard_reports(give_up)
         if report is None:
             self._guard.kill()
-        self._guard.wait()
-        self._channel.close()
+        self._part_with_the_guard()
         self._strike_orphans(give_up)
         if self._cgroup:
             self._cgroup.remove()
-        # A killed guard takes with it what it knew.
+        # A guard that is lost takes with it what it knew.
         lost = {"ended": time.monotonic(), "cause": None, "returncode": None, "stragglers": 0}
         return Extinction(**(report or lost))
 
@@ -135,18 +137,33 @@ class Sandbox:
             self.extinguish()
 
     def _strike_until_the_guard_reports(self, give_up: float) -> dict[str, Any] | None:
+        """The guard's report; None where it was killed, does not answer, or has what cannot be killed."""
         answers = select.poll()  # select() takes no descriptor above 1023
         answers.register(self._channel, select.POLLIN)
         pause_s = 0.0
-        while time.monotonic() < give_up:
+        answer_by = math.inf
+        while time.monotonic() < min(give_up, answer_by):
             if answers.poll(pause_s * 1000):
                 return self._channel.receive()
             if self._cgroup:
                 self._cgroup.kill()
             processes.strike(self._guard.pid)
             self._guard.send_signal(signal.SIGCONT)  # the generator may have stopped it
+            if processes.living_descendants(self._guard.pid):
+                answer_by = math.inf
+            else:
+                answer_by = min(answer_by, time.monotonic() + _GUARD_ANSWERS_IN_S)
             pause_s = min(max(_SHORTEST_PAUSE_S, pause_s * 1.5), _LONGEST_PAUSE_S)
         return None
+
+    def _part_with_the_guard(self) -> None:
+        """Let the guard write the end of the log, and collect it."""
+        try:
+            self._guard.wait(_GUARD_ENDS_IN_S)
+        except subprocess.TimeoutExpired:
+            self._guard.kill()
+            self._guard.wait()
+        self._channel.close()
 
     def _strike_orphans(self, give_up: float) -> None:
         """Kill what came to the harness from a guard that was killed."""

@@ -15,6 +15,7 @@ import pytest
 
 from harness.cgroup import find_folder
 from harness.sandbox import Isolation, StillAliveError
+from harness.supervisor import supervise
 from tests.harness.clocked import Scene, can_make_cgroups, cgroups_left, harness_ending, harness_process
 from tests.harness.escapes import ESCAPES
 
@@ -53,6 +54,21 @@ def test_the_death_of_the_guard_is_the_end_of_the_generator(scene: Scene, isolat
     assert (ending.reason, ending.returncode, ending.killed_after_s) == ("guard_lost", None, None)
     assert ending.ended < ending.deadline - 20
     scene.assert_silent_since(ending.ended)
+    assert cgroups_left() == []
+
+
+def test_the_deadline_holds_while_the_guard_waits_with_the_disk(scene: Scene, isolation: Isolation) -> None:
+    """A pipe that nobody reads stands for a disk that does not answer: the guard hangs in its write."""
+    log = scene.folder / "pipe"
+    os.mkfifo(log)
+    held_open = os.open(log, os.O_RDWR)
+    try:
+        ending = supervise(scene.launch(ESCAPES["fills_its_log"]), budget_s=0.5, log=log, isolation=isolation)
+    finally:
+        os.close(held_open)
+    assert (ending.reason, ending.returncode) == ("deadline", None)
+    scene.assert_silent_since(ending.ended)
+    assert max(scene.stamps()) < ending.ended - 1  # all were dead when the harness began to wait for the guard
     assert cgroups_left() == []
 
 

@@ -51,6 +51,8 @@ def test_the_main_process_dies_even_of_both_deaths_at_once(scene: Scene) -> None
     with harness_process(scene, ESCAPES["kills_harness_and_guard"], options={"budget_s": 60}) as harness:
         assert harness.wait(60) == -signal.SIGKILL
         scene.wait_until_nothing_is_left()
+        for cgroup in cgroups_left(harness.pid):  # nobody is left to remove it
+            cgroup.rmdir()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
