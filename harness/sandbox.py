@@ -65,7 +65,6 @@ class Sandbox:
         self._guard = guard
         self._channel = channel
         self._cgroup = cgroup
-        self._main: int | None = None
         self._not_ours = frozenset(processes.children(os.getpid()))
         self._over = False
 
@@ -85,36 +84,28 @@ class Sandbox:
             self._cgroup.remove()
             self._cgroup = None
 
-    def start(self, launch: Launch, deadline: float) -> None:
-        """Start the generator's main process.
+    def start(self, launch: Launch, warn_at: float, deadline: float) -> None:
+        """Have the guard start the generator's main process, without waiting for it: from here on the clock rules.
 
-        Raises:
-            ValueError: it cannot be started; the sentence says why.
+        Args:
+            launch: what to start.
+            warn_at: CLOCK_MONOTONIC seconds at which the main process's group is sent a SIGTERM; the deadline for none.
+            deadline: CLOCK_MONOTONIC seconds at which the guard kills all, should the harness be busy or stopped.
         """
-        with suppress(OSError):
+        with suppress(OSError):  # the guard may be dead already, as everywhere below
             self._channel.send(
                 command=list(launch.command),
                 env=dict(launch.env),
                 cwd=str(launch.cwd),
+                warn_at=warn_at,
                 deadline=deadline,
             )
-        answer = self._channel.receive()
-        if answer is None:
-            return  # the generator was quick to kill its guard
-        if "problem" in answer:
-            raise ValueError(f"the generator cannot be started: {answer['problem']}; check the command")
-        self._main = answer["main"]
-
-    def warn(self) -> None:
-        """Send SIGTERM to the main process's group."""
-        if self._main is not None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._main, signal.SIGTERM)
 
     def extinguish(self) -> Extinction:
         """Kill every process of the generator and wait until none is left.
 
         Raises:
+            ValueError: it could not be started; the sentence says why.
             StillAliveError: one cannot be killed.
         """
         self._over = True
@@ -127,6 +118,8 @@ class Sandbox:
         self._strike_orphans(give_up)
         if self._cgroup:
             self._cgroup.remove()
+        if report and "problem" in report:
+            raise ValueError(f"the generator cannot be started: {report['problem']}; check the command")
         # A guard that is lost takes with it what it knew.
         lost = {"ended": time.monotonic(), "cause": None, "returncode": None, "stragglers": 0}
         return Extinction(**(report or lost))
