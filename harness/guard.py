@@ -69,22 +69,26 @@ class Channel:
 
 
 class Guard:
-    """The guard of one generator, inside the guard's process."""
+    """The guard of one generator, inside the guard's process.
+
+    Attributes:
+        returncode: of the generator's main process, minus the signal that killed it; None while it lives.
+    """
 
     def __init__(self, channel: Channel, log: BoundedLog, cgroup: Cgroup | None) -> None:
         self._channel = channel
         self._log = log
         self._cgroup = cgroup
+        self.returncode: int | None = None
         self._harness = os.getppid()
         self._child_died = _wake_when_a_child_dies()
         self._output, self._generator_end = os.pipe()
         fcntl.fcntl(self._output, fcntl.F_SETFL, os.O_NONBLOCK)
         with suppress(OSError):  # a user's pipes together have a limit
             fcntl.fcntl(self._output, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        self._returncode: int | None = None
 
-    def start(self, command: list[str], env: dict[str, str], cwd: str) -> int:
-        """Start the generator's main process and return its id. Raises OSError, ValueError or SubprocessError."""
+    def start(self, command: list[str], env: dict[str, str], cwd: str) -> None:
+        """Start the generator's main process. Raises OSError, ValueError or SubprocessError."""
         self._main = subprocess.Popen(
             command,
             env=env,
@@ -96,7 +100,6 @@ class Guard:
             preexec_fn=self._become_generator,
         )
         os.close(self._generator_end)
-        return self._main.pid
 
     def _become_generator(self) -> None:
         """Runs in the new process before the generator's program does."""
@@ -109,31 +112,44 @@ class Guard:
             Path("/proc/self/oom_score_adj").write_text("1000")
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
-    def watch(self, deadline: float) -> str:
-        """Keep the log until something ends the run: `exited`, `deadline`, or `told` by the harness or its death."""
+    def watch(self, warn_at: float, deadline: float) -> str:
+        """Keep the log until something ends the run: `exited`, `deadline`, or `told` by the harness or its death.
+
+        Args:
+            warn_at: CLOCK_MONOTONIC seconds at which the main process's group is sent a SIGTERM.
+            deadline: CLOCK_MONOTONIC seconds at which the run ends.
+        """
         events = select.poll()
         for descriptor in (self._channel.fileno(), self._child_died, self._output):
             events.register(descriptor, select.POLLIN)
         while True:
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
+            now = time.monotonic()
+            if now >= deadline:
                 return "deadline"
-            ready = {descriptor for descriptor, _ in events.poll(min(left_s, _LOOK_FOR_HARNESS_S) * 1000)}
+            if now >= warn_at:
+                self._signal_group(signal.SIGTERM)
+                warn_at = deadline
+            wait_s = min(warn_at - now, _LOOK_FOR_HARNESS_S)
+            ready = {descriptor for descriptor, _ in events.poll(wait_s * 1000)}
             if self._output in ready and not self._pump():
                 events.unregister(self._output)
             self._collect_the_dead()
-            if self._returncode is not None:
+            if self.returncode is not None:
                 return "exited"
             if self._channel.fileno() in ready or os.getppid() != self._harness:
                 return "told"
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        """Signal the main process and the group that it leads."""
+        if self.returncode is None:  # not collected yet, so no other group can have its number
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._main.pid, number)
 
     def extinguish(self) -> float:
         """Kill everything until no descendant is left; the CLOCK_MONOTONIC time at which that was so."""
         pause_s = 0.0005
         while True:
-            if self._returncode is None:  # not collected yet, so no other group can have its number
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._main.pid, signal.SIGKILL)
+            self._signal_group(signal.SIGKILL)
             if self._cgroup:
                 self._cgroup.kill()
             processes.strike(os.getpid())
@@ -142,14 +158,13 @@ class Guard:
             select.select([self._child_died], [], [], pause_s)
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
 
-    def close(self) -> int | None:
-        """Write the rest of the log and remove the cgroup; the main process's exit code, or minus its signal."""
+    def close(self) -> None:
+        """Write the rest of the log and remove the cgroup."""
         while self._pump():
             pass
         self._log.close()
         if self._cgroup:
             self._cgroup.remove()
-        return self._returncode
 
     def _pump(self) -> bool:
         """Move what there is of the generator's output to the log; whether there may be more."""
@@ -172,7 +187,7 @@ class Guard:
             if pid == 0:
                 return False
             if pid == self._main.pid:
-                self._returncode = self._main.returncode = os.waitstatus_to_exitcode(status)
+                self.returncode = self._main.returncode = os.waitstatus_to_exitcode(status)
 
 
 def _wake_when_a_child_dies() -> int:
@@ -194,19 +209,19 @@ def main() -> None:
     channel.send(joins_cgroup=joins_cgroup)
     launch = channel.receive()
     if launch is None:
+        if cgroup:
+            cgroup.remove()
         return
     with processes.subreaper():
         guard = Guard(channel, BoundedLog(sys.stdout.fileno()), cgroup if joins_cgroup else None)
         try:
-            main_process = guard.start(launch["command"], launch["env"], launch["cwd"])
+            guard.start(launch["command"], launch["env"], launch["cwd"])
         except (OSError, ValueError, subprocess.SubprocessError) as problem:
             channel.send(problem=str(problem))
             return
-        with suppress(OSError):  # the harness may be dead
-            channel.send(main=main_process)
-        cause = guard.watch(launch["deadline"])
+        cause = guard.watch(launch["warn_at"], launch["deadline"])
         stragglers = len(processes.living_descendants(os.getpid())) if cause == "exited" else 0
         ended = guard.extinguish()
-        returncode = guard.close()
-        with suppress(OSError):
-            channel.send(cause=cause, ended=ended, returncode=returncode, stragglers=stragglers)
+        with suppress(OSError):  # the harness may be dead
+            channel.send(cause=cause, ended=ended, returncode=guard.returncode, stragglers=stragglers)
+        guard.close()

@@ -6,6 +6,7 @@ the other route. `process`: the family tree below the guard is killed again and 
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -31,6 +32,8 @@ _START_GUARD = "import sys; sys.path.append(sys.argv.pop(1)); from harness.guard
 _ROOT = Path(__file__).parents[1]
 _SHORTEST_PAUSE_S = 0.001
 _LONGEST_PAUSE_S = 0.05
+_GUARD_ANSWERS_IN_S = 2.0  # once all is dead; it waits with the disk that holds the log
+_GUARD_ENDS_IN_S = 10.0
 _PATIENCE_S = 60.0  # a killed process can be held by a disk or a graphics driver
 
 
@@ -62,9 +65,8 @@ class Sandbox:
         self._guard = guard
         self._channel = channel
         self._cgroup = cgroup
-        self._main: int | None = None
         self._not_ours = frozenset(processes.children(os.getpid()))
-        self._extinction: Extinction | None = None
+        self._over = False
 
     @property
     def isolation(self) -> Isolation:
@@ -82,67 +84,79 @@ class Sandbox:
             self._cgroup.remove()
             self._cgroup = None
 
-    def start(self, launch: Launch, deadline: float) -> None:
-        """Start the generator's main process.
+    def start(self, launch: Launch, warn_at: float, deadline: float) -> None:
+        """Have the guard start the generator's main process, without waiting for it: from here on the clock rules.
 
-        Raises:
-            ValueError: it cannot be started; the sentence says why.
+        Args:
+            launch: what to start.
+            warn_at: CLOCK_MONOTONIC seconds at which the main process's group is sent a SIGTERM; the deadline for none.
+            deadline: CLOCK_MONOTONIC seconds at which the guard kills all, should the harness be busy or stopped.
         """
-        with suppress(OSError):
+        with suppress(OSError):  # the guard may be dead already, as everywhere below
             self._channel.send(
                 command=list(launch.command),
                 env=dict(launch.env),
                 cwd=str(launch.cwd),
+                warn_at=warn_at,
                 deadline=deadline,
             )
-        answer = self._channel.receive()
-        if answer is None:
-            return  # the generator was quick to kill its guard
-        if "problem" in answer:
-            raise ValueError(f"the generator cannot be started: {answer['problem']}; check the command")
-        self._main = answer["main"]
-
-    def warn(self) -> None:
-        """Send SIGTERM to the main process's group."""
-        if self._main is not None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._main, signal.SIGTERM)
 
     def extinguish(self) -> Extinction:
-        """Kill every process of the generator and wait until none is left. A second call only tells of the first.
+        """Kill every process of the generator and wait until none is left.
 
         Raises:
+            ValueError: it could not be started; the sentence says why.
             StillAliveError: one cannot be killed.
         """
-        if self._extinction is None:
-            give_up = time.monotonic() + _PATIENCE_S
-            self._channel.finish()
-            report = self._strike_until_the_guard_reports(give_up)
-            if report is None:
-                self._guard.kill()
-            self._guard.wait()
-            self._channel.close()
-            self._strike_orphans(give_up)
-            if self._cgroup:
-                self._cgroup.remove()
-            # A killed guard takes with it what it knew.
-            lost = {"ended": time.monotonic(), "cause": None, "returncode": None, "stragglers": 0}
-            self._extinction = Extinction(**(report or lost))
-        return self._extinction
+        self._over = True
+        give_up = time.monotonic() + _PATIENCE_S
+        self._channel.finish()
+        report = self._strike_until_the_guard_reports(give_up)
+        if report is None:
+            self._guard.kill()
+        self._part_with_the_guard()
+        self._strike_orphans(give_up)
+        if self._cgroup:
+            self._cgroup.remove()
+        if report and "problem" in report:
+            raise ValueError(f"the generator cannot be started: {report['problem']}; check the command")
+        # A guard that is lost takes with it what it knew.
+        lost = {"ended": time.monotonic(), "cause": None, "returncode": None, "stragglers": 0}
+        return Extinction(**(report or lost))
+
+    def close(self) -> None:
+        """Extinguish, unless that has been tried."""
+        if not self._over:
+            self.extinguish()
 
     def _strike_until_the_guard_reports(self, give_up: float) -> dict[str, Any] | None:
+        """The guard's report; None where it was killed, does not answer, or has what cannot be killed."""
         answers = select.poll()  # select() takes no descriptor above 1023
         answers.register(self._channel, select.POLLIN)
         pause_s = 0.0
-        while time.monotonic() < give_up:
+        answer_by = math.inf
+        while time.monotonic() < min(give_up, answer_by):
             if answers.poll(pause_s * 1000):
                 return self._channel.receive()
             if self._cgroup:
                 self._cgroup.kill()
             processes.strike(self._guard.pid)
             self._guard.send_signal(signal.SIGCONT)  # the generator may have stopped it
+            if processes.living_descendants(self._guard.pid):
+                answer_by = math.inf
+            else:
+                answer_by = min(answer_by, time.monotonic() + _GUARD_ANSWERS_IN_S)
             pause_s = min(max(_SHORTEST_PAUSE_S, pause_s * 1.5), _LONGEST_PAUSE_S)
         return None
+
+    def _part_with_the_guard(self) -> None:
+        """Let the guard write the end of the log, and collect it."""
+        try:
+            self._guard.wait(_GUARD_ENDS_IN_S)
+        except subprocess.TimeoutExpired:
+            self._guard.kill()
+            self._guard.wait()
+        self._channel.close()
 
     def _strike_orphans(self, give_up: float) -> None:
         """Kill what came to the harness from a guard that was killed."""
@@ -156,7 +170,7 @@ class Sandbox:
                 processes.strike(orphan)
                 os.waitpid(orphan, os.WNOHANG)
             if time.monotonic() > give_up:
-                raise StillAliveError(f"processes {orphans} of the generator cannot be killed; nothing was judged")
+                raise StillAliveError(f"processes {orphans} of the generator cannot be killed; end them by hand")
             time.sleep(pause_s)
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
 
@@ -190,7 +204,7 @@ def open_sandbox(log: Path, isolation: Isolation | Literal["auto"]) -> Iterator[
                 raise ValueError("no control group with cgroup.kill can be made here; leave the isolation to `auto`")
             yield sandbox
         finally:
-            sandbox.extinguish()
+            sandbox.close()
 
 
 def _start_guard(log: Path, cgroup: Cgroup | None) -> tuple[subprocess.Popen[bytes], Channel]:

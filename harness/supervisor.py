@@ -108,18 +108,17 @@ def supervise(
     if not _one_at_a_time.acquire(blocking=False):
         raise ValueError("another generator is on the clock in this process; they would take each other's time")
     try:
-        with _interruptions() as interruption, open_sandbox(log, isolation) as sandbox:
+        with open_sandbox(log, isolation) as sandbox, _interruptions() as interruption:
             oom_kills_before = oom_kills()
             started_at, started = datetime.now(UTC), time.monotonic()
             clock = Clock(started, started + budget_s)
-            sandbox.start(prepare(clock), clock.deadline)
-            seen = _watch(sandbox, interruption, clock, grace_s, on_tick)
+            warn_at = clock.deadline - grace_s
+            sandbox.start(prepare(clock), warn_at, clock.deadline)
+            _watch(sandbox, interruption, clock, on_tick)
             extinction = sandbox.extinguish()
-            if _is_readable(interruption):
-                seen = "interrupted"
+            reason = _reason(_is_readable(interruption), extinction, warn_at)
     finally:
         _one_at_a_time.release()
-    reason = _reason(seen, extinction, clock.deadline - grace_s)
     failed = reason == "exited" and extinction.returncode != 0
     return Ending(
         started=clock.started,
@@ -135,38 +134,24 @@ def supervise(
     )
 
 
-def _watch(
-    sandbox: Sandbox, interruption: int, clock: Clock, grace_s: float, on_tick: Callable[[float], None] | None
-) -> Literal["over", "deadline", "interrupted"]:
-    """Wait until the generator is over or must be, ticking and sending the SIGTERM meanwhile."""
+def _watch(sandbox: Sandbox, interruption: int, clock: Clock, on_tick: Callable[[float], None] | None) -> None:
+    """Wait until the generator is over or must be, ticking meanwhile."""
     events = select.poll()
     events.register(sandbox, select.POLLIN)
     events.register(interruption, select.POLLIN)
-    warn_at = clock.deadline - grace_s if grace_s else math.inf
     tick_at = clock.started if on_tick else math.inf
-    while True:
-        now = time.monotonic()
-        if now >= warn_at:
-            sandbox.warn()
-            warn_at = math.inf
+    while (now := time.monotonic()) < clock.deadline:
         if on_tick and now >= tick_at:
             on_tick(now - clock.started)
             tick_at = now + _TICK_S
-        wait_s = min(clock.deadline, warn_at, tick_at, now + _LONGEST_WAIT_S) - time.monotonic()
-        ready = [descriptor for descriptor, _ in events.poll(max(0.0, wait_s) * 1000)]
-        if interruption in ready:
-            return "interrupted"
-        if ready:
-            return "over"
-        if time.monotonic() >= clock.deadline:
-            return "deadline"
+        wait_s = min(clock.deadline, tick_at, now + _LONGEST_WAIT_S) - time.monotonic()
+        if events.poll(max(0.0, wait_s) * 1000):
+            return
 
 
-def _reason(
-    seen: Literal["over", "deadline", "interrupted"], extinction: Extinction, left_alone_until: float
-) -> Reason:
-    if seen != "over":
-        return seen
+def _reason(interrupted: bool, extinction: Extinction, left_alone_until: float) -> Reason:
+    if interrupted:
+        return "interrupted"
     if extinction.ended > left_alone_until:
         return "deadline"
     return "exited" if extinction.cause == "exited" else "guard_lost"

@@ -14,6 +14,10 @@ def write():
         os.write(stamps, b"%.9f\\n" % time.monotonic())
         time.sleep(0.002)
 
+def parent_of(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        return int(stat.read().rpartition(")")[2].split()[1])
+
 def wait_for_files(count):
     while len(os.listdir(os.environ["SUBMISSION_OUTPUT"])) < count:
         time.sleep(0.005)
@@ -94,6 +98,14 @@ if fork() == 0:
     write()
 while True: os.write(1, b"x" * 65536)
 """,
+    "keeps_stopping_its_guard": """
+guard = getppid()
+for _ in range(2):
+    if fork() == 0:
+        setsid()
+        while True: kill(guard, signal.SIGSTOP)
+write()
+""",
     "fills_its_log": """
 if fork() == 0:
     write()
@@ -125,13 +137,22 @@ heap = []
 while True: heap.append(b"x" * (8 << 20))
 """,
     "kills_the_harness": """
-with open(f"/proc/{getppid()}/stat") as stat:
-    harness = int(stat.read().rpartition(")")[2].split()[1])
+harness = parent_of(getppid())
 if fork() == 0:
     setsid()
     write()
 wait_for_files(1)
 kill(harness, signal.SIGKILL)
+write()
+""",
+    "kills_harness_and_guard": """
+guard = getppid()
+harness = parent_of(guard)
+if fork() == 0:
+    kill(harness, signal.SIGSTOP)
+    kill(guard, signal.SIGKILL)
+    kill(harness, signal.SIGKILL)
+    os._exit(0)
 write()
 """,
 }

@@ -14,7 +14,8 @@ from uuid import uuid4
 import pytest
 
 from harness.cgroup import find_folder
-from harness.sandbox import Isolation
+from harness.sandbox import Isolation, StillAliveError
+from harness.supervisor import supervise
 from tests.harness.clocked import Scene, can_make_cgroups, cgroups_left, harness_ending, harness_process
 from tests.harness.escapes import ESCAPES
 
@@ -26,9 +27,16 @@ UNTIL_THE_DEADLINE = (
     "stops_itself",
     "main_thread_ends",
     "stops_its_guard",
+    "keeps_stopping_its_guard",
     "stops_its_guard_and_fills_its_log",
     "fills_its_log",
 )
+
+
+def own_folder(controller: str) -> Path | None:
+    """Where this process's control group of a version 1 controller, or of version 2, is mounted."""
+    memberships, mounts = (Path(f"/proc/self/{file}").read_text().splitlines() for file in ("cgroup", "mountinfo"))
+    return find_folder(memberships, mounts, controller)
 
 
 @pytest.mark.parametrize("escape", UNTIL_THE_DEADLINE)
@@ -46,6 +54,21 @@ def test_the_death_of_the_guard_is_the_end_of_the_generator(scene: Scene, isolat
     assert (ending.reason, ending.returncode, ending.killed_after_s) == ("guard_lost", None, None)
     assert ending.ended < ending.deadline - 20
     scene.assert_silent_since(ending.ended)
+    assert cgroups_left() == []
+
+
+def test_the_deadline_holds_while_the_guard_waits_with_the_disk(scene: Scene, isolation: Isolation) -> None:
+    """A pipe that nobody reads stands for a disk that does not answer: the guard hangs in its write."""
+    log = scene.folder / "pipe"
+    os.mkfifo(log)
+    held_open = os.open(log, os.O_RDWR)
+    try:
+        ending = supervise(scene.launch(ESCAPES["fills_its_log"]), budget_s=0.5, log=log, isolation=isolation)
+    finally:
+        os.close(held_open)
+    assert (ending.reason, ending.returncode) == ("deadline", None)
+    scene.assert_silent_since(ending.ended)
+    assert max(scene.stamps()) < ending.ended - 1  # all were dead when the harness began to wait for the guard
     assert cgroups_left() == []
 
 
@@ -80,10 +103,46 @@ def test_our_other_children_are_left_alone(scene: Scene, isolation: Isolation) -
 
 
 @pytest.fixture
+def freezer() -> Iterator[Path]:
+    """A version 1 control group in which a process hears no SIGKILL while it is frozen."""
+    folder = (own_folder("freezer") or Path("/nowhere")) / f"ice-{uuid4().hex}"
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("no version 1 freezer can be made on this machine, and nothing else here survives SIGKILL")
+    yield folder
+    folder.rmdir()
+
+
+def test_what_cannot_be_killed_is_an_error(
+    scene: Scene, isolation: Isolation, freezer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.sandbox._PATIENCE_S", 0.5)
+    frozen: list[int] = []
+
+    def freeze(elapsed_s: float) -> None:
+        if not frozen:
+            scene.wait_for_stamps()
+            frozen.extend(scene.survivors())
+            (freezer / "cgroup.procs").write_text(str(frozen[0]))
+            (freezer / "freezer.state").write_text("FROZEN")
+
+    try:
+        with pytest.raises(StillAliveError, match="cannot be killed"):
+            scene.supervise(ESCAPES["writes"], on_tick=freeze, isolation=isolation)
+        assert scene.survivors() == frozen
+    finally:
+        (freezer / "freezer.state").write_text("THAWED")
+        os.waitpid(frozen[0], 0)  # it has come to us
+        for cgroup in cgroups_left():
+            cgroup.rmdir()
+    assert scene.survivors() == []
+
+
+@pytest.fixture
 def small_memory() -> Iterator[Path]:
     """A control group with little memory, to run a harness in."""
-    lines = [Path(f"/proc/self/{file}").read_text().splitlines() for file in ("cgroup", "mountinfo")]
-    version_2, version_1 = find_folder(*lines, ""), find_folder(*lines, "memory")
+    version_1, version_2 = own_folder("memory"), own_folder("")
     folder = (version_1 or version_2 or Path("/nowhere")) / f"small-{uuid4().hex}"
     limit = folder / ("memory.limit_in_bytes" if version_1 else "memory.max")
     try:

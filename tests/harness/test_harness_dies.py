@@ -46,6 +46,15 @@ def test_a_generator_that_kills_the_harness_dies_of_it(scene: Scene, isolation: 
         scene.assert_silent_since(time.monotonic())
 
 
+def test_the_main_process_dies_even_of_both_deaths_at_once(scene: Scene) -> None:
+    """Against a generator that kills the harness and the guard together this is all that is promised."""
+    with harness_process(scene, ESCAPES["kills_harness_and_guard"], options={"budget_s": 60}) as harness:
+        assert harness.wait(60) == -signal.SIGKILL
+        scene.wait_until_nothing_is_left()
+        for cgroup in cgroups_left(harness.pid):  # nobody is left to remove it
+            cgroup.rmdir()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interruption_is_told_and_leaves_nothing(scene: Scene, number: signal.Signals, isolation: Isolation) -> None:
     """The signal goes to the harness's whole process group, as a terminal's Ctrl-C does."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import permutations
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from harness.ledger import PHASES, Ledger, Phase, ledger
 
 
-def write_events(path: Path, events: list[tuple[float, str]]) -> Path:
+def write_events(path: Path, events: Sequence[tuple[float, str]]) -> Path:
     path.write_text("".join(json.dumps({"t": time, "phase": phase}) + "\n" for time, phase in events))
     return path
 
