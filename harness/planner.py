@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from submission.generator import GeneratorInfo
+from submission.generator import GeneratorBase
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,10 @@ class Plan:
     predicted_ipc: float | None = None
 
 
-def plan_without_profile(info: GeneratorInfo | None, steps: int | None, batch_size: int | None) -> Plan:
-    """What the user asked for, else what the generator declares."""
-    if info is None:
+def plan_without_profile(
+    maker: type[GeneratorBase] | None, weights: Path | None, steps: int | None, batch_size: int | None
+) -> Plan:
+    """What the user asked for, else what the generator and its weights declare; nothing for a command."""
+    if maker is None:
         return Plan(None, None)
-    return Plan(steps or info.default_steps, batch_size or info.default_batch)
+    return Plan(steps or maker.default_steps(weights), batch_size or maker.info.default_batch)

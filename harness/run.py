@@ -68,7 +68,7 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     maker = get_generator(options.generator_name) if options.command is None else None
     splits = load_splits(options)
     needs = fetch_needs(options, maker)
-    plan = plan_without_profile(maker.info if maker else None, options.steps, options.batch_size)
+    plan = plan_without_profile(maker, needs.weights, options.steps, options.batch_size)
     folder = new_folder(options.out, options.dataset, options.generator_name)
     if options.command is not None:
         check_command(options.command, options, folder)
@@ -145,6 +145,7 @@ def fetch_needs(options: RunOptions, maker: type[GeneratorBase] | None) -> Needs
     """Weights, training images and device: everything that is fetched before the clock."""
     if maker is None:
         return Needs(None, None, "cpu")
+    maker.check_settings(options.settings)
     weights = maker.find_weights(options.challenge, options.weights)
     training_images = None
     if maker.info.needs_training_images:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -39,6 +39,7 @@ class GeneratorInfo:
         weights_from: where its weights come from, in words.
         licence: of its weights.
         needs_training_images: whether it reads real training images while it generates.
+        settings: names that `--set NAME=VALUE` may take.
     """
 
     name: str
@@ -50,6 +51,7 @@ class GeneratorInfo:
     weights_from: str = "none needed"
     licence: str = "Apache-2.0"
     needs_training_images: bool = False
+    settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,26 @@ class GeneratorBase(ABC):
         return None
 
     @classmethod
+    def check_settings(cls, settings: Mapping[str, str]) -> None:
+        """Look at the user's settings before the clock starts; a subclass looks at their values too.
+
+        Raises:
+            ValueError: there is no such setting, or a value does not fit; the sentence says what does.
+        """
+        for name in settings:
+            if name not in cls.info.settings:
+                known = f"it has: {', '.join(cls.info.settings)}" if cls.info.settings else "it has none"
+                raise ValueError(f"generator {cls.info.name!r} has no setting {name!r}; {known}")
+
+    @classmethod
+    def default_steps(cls, weights: Path | None) -> int:
+        """Denoising steps where the user asks for none; weights may have been tuned to others than the generator's."""
+        return cls.info.default_steps
+
+    @classmethod
     @abstractmethod
     def load(cls, context: LoadContext) -> GeneratorBase:
-        """Build the generator on `context.device`. Raises ValueError for weights or settings that do not fit."""
+        """Build the generator on `context.device`. Raises ValueError for weights that do not fit."""
 
 
 class Generator(GeneratorBase):
@@ -136,14 +155,6 @@ class Selector(GeneratorBase):
             labels_B: int64 (B,), values in [0, classes), on the CPU.
             indices_B: int64 (B,), values in [0, `available()`), on the CPU.
         """
-
-
-def refuse_settings(info: GeneratorInfo, settings: Mapping[str, str], known: Sequence[str] = ()) -> None:
-    """Raise ValueError for the first of `settings` that is not among `known`, saying which there are."""
-    for name in settings:
-        if name not in known:
-            choice = f"it has: {', '.join(known)}" if known else "it has none"
-            raise ValueError(f"generator {info.name!r} has no setting {name!r}; {choice}")
 
 
 def generator_names() -> list[str]:

@@ -123,7 +123,7 @@ class Source:
         info: GeneratorInfo = generator.info
         self.generator = generator
         self.seed = job.seed
-        self.steps = job.steps or info.default_steps
+        self.steps = job.steps or generator.default_steps(Path(job.weights) if job.weights else None)
         self.batch_size = job.batch_size or info.default_batch
         ipc, self.end = job.ipc, "ipc"
         if isinstance(generator, Selector) and (ipc is None or generator.available() < ipc):

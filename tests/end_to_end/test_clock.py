@@ -125,11 +125,18 @@ def test_nothing_to_judge_is_exit_3(tmp_path: Path, program: str, outcome: str, 
     assert "Traceback" not in done.stderr
 
 
-def test_a_crash_of_our_own_worker_is_told_in_one_sentence(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    done = run_harness(*QUICK, "--generator", "noise", "--set", "a=b", "--out", run)
+def test_a_crash_of_our_own_worker_is_told_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    arguments = (*QUICK, "--generator", "real", "--ipc", "1", "--no-judge")
+    assert run_harness(*arguments, "--out", tmp_path / "whole").returncode == 0
+    (images,) = (tmp_path / "cache").rglob("digits-train-*.npz")
+    images.write_bytes(images.read_bytes()[:1000])
+    done = run_harness(*arguments, "--out", tmp_path / "damaged")
     assert done.returncode == 3
-    assert "has no setting 'a'" in done.stdout
+    record = record_of(tmp_path / "damaged")
+    assert record["outcome"] == "crashed" and "BadZipFile" in record["detail"]
+    assert record["detail"] in done.stdout
+    assert "Traceback" in (tmp_path / "damaged" / "log.txt").read_text()  # the worker's own, for whoever looks
 
 
 def test_killing_the_harness_leaves_no_generator(tmp_path: Path) -> None:
