@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= --dataset digits --generator native
 
-.PHONY: run test test-all lint types clean
+.PHONY: run test test-slow test-all lint types clean
 
 $(VENV)/.run: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -21,8 +21,10 @@ run: $(VENV)/.run  ## generate, audit, judge and report; ARGS="--dataset cifar10
 test: $(VENV)/.dev  ## the quick tier
 	$(BIN)/python -m pytest -n 2
 
-test-all: $(VENV)/.dev  ## the quick tier and the slow one
-	$(BIN)/python -m pytest -n 2 -m "slow or not slow"
+test-slow: $(VENV)/.dev  ## the slow tier alone
+	$(BIN)/python -m pytest -n 2 -m slow
+
+test-all: test test-slow  ## both tiers
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

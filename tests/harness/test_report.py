@@ -1,0 +1,70 @@
+import re
+
+import numpy as np
+import pytest
+
+from evaluation.challenge import get_challenge
+from evaluation.images import ImageSet
+from harness.gallery import gallery
+from harness.published import PUBLISHED
+from harness.record import BaselinePart, FilesPart, Outcome
+from harness.report import render
+from tests.harness.records import accuracy, record
+
+DIGITS = get_challenge("digits")
+
+
+def pictures(labels: list[int]) -> ImageSet:
+    images = np.random.default_rng(0).integers(0, 256, (len(labels), 3, 32, 32), np.uint8)
+    return ImageSet(images, np.array(labels, np.int64))
+
+
+def test_a_full_page_has_its_numbers_and_pictures() -> None:
+    baseline = BaselinePart(ipc=2.0, accuracy=accuracy(mean=0.95, ci95=(0.93, 0.97)))
+    page = render(record(baseline=baseline), pictures([0, 1, 1]), pictures([0, 2]))
+    for text in ("90.00%", "88.00 to 92.00", "95.00%", "n = 3", "Where the time went", "Images over time"):
+        assert text in page
+    assert page.count("data:image/webp") == 4
+    assert page.count("<svg") == 4
+
+
+def test_the_page_loads_nothing_from_elsewhere() -> None:
+    page = render(record(), pictures([0]), None)
+    assert not re.search(r'(?:src|href)="(?!data:)', page.replace('xlink:href="#', "").replace('href="#', ""))
+    assert "<script" not in page
+
+
+def test_what_strangers_wrote_is_shown_not_run() -> None:
+    files = FilesPart(dropped=1, examples=["<script>alert(1)</script>.png: damaged image"])
+    page = render(record(files=files, detail="<b>bold</b>"), None, None)
+    assert "<script" not in page and "&lt;script&gt;" in page and "&lt;b&gt;" in page
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_every_outcome_has_a_page_even_with_nothing_to_show(outcome: Outcome) -> None:
+    empty = record(outcome=outcome, clock=None, accuracy=None, ipc=None, images=0, images_over_time=[], throughput=None)
+    assert outcome.value.replace("_", " ") in render(empty, None, None)
+
+
+def test_a_preview_says_so() -> None:
+    assert "preview" not in render(record(), None, None).lower().replace("preview)", "")
+    assert ">preview<" in render(record(accuracy=accuracy(preview=True, epochs=60)), None, None)
+
+
+@pytest.mark.parametrize("dataset", ["cifar100", "tiny-imagenet"])
+def test_published_results_stand_beside(dataset: str) -> None:
+    challenge = get_challenge(dataset)
+    page = render(record(dataset=dataset, accuracy=accuracy(per_class=[0.1] * challenge.classes)), None, None)
+    for published in PUBLISHED[dataset]:
+        assert published.method in page
+        assert f"{100 * published.accuracy:.2f}%" in page
+
+
+def test_a_class_without_images_or_test_images_is_no_fault() -> None:
+    page = render(record(accuracy=accuracy(per_class=[None] + [0.5] * 9)), pictures([3]), pictures([3]))
+    assert "none</span>" in page
+    assert len(gallery(pictures([3]), None, DIGITS)) == 10
+
+
+def test_the_same_record_gives_the_same_page() -> None:
+    assert render(record(), pictures([0]), None) == render(record(), pictures([0]), None)

@@ -1,0 +1,29 @@
+from harness.record import Outcome
+from harness.words import accuracy_words, ended_words, ledger_words, percent
+from tests.harness.records import accuracy, record
+
+
+def test_an_accuracy_has_n_spread_and_interval() -> None:
+    assert accuracy_words(accuracy()) == "90.00% [88.00, 92.00], std 1.00, n = 3"
+
+
+def test_one_round_has_no_interval() -> None:
+    words = accuracy_words(accuracy(std=None, ci95=None, rounds=[0.9], preview=True, epochs=60))
+    assert words == "90.00% (one round, no interval), preview: 60 epochs"
+
+
+def test_the_ledger_in_words() -> None:
+    clock = record().clock
+    assert clock is not None
+    assert ledger_words(clock, 60.0) == (
+        "40 s of 1 min 00 s: load 2.0 s, generate 37.0 s, write 1.0 s; ended by the cap on images per class"
+    )
+
+
+def test_the_outcome_in_words() -> None:
+    words = ended_words(record(outcome=Outcome.CRASHED, detail="It ended with exit code 1"))
+    assert words.startswith("crashed: the generator ended with an error") and words.endswith("exit code 1")
+
+
+def test_an_unknown_accuracy_is_a_dash() -> None:
+    assert (percent(None), percent(0.12345)) == ("–", "12.35%")
