@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.exits import guarded
+from evaluation.exits import guarded
 
 app = typer.Typer(
     no_args_is_help=False,
@@ -78,7 +78,7 @@ def run(
     with guarded(debug):
         from evaluation.datasets import data_folder
 
-        from harness.durations import parse_duration
+        from evaluation.durations import parse_duration
         from harness.options import RunOptions
         from harness.parse import parse_ipc, parse_settings, parse_steps
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from evaluation.challenge import get_challenge
 from evaluation.images import ImageSet
 from harness import plots
-from harness.durations import show_duration
+from evaluation.durations import show_duration
 from harness.gallery import gallery
 from harness.published import PUBLISHED
 from harness.record import Outcome, Record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.durations import show_duration
+from evaluation.durations import show_duration
 from harness.record import AccuracyPart, ClockPart, Outcome, Record
 
 OUTCOMES = {

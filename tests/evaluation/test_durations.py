@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.durations import parse_duration, show_duration
+from evaluation.durations import parse_duration, show_duration
 
 
 @pytest.mark.parametrize(

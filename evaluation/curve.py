@@ -1,0 +1,170 @@
+"""The accuracy of random real images by IPC, under the protocol: what every submission is held against."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+
+import numpy as np
+
+from evaluation.challenge import Challenge
+from evaluation.files import written_whole
+from evaluation.images import ImageSet, NormalisedSet
+from evaluation.protocol import FULL_EPOCHS, Progress
+from evaluation.score import accuracy_interval, judge
+from evaluation.subset import random_subset
+
+_SHIPPED = Path(__file__).parent / "curves"
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Random real images at one IPC; each round draws its own images and its own initial weights.
+
+    Attributes:
+        ipc: images per class.
+        rounds: test accuracy of each round, fractions.
+        epochs: of each round; fewer than 1,000 is a preview.
+        seconds: spent on all rounds.
+    """
+
+    ipc: int
+    rounds: tuple[float, ...]
+    epochs: int
+    seconds: float
+
+    @property
+    def mean(self) -> float:
+        return fmean(self.rounds)
+
+    @property
+    def ci95(self) -> tuple[float, float] | None:
+        return accuracy_interval(self.rounds)
+
+    @property
+    def preview(self) -> bool:
+        return self.epochs < FULL_EPOCHS
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points in order of IPC, and how they were made."""
+
+    dataset: str
+    points: tuple[CurvePoint, ...]
+    how: dict[str, str]
+
+    def at(self, epochs: int) -> list[CurvePoint]:
+        """The points with this many epochs, in order of IPC."""
+        return sorted((point for point in self.points if point.epochs == epochs), key=lambda point: point.ipc)
+
+
+def load_curve(challenge: Challenge, path: Path | None = None) -> Curve:
+    """The curve in `path`, or the one that is shipped; without a point where there is none."""
+    path = path or _SHIPPED / f"{challenge.name}.json"
+    if not path.exists():
+        return Curve(challenge.name, (), {})
+    told = json.loads(path.read_text(encoding="utf-8"))
+    if told["dataset"] != challenge.name:
+        raise ValueError(f"{path} is a curve of {told['dataset']}, not of {challenge.name}; choose another file")
+    points = (
+        CurvePoint(point["ipc"], tuple(point["rounds"]), point["epochs"], point["seconds"]) for point in told["points"]
+    )
+    return Curve(told["dataset"], tuple(points), told["how"])
+
+
+def save_curve(curve: Curve, path: Path) -> None:
+    """Write it whole or not at all; mean, spread and interval are written beside the rounds they follow from."""
+    points = [
+        {
+            **asdict(point),
+            "mean": point.mean,
+            "std": stdev(point.rounds) if len(point.rounds) > 1 else None,
+            "ci95": point.ci95,
+            "preview": point.preview,
+        }
+        for point in sorted(curve.points, key=lambda point: (point.ipc, -point.epochs))
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as part:
+        told = {"dataset": curve.dataset, "how": curve.how, "points": points}
+        part.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def measure_point(
+    ipc: int,
+    train: ImageSet,
+    test: ImageSet | NormalisedSet,
+    challenge: Challenge,
+    *,
+    rounds: int,
+    epochs: int,
+    device: str,
+    checkpoints: Path,
+    before: CurvePoint | None = None,
+    on_round: Callable[[CurvePoint], None] = lambda point: None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> CurvePoint:
+    """Judge `rounds` draws of `ipc` random real images per class.
+
+    Args:
+        before: rounds that are done already; only the missing ones are run.
+        checkpoints: folder for what an interrupted round goes on from.
+        on_round: told the point after each round, so that it can be saved.
+
+    Raises:
+        ValueError: a class has fewer than `ipc` training images.
+    """
+    fewest = int(np.bincount(train.labels, minlength=challenge.classes).min())
+    if ipc > fewest:
+        raise ValueError(f"{challenge.title} has {fewest} training images in some class, so IPC {ipc} cannot be drawn")
+    done: list[float] = list(before.rounds) if before else []
+    seconds = before.seconds if before else 0.0
+    point = before or CurvePoint(ipc, (), epochs, 0.0)
+    for number in range(len(done), rounds):
+        checkpoint = checkpoints / f"{challenge.name}-{ipc}-{epochs}-{number}.ckpt"
+        score = judge(
+            random_subset(train, ipc, seed=number),
+            test,
+            challenge,
+            rounds=1,
+            epochs=epochs,
+            judge_seed=number,
+            device=device,
+            on_progress=on_progress,
+            checkpoint=checkpoint,
+        )
+        done.append(score.mean)
+        seconds += score.seconds
+        point = CurvePoint(ipc, tuple(done), epochs, seconds)
+        on_round(point)
+        checkpoint.unlink(missing_ok=True)
+    return point
+
+
+def real_equivalent_ipc(accuracy: float, points: Sequence[CurvePoint], chance: float) -> float | None:
+    """How many random real images per class give this accuracy.
+
+    Linear in the logarithm of IPC between the points, linear from chance at 0 to the first point below it; the means
+    are made non-decreasing first. None above the last point, where nothing is known.
+
+    Args:
+        accuracy: a fraction.
+        points: of one number of epochs, in order of IPC.
+        chance: the accuracy of a guess.
+    """
+    if not points:
+        return None
+    ipc_P = np.array([point.ipc for point in points], float)
+    mean_P = np.maximum.accumulate([point.mean for point in points])
+    if accuracy > mean_P[-1]:
+        return None
+    if accuracy <= mean_P[0]:
+        return float(ipc_P[0] * max(0.0, accuracy - chance) / (mean_P[0] - chance)) if mean_P[0] > chance else None
+    right = int(np.searchsorted(mean_P, accuracy))
+    share = (accuracy - mean_P[right - 1]) / (mean_P[right] - mean_P[right - 1])
+    low, high = np.log(ipc_P[right - 1]), np.log(ipc_P[right])
+    return float(np.exp(low + share * (high - low)))
