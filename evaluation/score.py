@@ -64,6 +64,12 @@ def student_interval(values: Sequence[float], level: float = 0.95) -> tuple[floa
     return fmean(values) - reach, fmean(values) + reach
 
 
+def accuracy_interval(accuracies: Sequence[float]) -> tuple[float, float] | None:
+    """The 95% interval of the mean of `accuracies`, fractions; kept within [0, 1], which few rounds can reach beyond."""
+    interval = student_interval(accuracies)
+    return None if interval is None else (max(interval[0], 0.0), min(interval[1], 1.0))
+
+
 def judge(
     train: Labelled,
     test: Labelled,
@@ -132,7 +138,7 @@ def _score(
     return Score(
         mean=fmean(accuracies),
         std=stdev(accuracies) if len(done) > 1 else None,
-        ci95=_within_0_1(student_interval(accuracies)),
+        ci95=accuracy_interval(accuracies),
         rounds=accuracies,
         per_class=tuple(_mean_of_class(by_round) for by_round in zip(*(each.per_class for each in done), strict=True)),
         epochs=protocol.epochs,
@@ -144,11 +150,6 @@ def _score(
         device=device,
         seconds=sum(each.seconds for each in done),
     )
-
-
-def _within_0_1(interval: tuple[float, float] | None) -> tuple[float, float] | None:
-    """Few rounds give intervals that reach beyond what an accuracy can be."""
-    return None if interval is None else (max(interval[0], 0.0), min(interval[1], 1.0))
 
 
 def _mean_of_class(accuracies: Sequence[float | None]) -> float | None:

@@ -77,7 +77,6 @@ def run(
     """Generate under the clock, audit, judge, record and report."""
     with guarded(debug):
         from evaluation.datasets import data_folder
-
         from evaluation.durations import parse_duration
         from harness.options import RunOptions
         from harness.parse import parse_ipc, parse_settings, parse_steps

@@ -9,12 +9,12 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from evaluation.contents import FolderContents
-from evaluation.folder import NoImagesError, read_folder
-from evaluation.untrusted import Dropped
 
 from evaluation.challenge import Challenge
+from evaluation.contents import FolderContents
+from evaluation.folder import NoImagesError, read_folder
 from evaluation.images import ImageSet, NormalisedSet, content_hash, to_pixels
+from evaluation.untrusted import Dropped
 
 # the curve of images over time is thinned to about this many points
 POINTS = 300

@@ -27,6 +27,8 @@ def outcome(generation: Generation, images: int, invalid: str | None) -> tuple[O
         if images:
             return Outcome.DEADLINE_TRUNCATED, None
         return Outcome.NO_IMAGES, f"It was still {_busy_with(generation)} when the budget ended"
+    if ending.reason == "guard_lost":
+        return Outcome.CRASHED, "It killed the harness's guard, and was killed for it"
     if generation.error == "crashed" or ending.returncode != 0:
         return Outcome.CRASHED, generation.detail or _exit_words(ending.returncode)
     if images == 0:
@@ -47,5 +49,6 @@ def _exit_words(returncode: int | None) -> str:
     if returncode is None:
         return "Its exit code is not known; log.txt holds what it said"
     if returncode < 0:
-        return f"It was killed by {signal.Signals(-returncode).name}; log.txt holds what it said"
+        name = signal.strsignal(-returncode) or "unknown"
+        return f"It was killed by signal {-returncode} ({name}); log.txt holds what it said"
     return f"It ended with exit code {returncode}; log.txt holds what it said"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from evaluation.challenge import get_challenge
+from evaluation.durations import show_duration
 from evaluation.images import ImageSet
 from harness import plots
-from evaluation.durations import show_duration
 from harness.gallery import gallery
 from harness.published import PUBLISHED
 from harness.record import Outcome, Record

@@ -9,10 +9,10 @@ from typing import Any
 
 from evaluation.challenge import Challenge, get_challenge
 from evaluation.datasets import cache_folder, load_split, training_images_file
+from evaluation.exits import ExitCode
 from evaluation.images import ImageSet, NormalisedSet
 from harness import facts
 from harness.collect import Collected, collect
-from evaluation.exits import ExitCode
 from harness.folder import RunFolder, existing_folder, new_folder
 from harness.generation import Generation, Needs, check_command, generate
 from harness.judging import judge_images

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,44 +16,12 @@ from tests.end_to_end.harness_process import ROOT, environment, harness, marked,
 
 QUICK = ("--dataset", "digits", "--epochs", "1", "--rounds", "1")
 
-# Writes images for ever, ignores SIGTERM, and has a double-forked writer in a session of its own.
-ESCAPING = """
-import os, signal, sys, time
-from pathlib import Path
-import numpy as np
-from PIL import Image
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() != 0:
-        os._exit(0)
-output = Path(sys.argv[1])
-rng = np.random.default_rng(os.getpid())
-number = 0
-while True:
-    folder = output / str(number % 10)
-    folder.mkdir(exist_ok=True)
-    name = folder / f"{os.getpid()}-{number}.png"
-    Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(name)
-    number += 1
-    time.sleep(0.03)
-"""
+ESCAPES = Path(__file__).parent / "escapes"
 
-HALF_WRITTEN = """
-import sys, time
-from pathlib import Path
-import numpy as np
-from PIL import Image
-folder = Path(sys.argv[1]) / "3"
-folder.mkdir()
-picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-for number in range(3):
-    Image.fromarray(picture).save(folder / f"{number}.png")
-whole = (folder / "0.png").read_bytes()
-(folder / "cut.png").write_bytes(whole[: len(whole) // 2])
-(folder / "empty.png").touch()
-time.sleep(1000)
-"""
+
+def escape(name: str) -> str:
+    """The command of a hostile generator."""
+    return shlex.join([sys.executable, str(ESCAPES / name)])
 
 
 def wait_until(what: object, seconds: float = 20.0) -> bool:
@@ -77,10 +46,8 @@ def test_a_generator_that_sleeps(tmp_path: Path) -> None:
 
 
 def test_a_generator_that_escapes(tmp_path: Path) -> None:
-    run, program = tmp_path / "run", tmp_path / "escaping.py"
-    program.write_text(ESCAPING)
-    command = f"{sys.executable} {program} {{output}}"
-    done = run_harness(*QUICK, "--command", command, "--budget", "4s", "--out", run, mark=str(run))
+    run = tmp_path / "run"
+    done = run_harness(*QUICK, "--command", escape("never_stops.py"), "--budget", "1.5s", "--out", run, mark=str(run))
     assert done.returncode == 0, done.stderr
     assert not marked(str(run))
     record = record_of(run)
@@ -96,16 +63,15 @@ def test_a_generator_that_escapes(tmp_path: Path) -> None:
 
 
 def test_half_written_images_are_dropped_and_told(tmp_path: Path) -> None:
-    run, program = tmp_path / "run", tmp_path / "half.py"
-    program.write_text(HALF_WRITTEN)
-    command = f"{sys.executable} {program} {{output}}"
-    done = run_harness(*QUICK, "--command", command, "--budget", "4s", "--out", run)
+    run = tmp_path / "run"
+    done = run_harness(*QUICK, "--command", escape("leaves_halves.py"), "--budget", "3s", "--out", run)
     assert done.returncode == 0, done.stderr
     record = record_of(run)
-    assert (record["outcome"], record["images"]) == ("deadline_truncated", 3)
-    assert record["files"]["dropped"] == 2 and record["files"]["half_written"] >= 1
-    assert any("cut.png" in line for line in record["files"]["examples"])
-    assert "cut.png" in (run / "report.html").read_text()
+    assert (record["outcome"], record["images"]) == ("deadline_truncated", 10)
+    # of each class: half an image, an empty file, and one under a temporary name
+    assert (record["files"]["dropped"], record["files"]["half_written"]) == (30, 30)
+    assert any(".png.part" in line for line in record["files"]["examples"])
+    assert ".png.part" in (run / "report.html").read_text()
     assert "Dropped" in done.stdout
 
 
