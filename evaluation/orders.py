@@ -43,11 +43,11 @@ def named_orders(challenge: Challenge) -> dict[str, Order]:
     inverses = {
         f"{name}, the wrong way round": np.argsort(order) for name, order in orders.items() if "shift" not in name
     }
-    return orders | {name: order for name, order in inverses.items() if not _among(order, orders)}
-
-
-def _among(order: Order, orders: dict[str, Order]) -> bool:
-    return any(np.array_equal(order, other) for other in orders.values())
+    distinct: dict[str, Order] = {}
+    for name, order in (orders | inverses).items():
+        if not any(np.array_equal(order, other) for other in (right, *distinct.values())):
+            distinct[name] = order
+    return distinct
 
 
 def reorder(contents: FolderContents, order: Order) -> FolderContents:

@@ -38,9 +38,7 @@ class ProbeNetwork(nn.Module):
         self.head = nn.Linear(widths[-1], classes)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Normalised images (B, 3, H, W), H and W a multiple of 32, -> logits (B, classes)."""
-        if x_BCHW.shape[-1] > _INPUT_SIZE:
-            x_BCHW = F.avg_pool2d(x_BCHW, x_BCHW.shape[-1] // _INPUT_SIZE)
+        """What `probe_input` makes of images, (B, 3, 32, 32), -> logits (B, classes)."""
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             x_BCHW = F.relu(norm(convolution(x_BCHW)))
             if i in (1, 2):
@@ -72,13 +70,20 @@ class Probe:
     facts: Facts
 
 
+def probe_input(images: NDArray[np.uint8], challenge: Challenge) -> Tensor:
+    """uint8 (B, 3, H, W), H and W multiples of 32, -> float32 (B, 3, 32, 32), averaged down and normalised."""
+    x_BCHW = torch.from_numpy(normalise(images, challenge))
+    x_BCHW = F.avg_pool2d(x_BCHW, x_BCHW.shape[-1] // _INPUT_SIZE)
+    return x_BCHW.contiguous(memory_format=torch.channels_last)
+
+
 def network_logits(network: ProbeNetwork, images: NDArray[np.uint8], challenge: Challenge) -> NDArray[np.float32]:
     """uint8 (N, 3, H, W) at the challenge's size -> logits float32 (N, classes)."""
     logits = np.empty((len(images), challenge.classes), np.float32)
     with torch.inference_mode():
         for start in range(0, len(images), _BATCH):
-            x_BCHW = torch.from_numpy(normalise(images[start : start + _BATCH], challenge))
-            logits[start : start + _BATCH] = network(x_BCHW.contiguous(memory_format=torch.channels_last)).numpy()
+            x_BCHW = probe_input(images[start : start + _BATCH], challenge)
+            logits[start : start + _BATCH] = network(x_BCHW).numpy()
     return logits
 
 

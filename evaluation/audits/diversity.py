@@ -12,8 +12,8 @@ from evaluation.probe import Facts
 
 _GRID = 8  # distances are taken between means over an 8 x 8 grid, so that noise on one picture is no diversity
 _FEWEST = 3  # images a class needs for its own ratio to be held against it
-# Of 1,200 draws of real images, 3 of a class had at least 0.41 of the spread of the whole class, 10 of a class 0.68; the
-# median over all classes was at least 0.81, with 2 of each.
+# Of 1,200 draws of real images, 3 of a class had at least 0.41 of the spread of the whole class and 10 at least 0.68;
+# the median over all classes was at least 0.81, with 2 of each.
 _COLLAPSED = 0.35
 _NARROW = 0.6
 

@@ -79,7 +79,7 @@ def audit_leakage(images: ImageSet, challenge: Challenge, train: ImageSet | None
 
 @dataclass(frozen=True)
 class _TestCopies:
-    """Near-copies of test images that no training image explains, the exact ones of these, copies of what is in both."""
+    """Near-copies of test images that no training image explains, those of them exact, copies of what is in both."""
 
     blamed: int
     exact: int

@@ -18,12 +18,12 @@ from torch import Tensor
 from evaluation.audits.diversity import spread
 from evaluation.challenge import Challenge, challenges, get_challenge
 from evaluation.datasets import data_folder, load_split
-from evaluation.images import ImageSet, normalise
-from evaluation.probe import Facts, ProbeNetwork, network_logits, probe_path, save_probe
+from evaluation.images import ImageSet
+from evaluation.probe import Facts, ProbeNetwork, network_logits, probe_input, probe_path, save_probe
 
 _BATCH = 256
 _PEAK_RATE = 0.2
-_SHIFT = 4  # pixels of 32
+_SHIFT = 4  # pixels
 
 
 def split_off(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
@@ -39,9 +39,9 @@ def split_off(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
 
 def augment(x_BCHW: Tensor, challenge: Challenge, draw: np.random.Generator) -> Tensor:
     """Shift and (but for digits) mirror a batch; one in four is blurred, since generated images often are."""
-    shift = _SHIFT * challenge.size // 32
-    down, right = draw.integers(0, 2 * shift + 1, 2)
-    x_BCHW = F.pad(x_BCHW, (shift,) * 4)[..., down : down + challenge.size, right : right + challenge.size]
+    height, width = x_BCHW.shape[2:]
+    down, right = draw.integers(0, 2 * _SHIFT + 1, 2)
+    x_BCHW = F.pad(x_BCHW, (_SHIFT,) * 4)[..., down : down + height, right : right + width]
     if challenge.name != "digits":
         mirrored = torch.from_numpy(draw.random(len(x_BCHW)) < 0.5).view(-1, 1, 1, 1)
         x_BCHW = torch.where(mirrored, x_BCHW.flip(3), x_BCHW)
@@ -62,8 +62,9 @@ def train_probe(images: ImageSet, challenge: Challenge, epochs: int, seed: int) 
     for epoch in range(epochs):
         began, losses = time.monotonic(), []
         for batch in draw.permutation(len(images))[: steps * _BATCH].reshape(steps, _BATCH):
-            x_BCHW = torch.from_numpy(normalise(images.images[batch], challenge))
-            x_BCHW = augment(x_BCHW, challenge, draw).contiguous(memory_format=torch.channels_last)
+            x_BCHW = augment(probe_input(images.images[batch], challenge), challenge, draw).contiguous(
+                memory_format=torch.channels_last
+            )
             with torch.autocast("cpu", torch.bfloat16):
                 loss = F.cross_entropy(network(x_BCHW).float(), torch.from_numpy(images.labels[batch]))
             optimiser.zero_grad()
