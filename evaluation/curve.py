@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,7 @@ class Curve:
 
     dataset: str
     points: tuple[CurvePoint, ...]
-    how: dict[str, str]
+    how: dict[str, Any]
 
     def at(self, epochs: int) -> list[CurvePoint]:
         """The points with this many epochs, in order of IPC."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from evaluation.protocol import Progress
+    from evaluation.protocol import Progress as JudgeProgress
 
 # how often a line is printed where there is no terminal
 LINE_EVERY_S = 15.0
@@ -50,16 +50,35 @@ def _lines(console: Console, title: str) -> Update:
 
 
 @contextmanager
-def judging(console: Console, what: str) -> Iterator[Callable[[Progress], None]]:
+def judging(console: Console, what: str) -> Iterator[Callable[[JudgeProgress], None]]:
     """Progress of judging `what`: yields what is to be told the judge's progress."""
     from evaluation.durations import show_duration
 
     with progress(console, f"Judging {what}", 1.0) as update:
 
-        def tell(now: Progress) -> None:
+        def tell(now: JudgeProgress) -> None:
             done = (now.round - 1 + now.passes_done / now.passes) / now.rounds
             left = f", {show_duration(now.remaining_s)} left" if now.remaining_s is not None else ""
             where = f"round {now.round} of {now.rounds}, pass {now.passes_done} of {now.passes}"
             update(done, f"{where}, loss {now.loss:.3f}{left}")
 
         yield tell
+
+
+class _Finding(Protocol):
+    """An audit's finding: the judge's own, or as a record holds it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def evidence(self) -> str: ...
+
+
+def show_audits(console: Console, audits: Sequence[_Finding]) -> None:
+    """One line for each audit: status, name, evidence."""
+    colours = {"pass": "green", "warn": "yellow", "fail": "red"}
+    for audit in audits:
+        console.print(f"[{colours[audit.status]}]{audit.status}[/]  {audit.name.replace('_', ' '):<12} ", end="")
+        console.print(audit.evidence, markup=False)

@@ -13,7 +13,7 @@ import numpy as np
 from evaluation.challenge import Challenge
 from evaluation.contents import FolderContents
 from evaluation.folder import NoImagesError, read_folder
-from evaluation.images import ImageSet, NormalisedSet, content_hash, to_pixels
+from evaluation.images import ImageSet, content_hash, to_pixels
 from evaluation.untrusted import Dropped
 
 # the curve of images over time is thinned to about this many points
@@ -27,8 +27,8 @@ class Collected:
     """The output folder as it will be judged.
 
     Attributes:
-        images: the whole images, None where there is none.
-        pixels: the same in 8 bits, to look at.
+        contents: what was read, None where there is no whole image.
+        pixels: the images in 8 bits, to look at.
         per_class: whole images by label.
         images_hash: of pixels and labels.
         invalid: why the folder could not be read as labelled images; None where it could.
@@ -37,7 +37,7 @@ class Collected:
         over_time: (seconds since the start, whole images by then).
     """
 
-    images: ImageSet | NormalisedSet | None = None
+    contents: FolderContents | None = None
     pixels: ImageSet | None = None
     per_class: tuple[int, ...] = ()
     images_hash: str | None = None
@@ -70,7 +70,7 @@ def collect(folder: Path, challenge: Challenge, started_at: datetime | None = No
         return Collected(invalid=str(error))
     counts = np.bincount(contents.images.labels, minlength=challenge.classes)
     return Collected(
-        images=contents.images,
+        contents=contents,
         pixels=to_pixels(contents.images, challenge),
         per_class=tuple(int(count) for count in counts),
         images_hash=content_hash(contents.images),

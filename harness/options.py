@@ -32,6 +32,7 @@ class RunOptions:
         weights: a local file or folder of weights.
         settings: generator settings.
         judged: whether to judge after generating.
+        strict: whether a failed audit is fatal: exit code 1.
         grace_s: how much before the deadline a SIGTERM comes; 0 for none.
         resume: go on with a run that was interrupted after its images were made.
     """
@@ -51,6 +52,7 @@ class RunOptions:
     device: str = "auto"
     grace_s: float = 0.0
     judged: bool = True
+    strict: bool = False
     rounds: int = 3
     epochs: int = 1000
     engine: str = "fast"

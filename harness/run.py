@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluation.audits.audit import Audit, distinct_ipc
+from evaluation.audits.run import run_audits
 from evaluation.challenge import Challenge, get_challenge
 from evaluation.datasets import cache_folder, load_split, training_images_file
+from evaluation.device import resolve_device
 from evaluation.exits import ExitCode
 from evaluation.images import ImageSet, NormalisedSet
-from harness import facts
+from evaluation.machine import this_machine
 from harness.collect import Collected, collect
 from harness.folder import RunFolder, existing_folder, new_folder
 from harness.generation import Generation, Needs, check_command, generate
@@ -20,11 +23,13 @@ from harness.options import RunOptions
 from harness.outcome import outcome
 from harness.planner import Plan, plan_without_profile
 from harness.record import (
+    AuditPart,
     ClockPart,
     FilesPart,
     GeneratorPart,
     IpcPart,
     LedgerPart,
+    MachinePart,
     Outcome,
     PlanPart,
     Record,
@@ -109,12 +114,22 @@ def _resume(options: RunOptions, voice: Voice) -> Finished:
 def _judge_and_finish(
     record: Record, folder: RunFolder, collected: Collected, splits: Splits, options: RunOptions, voice: Voice
 ) -> Finished:
-    if collected.images is None:
+    if collected.contents is None:
         return _finish(record, folder, collected, splits.train, ExitCode.NOTHING_TO_JUDGE)
+    record = with_audits(record, run_audits(collected.contents, options.challenge, splits.train, splits.test))
+    record.save(folder.record)
+    voice.audited(record.audits)
+    failed = options.strict and any(audit.status == "fail" for audit in record.audits)
     if options.judged and splits.test is not None:
         try:
             accuracy, baseline = judge_images(
-                collected.images, splits.train, splits.test, folder, options, resolve_device(options.device), voice
+                collected.contents.images,
+                splits.train,
+                splits.test,
+                folder,
+                options,
+                resolve_device(options.device),
+                voice,
             )
         except KeyboardInterrupt:
             voice.say("Interrupted while judging; the images are kept. Go on with --resume and the same --out.")
@@ -123,7 +138,7 @@ def _judge_and_finish(
         record.save(folder.record)
         for checkpoint in (folder.checkpoint, folder.baseline_checkpoint):
             checkpoint.unlink(missing_ok=True)
-    return _finish(record, folder, collected, splits.train, ExitCode.DONE)
+    return _finish(record, folder, collected, splits.train, ExitCode.REGRESSION if failed else ExitCode.DONE)
 
 
 def _finish(
@@ -153,26 +168,9 @@ def fetch_needs(options: RunOptions, maker: type[GeneratorBase] | None) -> Needs
     return Needs(weights, training_images, resolve_device(options.device))
 
 
-def resolve_device(name: str) -> str:
-    """`auto` as `cuda` where there is a usable card, else `cpu`.
-
-    Raises:
-        ValueError: a card is asked for where there is none.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError("there is no CUDA device here; leave out --device or give --device cpu")
-    if not (name == "cpu" or name.startswith("cuda")):
-        raise ValueError(f"--device takes auto, cpu or cuda, not {name!r}")
-    return name
-
-
 def first_record(options: RunOptions, maker: type[GeneratorBase] | None, plan: Plan, command: Sequence[str]) -> Record:
     """The record before anything has happened: an interrupted run without a clock."""
-    info = maker.info if maker else None
+    info, here = maker.info if maker else None, this_machine()
     settings: dict[str, Any] = dict(options.settings)
     if options.command is not None:
         settings["command"] = options.command
@@ -197,9 +195,9 @@ def first_record(options: RunOptions, maker: type[GeneratorBase] | None, plan: P
         budget_s=options.budget,
         clock=None,
         plan=PlanPart(steps=plan.steps, batch_size=plan.batch_size, predicted_ipc=plan.predicted_ipc),
-        machine=facts.machine(),
-        versions=facts.versions(),
-        commit=facts.commit(),
+        machine=MachinePart(cpu=here.processor, cores=here.cores, memory_gb=here.memory_gb),
+        versions=here.versions,
+        commit=here.commit,
         command=list(command),
     )
 
@@ -244,6 +242,13 @@ def with_generation(record: Record, generation: Generation, collected: Collected
             "throughput": ThroughputPart(images_per_s=collected.count / used_s) if used_s > 0 else None,
         }
     )
+
+
+def with_audits(record: Record, audits: Sequence[Audit]) -> Record:
+    """`record` with what the audits found; `ipc.distinct` is theirs."""
+    assert record.ipc is not None, "there is something to audit"
+    ipc = record.ipc.model_copy(update={"distinct": distinct_ipc(audits)})
+    return record.model_copy(update={"audits": [AuditPart(**asdict(audit)) for audit in audits], "ipc": ipc})
 
 
 def ipc_part(collected: Collected, challenge: Challenge) -> IpcPart | None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.durations import show_duration
-from evaluation.terminal import judging, plain_console, progress
-from harness.record import Record
+from evaluation.terminal import judging, plain_console, progress, show_audits
+from harness.record import AuditPart, Record
 from harness.words import accuracy_words, ended_words, ledger_words
 
 if TYPE_CHECKING:
@@ -49,6 +49,12 @@ class Voice:
     def judging(self, what: str) -> AbstractContextManager[Callable[[Progress], None]]:
         """Progress of judging `what`: gives what is to be told the judge's progress."""
         return judging(self.console, what)
+
+    def audited(self, audits: Sequence[AuditPart]) -> None:
+        """What the audits found."""
+        show_audits(self.console, audits)
+        for audit in audits:
+            self._to_log(f"audit {audit.name}: {audit.status}: {audit.evidence}")
 
     def finished(self, finished: Finished) -> None:
         """The summary, or with `--json` the record."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -26,3 +26,13 @@ class Audit:
     status: Status
     evidence: str
     numbers: Mapping[str, Number] = field(default_factory=dict)
+
+
+def distinct_ipc(audits: Sequence[Audit]) -> float | None:
+    """Distinct images per class as the duplicates audit counted them; None where it did not run."""
+    for audit in audits:
+        if audit.name == "duplicates":
+            found = audit.numbers["distinct_ipc"]
+            assert isinstance(found, float)
+            return found
+    return None

@@ -1,0 +1,238 @@
+"""What the judge's commands do, once their words are parsed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluation.audits.audit import Audit, distinct_ipc
+from evaluation.audits.run import run_audits
+from evaluation.challenge import Challenge, get_challenge
+from evaluation.contents import FolderContents
+from evaluation.curve import Curve, CurvePoint, load_curve, measure_point, save_curve
+from evaluation.datasets import cache_folder, data_folder, load_split
+from evaluation.device import resolve_device
+from evaluation.durations import show_duration
+from evaluation.estimate import estimate
+from evaluation.exits import ExitCode
+from evaluation.images import NormalisedSet, content_hash
+from evaluation.machine import this_machine
+from evaluation.orders import read_order, reorder, write_order
+from evaluation.reading import read_images
+from evaluation.score import Score, judge
+from evaluation.tensors import write_tensor
+from evaluation.terminal import judging, plain_console, show_audits
+
+
+def judge_submission(
+    submission: Path,
+    dataset: str,
+    data: Path | None,
+    *,
+    engine: str,
+    rounds: int,
+    epochs: int,
+    judge_seed: int,
+    device: str,
+    class_order: Path | None,
+    checkpoint: Path | None,
+    audited: bool,
+    strict: bool,
+    as_json: bool,
+) -> ExitCode:
+    """Audit and judge what lies at `submission`; print the result. Raises ValueError for bad input."""
+    challenge, device = get_challenge(dataset), resolve_device(device)
+    contents = read_submission(submission, challenge, class_order)
+    folder = data_folder(data)
+    test = load_split(challenge, "test", folder)
+    console = plain_console(stderr=as_json)
+    ipc = counts(contents, challenge)
+    console.print(f"{challenge.title}: {len(contents.images):,} images, IPC {ipc['mean']:g}", markup=False)
+    for warning in contents.warnings:
+        console.print(f"Note: {warning}", markup=False)
+    audits = run_audits(contents, challenge, load_split(challenge, "train", folder), test) if audited else []
+    show_audits(console, audits)
+    ipc["distinct"] = distinct_ipc(audits)
+    expected = estimate(
+        len(contents.images),
+        challenge,
+        engine=engine,
+        rounds=rounds,
+        epochs=epochs,
+        device=device,
+        test_images=len(test),
+    )
+    console.print(expected.sentence(epochs, rounds), markup=False)
+    with judging(console, "the images") as on_progress:
+        score = judge(
+            contents.images,
+            test,
+            challenge,
+            engine=engine,
+            rounds=rounds,
+            epochs=epochs,
+            judge_seed=judge_seed,
+            device=device,
+            on_progress=on_progress,
+            checkpoint=checkpoint,
+        )
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    if as_json:
+        print(json.dumps(result(challenge, contents, ipc, score, audits), indent=2))
+    else:
+        console.print(sentence(score), markup=False)
+    return verdict(audits, strict)
+
+
+def audit_submission(
+    submission: Path,
+    dataset: str,
+    data: Path | None,
+    *,
+    class_order: Path | None,
+    write_class_order: Path | None,
+    strict: bool,
+    as_json: bool,
+) -> ExitCode:
+    """Audit what lies at `submission`; print the findings. Raises ValueError for bad input."""
+    challenge = get_challenge(dataset)
+    contents = read_submission(submission, challenge, class_order)
+    folder = data_folder(data)
+    train, test = load_split(challenge, "train", folder), load_split(challenge, "test", folder)
+    audits = run_audits(contents, challenge, train, test)
+    console = plain_console(stderr=as_json)
+    if as_json:
+        ipc = {**counts(contents, challenge), "distinct": distinct_ipc(audits)}
+        found = {"dataset": challenge.name, "images": len(contents.images), "ipc": ipc}
+        print(json.dumps({**found, "audits": [asdict(audit) for audit in audits]}, indent=2))
+    show_audits(console, audits)
+    order = next((audit.numbers["order"] for audit in audits if "order" in audit.numbers), None)
+    if write_class_order is not None:
+        if order is None:
+            raise ValueError(f"the audit found no other class order, so {write_class_order} was not written")
+        write_order(write_class_order, np.array(order, np.int64), challenge)
+        console.print(f"The order that the images suggest is in {write_class_order}; judge with --class-order.")
+    return verdict(audits, strict)
+
+
+def measure_curve(
+    dataset: str, out: Path, ipcs: str, data: Path | None, *, rounds: int, epochs: int, device: str
+) -> None:
+    """Measure the points of a curve that `out` does not hold yet. Raises ValueError for bad input."""
+    challenge, device = get_challenge(dataset), resolve_device(device)
+    wanted = whole_numbers(ipcs)
+    folder = data_folder(data)
+    train, test = load_split(challenge, "train", folder), load_split(challenge, "test", folder)
+    console = plain_console()
+    points = {(point.ipc, point.epochs): point for point in load_curve(challenge, out).points}
+
+    how = {"engine": "fast", "device": device, **asdict(this_machine(device))}
+
+    def keep(point: CurvePoint) -> None:
+        points[point.ipc, point.epochs] = point
+        save_curve(Curve(challenge.name, tuple(points.values()), how), out)
+        accuracies = ", ".join(f"{100 * accuracy:.2f}%" for accuracy in point.rounds)
+        console.print(f"IPC {point.ipc}, {point.epochs} epochs: {accuracies} ({show_duration(point.seconds)})")
+
+    for ipc in wanted:
+        before = points.get((ipc, epochs))
+        if before and len(before.rounds) >= rounds:
+            console.print(f"IPC {ipc}, {epochs} epochs: done before")
+            continue
+        with judging(console, f"real images, IPC {ipc}") as on_progress:
+            measure_point(
+                ipc,
+                train,
+                test,
+                challenge,
+                rounds=rounds,
+                epochs=epochs,
+                device=device,
+                checkpoints=cache_folder() / "curve",
+                before=before,
+                on_round=keep,
+                on_progress=on_progress,
+            )
+
+
+def export_tensor(submission: Path, dataset: str, out: Path, ipc: int | None) -> None:
+    """Write the challenge's `.pt` of a submission. Raises ValueError for bad input."""
+    challenge = get_challenge(dataset)
+    images = read_images(submission, challenge).images
+    if isinstance(images, NormalisedSet):
+        raise ValueError(f"{submission} is in the challenge's format already; copy the file")
+    write_tensor(out, images, challenge, ipc)
+    plain_console().print(f"{out}: a float32 tensor, class after class, normalised", markup=False)
+
+
+def read_submission(submission: Path, challenge: Challenge, class_order: Path | None) -> FolderContents:
+    """Read it, hold it against the hash in its record where it is a run, and put its classes in order if asked.
+
+    Raises:
+        ValueError: it cannot be read, or its images are not those that its run made.
+    """
+    contents = read_images(submission, challenge)
+    record = submission / "record.json"
+    if record.is_file():
+        made = json.loads(record.read_text(encoding="utf-8")).get("images_hash")
+        if made is not None and made != content_hash(contents.images):
+            raise ValueError(
+                f"the images in {submission} are not those that its run made; give {submission / 'images'} to judge"
+                " them as a folder"
+            )
+    return reorder(contents, read_order(class_order, challenge)) if class_order else contents
+
+
+def counts(contents: FolderContents, challenge: Challenge) -> dict[str, Any]:
+    """`ipc` as the record has it, nothing counted as a copy."""
+    per_class = np.bincount(contents.images.labels, minlength=challenge.classes)
+    mean = len(contents.images) / challenge.classes
+    return {"mean": mean, "min": int(per_class.min()), "max": int(per_class.max()), "distinct": None}
+
+
+def result(
+    challenge: Challenge, contents: FolderContents, ipc: dict[str, Any], score: Score, audits: Sequence[Audit]
+) -> dict[str, Any]:
+    """What `--json` prints, with the inner forms of a record."""
+    return {
+        "dataset": challenge.name,
+        "images": len(contents.images),
+        "ipc": ipc,
+        "accuracy": asdict(score),
+        "audits": [asdict(audit) for audit in audits],
+        "engine": score.engine,
+        "epochs": score.epochs,
+        "rounds": len(score.rounds),
+    }
+
+
+def sentence(score: Score) -> str:
+    """`Accuracy 33.10% [32.40, 33.80], std 0.28, n = 3`; what differs from the protocol behind it."""
+    interval = " (one round, no interval)"
+    if score.ci95 is not None and score.std is not None:
+        low, high = score.ci95
+        interval = f" [{100 * low:.2f}, {100 * high:.2f}], std {100 * score.std:.2f}, n = {len(score.rounds)}"
+    return " ".join([f"Accuracy {100 * score.mean:.2f}%{interval}.", *score.deviations])
+
+
+def verdict(audits: Sequence[Audit], strict: bool) -> ExitCode:
+    """With `strict` a failed audit is fatal."""
+    failed = any(audit.status == "fail" for audit in audits)
+    return ExitCode.REGRESSION if strict and failed else ExitCode.DONE
+
+
+def whole_numbers(text: str) -> list[int]:
+    """`1,2,5` as numbers, each at least 1. Raises ValueError."""
+    try:
+        numbers = [int(word) for word in text.split(",")]
+    except ValueError:
+        numbers = [0]
+    if min(numbers) < 1:
+        raise ValueError(f"--ipc takes whole numbers above 0, separated by commas, not {text!r}")
+    return numbers
