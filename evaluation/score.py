@@ -65,7 +65,7 @@ def student_interval(values: Sequence[float], level: float = 0.95) -> tuple[floa
 
 
 def accuracy_interval(accuracies: Sequence[float]) -> tuple[float, float] | None:
-    """The 95% interval of the mean of `accuracies`, fractions; kept within [0, 1], which few rounds can reach beyond."""
+    """The 95% interval of the mean of `accuracies`, kept within [0, 1], which few rounds can reach beyond."""
     interval = student_interval(accuracies)
     return None if interval is None else (max(interval[0], 0.0), min(interval[1], 1.0))
 

@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from evaluation.curve import CurvePoint
 from harness.published import Published
 from harness.record import AccuracyPart, LedgerPart, Record
 
@@ -60,14 +61,20 @@ def images_chart(points: Sequence[tuple[float, int]], budget_s: float, used_s: f
     return _svg(figure)
 
 
-def accuracy_chart(record: Record, published: Sequence[Published], chance: float) -> str:
-    """Accuracy against IPC: this run, real images, and what the papers report."""
+def accuracy_chart(record: Record, published: Sequence[Published], curve: Sequence[CurvePoint], chance: float) -> str:
+    """Accuracy against IPC: this run, real images (`curve`: of as many epochs), and what the papers report."""
     figure, axes = _figure(4.9, 3.3)
     axes.set_xscale("log")
     for entry in published:
         error = 100 * entry.spread if entry.spread else None
         marker = "_" if entry.approximate else "o"
         axes.errorbar(entry.ipc, 100 * entry.accuracy, yerr=error, fmt=marker, color=PAPER, markersize=5, capsize=2)
+    if curve:
+        ipc, means = [point.ipc for point in curve], [100 * point.mean for point in curve]
+        axes.plot(ipc, means, "-o", color=REAL, linewidth=1.5, markersize=3.5)
+        banded = [point for point in curve if point.ci95]
+        lows, highs = ([100 * point.ci95[side] for point in banded if point.ci95] for side in (0, 1))
+        axes.fill_between([point.ipc for point in banded], lows, highs, color=REAL, alpha=0.15, linewidth=0)
     if record.baseline:
         _point(axes, record.baseline.ipc, record.baseline.accuracy, REAL, "s")
     if record.accuracy and record.ipc:

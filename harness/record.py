@@ -186,6 +186,8 @@ class Record(_Part):
     audits: list[AuditPart] = Field(default_factory=list)
     accuracy: AccuracyPart | None = None
     baseline: BaselinePart | None = None
+    # how many random real images per class give this accuracy; null where no curve was measured with as many epochs,
+    # or the accuracy lies above it
     real_equivalent_ipc: float | None = None
     throughput: ThroughputPart | None = None
     gpu: GpuPart | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evaluation.challenge import get_challenge
+from evaluation.curve import load_curve
 from evaluation.durations import show_duration
 from evaluation.images import ImageSet
 from harness import plots
@@ -29,7 +30,8 @@ def render(record: Record, generated: ImageSet | None, real: ImageSet | None) ->
         if record.images_over_time:
             charts["images"] = plots.images_chart(record.images_over_time, record.budget_s, used_s)
     if record.accuracy:
-        charts["accuracy"] = plots.accuracy_chart(record, published, challenge.chance)
+        curve = load_curve(challenge).at(record.accuracy.epochs)
+        charts["accuracy"] = plots.accuracy_chart(record, published, curve, challenge.chance)
         charts["classes"] = plots.class_chart(record.accuracy.per_class, challenge.class_names, challenge.chance)
     environment = Environment(loader=PackageLoader("harness"), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"percent": percent, "duration": show_duration, "accuracy": accuracy_words}

@@ -10,6 +10,7 @@ from typing import Any
 from evaluation.audits.audit import Audit, distinct_ipc
 from evaluation.audits.run import run_audits
 from evaluation.challenge import Challenge, get_challenge
+from evaluation.curve import load_curve, real_equivalent_ipc
 from evaluation.datasets import cache_folder, load_split, training_images_file
 from evaluation.device import resolve_device
 from evaluation.exits import ExitCode
@@ -134,7 +135,9 @@ def _judge_and_finish(
         except KeyboardInterrupt:
             voice.say("Interrupted while judging; the images are kept. Go on with --resume and the same --out.")
             return _finish(record, folder, collected, splits.train, ExitCode.INTERRUPTED)
-        record = record.model_copy(update={"accuracy": accuracy, "baseline": baseline})
+        points = load_curve(options.challenge).at(options.epochs)
+        worth = real_equivalent_ipc(accuracy.mean, points, options.challenge.chance)
+        record = record.model_copy(update={"accuracy": accuracy, "baseline": baseline, "real_equivalent_ipc": worth})
         record.save(folder.record)
         for checkpoint in (folder.checkpoint, folder.baseline_checkpoint):
             checkpoint.unlink(missing_ok=True)

@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evaluation.challenge import get_challenge
+from evaluation.curve import Curve, CurvePoint, load_curve, measure_point, real_equivalent_ipc, save_curve
+from evaluation.datasets import load_split
+from evaluation.images import ImageSet
+from evaluation.subset import random_subset
+
+DIGITS = get_challenge("digits")
+
+
+def points(*means: float) -> list[CurvePoint]:
+    return [CurvePoint(ipc, (mean,), 1000, 1.0) for ipc, mean in zip((1, 10, 100), means, strict=False)]
+
+
+def test_a_curve_comes_back_from_its_file(tmp_path: Path) -> None:
+    curve = Curve("digits", (CurvePoint(1, (0.5, 0.6), 1000, 3.0), CurvePoint(2, (0.7,), 60, 1.0)), {"device": "cpu"})
+    save_curve(curve, tmp_path / "curve.json")
+    assert load_curve(DIGITS, tmp_path / "curve.json") == curve
+    assert [point.ipc for point in curve.at(60)] == [2]
+    with pytest.raises(ValueError, match="is a curve of digits"):
+        load_curve(get_challenge("cifar100"), tmp_path / "curve.json")
+
+
+def test_no_curve_has_no_points(tmp_path: Path) -> None:
+    assert load_curve(DIGITS, tmp_path / "none.json").points == ()
+    assert real_equivalent_ipc(0.5, [], 0.1) is None
+
+
+def test_the_points_themselves() -> None:
+    for point in points(0.2, 0.4, 0.6):
+        assert real_equivalent_ipc(point.mean, points(0.2, 0.4, 0.6), 0.1) == pytest.approx(point.ipc)
+
+
+def test_outside_the_points() -> None:
+    assert real_equivalent_ipc(0.61, points(0.2, 0.4, 0.6), 0.1) is None
+    assert real_equivalent_ipc(0.15, points(0.2, 0.4, 0.6), 0.1) == pytest.approx(0.5)
+    assert real_equivalent_ipc(0.05, points(0.2, 0.4, 0.6), 0.1) == 0.0
+
+
+@given(st.lists(st.floats(0.11, 0.9), min_size=3, max_size=3), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_more_accuracy_is_never_worth_less(means: list[float], one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    worth = [real_equivalent_ipc(accuracy, points(*means), 0.1) for accuracy in (low, high)]
+    assert worth[1] is None or (worth[0] is not None and worth[0] <= worth[1] + 1e-9)
+
+
+def test_a_subset_is_balanced_and_has_nothing_twice() -> None:
+    images = np.arange(60, dtype=np.uint8).reshape(60, 1, 1, 1).repeat(3, 1)
+    whole = ImageSet(images, np.repeat(np.arange(3), 20))
+    subset = random_subset(whole, 5, seed=1)
+    assert np.bincount(subset.labels).tolist() == [5, 5, 5]
+    assert len(np.unique(subset.images[:, 0, 0, 0])) == 15
+    assert not np.array_equal(subset.images, random_subset(whole, 5, seed=2).images)
+
+
+def test_a_point_is_measured_round_by_round_and_only_what_is_missing(tmp_path: Path) -> None:
+    train, test = load_split(DIGITS, "train", None), load_split(DIGITS, "test", None)
+    small = random_subset(test, 3, seed=0)
+    told: list[CurvePoint] = []
+    options = {"epochs": 1, "device": "cpu", "checkpoints": tmp_path, "on_round": told.append}
+    point = measure_point(1, train, small, DIGITS, rounds=2, **options)
+    assert [len(each.rounds) for each in told] == [1, 2] and told[-1] == point
+    again = measure_point(1, train, small, DIGITS, rounds=2, before=told[0], **options)
+    assert again.rounds == point.rounds and len(told) == 3
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="IPC 121 cannot be drawn"):
+        measure_point(121, train, small, DIGITS, rounds=1, **options)
