@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from evaluation.estimate import estimate
 from evaluation.images import ImageSet, NormalisedSet
+from evaluation.protocol import Protocol
 from evaluation.score import Score, judge
 from evaluation.subset import random_subset
 from harness.folder import RunFolder
@@ -14,6 +16,8 @@ from harness.show import Voice
 
 # The baseline is for orientation beside the run's own rounds; one round keeps the cost of judging near one third more.
 BASELINE_ROUNDS = 1
+# SGD steps from which a judgement is long enough to be announced
+WORTH_AN_ESTIMATE = 1_000
 # the generator that is its own baseline
 REAL = "real"
 
@@ -31,6 +35,18 @@ def judge_images(
 
     An interrupted judgement goes on from the run's checkpoints.
     """
+    steps = options.rounds * Protocol(options.epochs).passes * Protocol().steps_per_pass(len(images))
+    if steps > WORTH_AN_ESTIMATE:
+        expected = estimate(
+            len(images),
+            options.challenge,
+            engine=options.engine,
+            rounds=options.rounds,
+            epochs=options.epochs,
+            device=device,
+            test_images=len(test),
+        )
+        voice.say(expected.sentence(options.epochs, options.rounds))
     with voice.judging("the images") as on_progress:
         score = judge(
             images,
