@@ -6,6 +6,9 @@ FROM ${PYTHON_IMAGE}
 # A CPU build of torch, where one lies in the build context as TORCH_WHEEL; else pip chooses.
 ARG TORCH_WHEEL=""
 
+# The fast judge builds its kernels on the machine it runs on.
+RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
+
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /app
 
