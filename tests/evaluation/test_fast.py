@@ -64,6 +64,17 @@ def test_fifty_graphed_steps_equal_the_reference_on_a_gpu(kind: str) -> None:
     assert_fifty_steps_equal(small_set("cuda"), kind)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_graphed_bfloat16_steps_repeat_bit_for_bit_on_a_gpu() -> None:
+    train = small_set("cuda")
+    first, again = (started(FastEngine(train, 10, PROTOCOL)) for _ in range(2))
+    for index in range(4):
+        for batch, drawn in draw_pass(1, index, len(train), BATCH).to(train.device).batches():
+            assert torch.equal(first.step(batch, drawn).clone(), again.step(batch, drawn))
+    for name, tensor in first.state().items():
+        assert torch.equal(again.state()[name], tensor)
+
+
 @pytest.mark.usefixtures("three_torch_threads")
 def test_parts_on_several_cores_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     train = small_set()
