@@ -52,6 +52,10 @@ class Engine(ABC):
     def deviations(self) -> tuple[str, ...]:
         """How its arithmetic differs from the protocol's float32, one sentence each; empty where it does not."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what it holds beyond memory; the engine is of no use afterwards."""
+
     @torch.no_grad()
     def predict(self, test: Resident) -> Tensor:
         """The predicted label of every image of `test`, int64 (N,)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
 import torch
@@ -93,17 +94,15 @@ def estimate(
     noise = _noise(max(PREDICT_BATCH, min(images, protocol.batch_size)), challenge, torch.device(device))
     repeated = rounds * protocol.passes * protocol.steps_per_pass(images)
     began = time.monotonic()
-    at_work = build_engine(engine, noise, challenge.classes, protocol, expected_steps=repeated)
-    at_work.start(seed=0)
-    at_work.set_rate(protocol.lr)
     whole, last = min(images, protocol.batch_size), images % protocol.batch_size
-    _step_seconds(at_work, whole, at_most_s=0)
-    start_s = time.monotonic() - began
-    if images < protocol.batch_size:
-        step_s, last_step_s = 0.0, _step_seconds(at_work, last)
-    else:
-        step_s, last_step_s = _step_seconds(at_work, whole), _step_seconds(at_work, last) if last else 0.0
-    test_s = _predict_seconds(at_work, noise) * test_images / len(noise)
+    with closing(build_engine(engine, noise, challenge.classes, protocol, expected_steps=repeated)) as at_work:
+        at_work.start(seed=0)
+        at_work.set_rate(protocol.lr)
+        _step_seconds(at_work, whole, at_most_s=0)
+        start_s = time.monotonic() - began
+        step_s = _step_seconds(at_work, whole) if images >= protocol.batch_size else 0.0
+        last_step_s = _step_seconds(at_work, last) if last else 0.0
+        test_s = _predict_seconds(at_work, noise) * test_images / len(noise)
     return Estimate(images, start_s, step_s, last_step_s, test_s)
 
 

@@ -4,7 +4,7 @@
 - Convolutions in bfloat16 where the hardware has it, channels-last; the rest in float32, weights too.
 - Instance norm, ReLU and pooling are one operation (`fused.py`).
 - The convolutions' biases take no part: the norm after them takes any constant off again, so their gradient is zero.
-- On a CPU a batch goes through in parts that fit the cache; on CUDA a step is one graph launch (`graphs.py`).
+- On a CPU each core takes parts of the batch (`workers.py`); on CUDA a step is one graph launch (`graphs.py`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from evaluation.augment import Draw, augment
 from evaluation.convnet import DEPTH, WIDTH, seeded_convnet
 from evaluation.engine import Engine
 from evaluation.fused import choose_norm_relu_pool, plain_norm_relu_pool
-from evaluation.graphs import GraphedStep
+from evaluation.graphs import GraphedStep, Step
 from evaluation.protocol import Protocol
 from evaluation.resident import Resident
+from evaluation.workers import Workers
 
-# Of the largest activation of a part of a batch. Beyond 32 MiB glibc takes fresh pages from the kernel at each step.
+# Of the largest activation of a part of a batch: cache is near, and beyond 32 MiB glibc takes fresh pages each time.
 PART_BYTES = 16 * 2**20
 
 
@@ -50,7 +51,10 @@ class FastEngine(Engine):
         self.weights = {name: weight.detach().to(train.device).requires_grad_() for name, weight in named}
         self.momentum = {name: torch.zeros_like(weight) for name, weight in self.weights.items()}
         self.lr = torch.zeros((), device=train.device)
-        self._run = self._step
+        self._trained = [name for name in self.weights if not _is_convolution_bias(name)]
+        self._workers = Workers() if train.device.type == "cpu" else None
+        self._map = self._workers.map if self._workers else map
+        self._run: Step = self._step
         if train.device.type == "cuda":
             self._run = GraphedStep(self._step, [*self.weights.values(), *self.momentum.values()])
 
@@ -78,39 +82,39 @@ class FastEngine(Engine):
             return self._run(index_B, drawn)
 
     def _step(self, index_B: Tensor, drawn: Draw) -> Tensor:
-        x_BCHW = augment(self.train.normalised(index_B), drawn)
-        labels_B = self.train.labels[index_B]
-        parts = self._parts(x_BCHW)
-        names = [name for name in self.weights if not _is_convolution_bias(name)]
-        loss, gradients = self._gradients(x_BCHW, labels_B, parts, names)
-        self._update(dict(zip(names, gradients, strict=True)))
-        return loss
+        parts = self._parts(len(index_B), self.dtype)
+        uniforms = drawn.uniforms.tensor_split(parts, dim=1)
+        draws = [Draw(drawn.kind, part) for part in uniforms]
+        results = self._map(self._part_gradients, zip(index_B.tensor_split(parts), draws, strict=True))
+        losses, gradients = zip(*results, strict=True)
+        total = list(gradients[0])
+        for part in gradients[1:]:
+            torch._foreach_add_(total, part)
+        self._update([gradient / len(index_B) for gradient in total])
+        return torch.stack(losses).sum() / len(index_B)
 
-    def _parts(self, x_BCHW: Tensor) -> int:
-        """How many parts to take a batch in."""
-        if x_BCHW.device.type == "cuda":
+    def _parts(self, images: int, dtype: torch.dtype) -> int:
+        """How many parts to take a batch in: one on CUDA, else as many for each worker, each within PART_BYTES."""
+        if self._workers is None:
             return 1
-        activation_bytes = x_BCHW[:, 0].numel() * WIDTH * self.dtype.itemsize
-        return min(len(x_BCHW), -(-activation_bytes // PART_BYTES))
+        activation_bytes = images * WIDTH * self.train.size**2 * dtype.itemsize
+        turns = -(-activation_bytes // (PART_BYTES * self._workers.count))
+        return min(images, turns * self._workers.count)
 
-    def _gradients(self, x_BCHW: Tensor, labels_B: Tensor, parts: int, names: list[str]) -> tuple[Tensor, list[Tensor]]:
-        """The batch's mean loss and its gradients for the weights of these names, summed over parts of the batch."""
-        weights = [self.weights[name] for name in names]
-        loss, gradients = torch.zeros((), device=x_BCHW.device), [torch.zeros_like(weight) for weight in weights]
-        for x_PCHW, labels_P in zip(x_BCHW.tensor_split(parts), labels_B.tensor_split(parts), strict=True):
-            logits = self._forward(x_PCHW, self.dtype)
-            part_loss = F.cross_entropy(logits, labels_P, reduction="sum") / len(labels_B)
-            torch._foreach_add_(gradients, torch.autograd.grad(part_loss, weights))
-            loss += part_loss.detach()
-        return loss, gradients
+    def _part_gradients(self, part: tuple[Tensor, Draw]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The sum of losses over a part of a batch, and its gradients for `trained`."""
+        index_P, drawn = part
+        x_PCHW = augment(self.train.normalised(index_P), drawn)
+        loss = F.cross_entropy(self._forward(x_PCHW, self.dtype), self.train.labels[index_P], reduction="sum")
+        return loss.detach(), torch.autograd.grad(loss, [self.weights[name] for name in self._trained])
 
     @torch.no_grad()
-    def _update(self, gradients: dict[str, Tensor]) -> None:
+    def _update(self, gradients: list[Tensor]) -> None:
         """SGD with weight decay and momentum, all weights at once."""
         weights, momentum = list(self.weights.values()), list(self.momentum.values())
         torch._foreach_mul_(momentum, self.protocol.momentum)
         torch._foreach_add_(momentum, weights, alpha=self.protocol.weight_decay)
-        torch._foreach_add_([self.momentum[name] for name in gradients], list(gradients.values()))
+        torch._foreach_add_([self.momentum[name] for name in self._trained], gradients)
         torch._foreach_sub_(weights, torch._foreach_mul(momentum, self.lr))
 
     def _forward(self, x_BCHW: Tensor, dtype: torch.dtype) -> Tensor:
@@ -126,7 +130,16 @@ class FastEngine(Engine):
 
     def logits(self, x_BCHW: Tensor) -> Tensor:
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            return self._forward(x_BCHW, torch.float32)
+            parts = self._parts(len(x_BCHW), torch.float32)
+            return torch.cat(list(self._map(self._part_logits, x_BCHW.tensor_split(parts))))
+
+    @torch.no_grad()
+    def _part_logits(self, x_PCHW: Tensor) -> Tensor:
+        return self._forward(x_PCHW, torch.float32)
+
+    def close(self) -> None:
+        if self._workers:
+            self._workers.close()
 
     def state(self) -> dict[str, Tensor]:
         weights = {f"weight.{name}": weight.detach() for name, weight in self.weights.items()}

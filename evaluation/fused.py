@@ -1,21 +1,15 @@
 """Instance norm, ReLU and average pooling of the judge's network as one operation.
 
 Between two convolutions a step moves far more memory than it computes, so this is where the time is. Three forms with
-one meaning: plain PyTorch, which runs anywhere; the same compiled, for CUDA; and `fused.cpp`, built with the
-machine's own compiler, for the CPU.
+one meaning: PyTorch's own operations, which run anywhere; a forward and a backward written out for the compiler to
+fuse, on CUDA; and `fused.cpp`, on the CPU.
 """
 
 from __future__ import annotations
 
-import ctypes
-import os
-import shutil
-import subprocess
-import tempfile
 import warnings
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,15 +17,32 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evaluation.convnet import NORM_EPS, WIDTH
+from evaluation.native import build_native
 
 NormReluPool = Callable[[Tensor, Tensor, Tensor], Tensor]
+Three = tuple[Tensor, Tensor, Tensor]
+Forward = Callable[[Tensor, Tensor, Tensor], Three]
+Backward = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Three]
 
 COMPILE_FROM_STEPS = 10_000
+# Every combination of block, batch and type is compiled for its own sizes; beyond this many PyTorch would give up.
+_COMPILED_VARIANTS = 64
 
-_SOURCE = Path(__file__).with_name("fused.cpp")
-_FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-shared", "-fPIC")
-_X86_FLAGS = ("-mprefer-vector-width=512",)
-_NAMES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
+
+def choose_norm_relu_pool(device: torch.device, expected_steps: float) -> NormReluPool:
+    """The fastest form that works here: (y (N, 128, H, W), gamma (128,), beta (128,)) -> (N, 128, H/2, W/2).
+
+    Args:
+        expected_steps: steps of the judgement, counted in batches of 32x32 images; compiling for CUDA takes half a
+            minute, so a short job does without.
+    """
+    if device.type == "cpu":
+        if native := build_native():
+            return fused(native.forward, native.backward)
+        warnings.warn("no C++ compiler works here, so the fast judge runs uncompiled and slower", stacklevel=2)
+    elif expected_steps >= COMPILE_FROM_STEPS:
+        return _compiled_norm_relu_pool(device)
+    return plain_norm_relu_pool
 
 
 def plain_norm_relu_pool(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Tensor:
@@ -40,25 +51,74 @@ def plain_norm_relu_pool(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Ten
     return F.avg_pool2d(z.relu(), 2).to(y_NCHW.dtype)
 
 
-def choose_norm_relu_pool(device: torch.device, expected_steps: float) -> NormReluPool:
-    """The fastest form that works here.
+def fused(forward: Forward, backward: Backward) -> NormReluPool:
+    """One differentiable operation of a forward, which also gives statistics, and a backward, which takes them."""
+    return partial(_fused, forward, backward)
 
-    Args:
-        expected_steps: steps of the judgement, counted in batches of 32x32 images; compiling for CUDA takes half a
-            minute, so a short job does without.
+
+def _fused(forward: Forward, backward: Backward, y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Tensor:
+    return _Fused.apply(y_NCHW, gamma_C, beta_C, forward, backward)
+
+
+class _Fused(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor, forward: Forward, backward: Backward
+    ) -> Tensor:
+        y_NCHW = y_NCHW.contiguous(memory_format=torch.channels_last)
+        pooled, mean_NC, rstd_NC = forward(y_NCHW, gamma_C, beta_C)
+        ctx.save_for_backward(y_NCHW, mean_NC, rstd_NC, gamma_C, beta_C)
+        ctx.run_backward = backward
+        return pooled
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        gradient = gradients[0].contiguous(memory_format=torch.channels_last)
+        return *ctx.run_backward(gradient, *ctx.saved_tensors), None, None
+
+
+def tensor_forward(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Three:
+    """The pooled result and each image's mean and 1 / standard deviation (N, C): what `fused.cpp` does, in tensors.
+
+    Written for a compiler that fuses: slices and sums where pooling operations would make it store what is between.
     """
-    if device.type == "cpu":
-        if native := native_norm_relu_pool():
-            return native
-        warnings.warn("no C++ compiler works here, so the fast judge runs uncompiled and slower", stacklevel=2)
-    elif expected_steps >= COMPILE_FROM_STEPS:
-        return _compiled_norm_relu_pool(device)
-    return plain_norm_relu_pool
+    y = y_NCHW.float()
+    var_NC, mean_NC = torch.var_mean(y, (2, 3), correction=0)
+    rstd_NC = (var_NC + NORM_EPS).rsqrt()
+    slope = (rstd_NC * gamma_C)[..., None, None]
+    z = (y - mean_NC[..., None, None]) * slope + beta_C.view(-1, 1, 1)
+    return _pooled(z.relu()).to(y_NCHW.dtype), mean_NC, rstd_NC
+
+
+def tensor_backward(
+    gradient: Tensor, y_NCHW: Tensor, mean_NC: Tensor, rstd_NC: Tensor, gamma_C: Tensor, beta_C: Tensor
+) -> Three:
+    """The gradients for `y_NCHW`, `gamma_C` and `beta_C`; the formula stands in `fused.cpp`."""
+    height, width = y_NCHW.shape[2:]
+    mean, rstd = mean_NC[..., None, None], rstd_NC[..., None, None]
+    gamma, beta = gamma_C.view(-1, 1, 1), beta_C.view(-1, 1, 1)
+    yhat = (y_NCHW.float() - mean) * rstd
+    above = F.interpolate(0.25 * gradient.float(), scale_factor=2, mode="nearest")
+    above = F.pad(above, (0, width % 2, 0, height % 2))
+    dz = torch.where(yhat * gamma + beta > 0, above, 0.0)
+    dbeta_NC, dgamma_NC = dz.sum((2, 3)), (dz * yhat).sum((2, 3))
+    through_statistics = (dbeta_NC[..., None, None] + yhat * dgamma_NC[..., None, None]) / (height * width)
+    dy = rstd * gamma * (dz - through_statistics)
+    return dy.to(y_NCHW.dtype), dgamma_NC.sum(0), dbeta_NC.sum(0)
+
+
+def _pooled(z_NCHW: Tensor) -> Tensor:
+    """Mean of each 2x2 square; a last odd row or column is left out."""
+    height, width = (side // 2 * 2 for side in z_NCHW.shape[2:])
+    z = z_NCHW[:, :, :height, :width]
+    return 0.25 * (z[:, :, ::2, ::2] + z[:, :, ::2, 1::2] + z[:, :, 1::2, ::2] + z[:, :, 1::2, 1::2])
 
 
 def _compiled_norm_relu_pool(device: torch.device) -> NormReluPool:
-    """The plain operation compiled, tried out once so that a missing compiler shows here and not in the first step."""
-    compiled = torch.compile(plain_norm_relu_pool)
+    """The tensor form compiled, tried out once so that a missing compiler shows here and not in the first step."""
+    limit = torch._dynamo.config.recompile_limit
+    torch._dynamo.config.recompile_limit = max(limit, _COMPILED_VARIANTS)
+    compiled = fused(torch.compile(tensor_forward, dynamic=False), torch.compile(tensor_backward, dynamic=False))
     y = torch.randn(2, WIDTH, 8, 8, device=device).to(memory_format=torch.channels_last).requires_grad_()
     try:
         compiled(y, torch.ones(WIDTH, device=device), torch.zeros(WIDTH, device=device)).sum().backward()
@@ -68,79 +128,3 @@ def _compiled_norm_relu_pool(device: torch.device) -> NormReluPool:
         )
         return plain_norm_relu_pool
     return compiled
-
-
-@cache
-def native_norm_relu_pool() -> NormReluPool | None:
-    """The operation from `fused.cpp`, None where it cannot be built.
-
-    It takes float32 or bfloat16 with 128 channels on the CPU, and uses up its first argument in the backward pass.
-    Building takes about a second, once a process.
-    """
-    library = _build()
-    if library is None:
-        return None
-    functions = {dtype: _Functions(library, name) for dtype, name in _NAMES.items()}
-
-    def norm_relu_pool(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Tensor:
-        return _NativeNormReluPool.apply(y_NCHW, gamma_C, beta_C, functions[y_NCHW.dtype])
-
-    return norm_relu_pool
-
-
-def _build() -> ctypes.CDLL | None:
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
-    if compiler is None:
-        return None
-    flags = _FLAGS + (_X86_FLAGS if os.uname().machine == "x86_64" else ())
-    with tempfile.TemporaryDirectory() as folder:
-        built = Path(folder) / "fused.so"
-        command = [compiler, *flags, str(_SOURCE), "-o", str(built)]
-        try:
-            subprocess.run(command, check=True, capture_output=True, timeout=120)
-            return ctypes.CDLL(str(built))
-        except (OSError, subprocess.SubprocessError):
-            return None
-
-
-class _Functions:
-    """The two C functions of one element type."""
-
-    def __init__(self, library: ctypes.CDLL, name: str) -> None:
-        pointer, count, size = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
-        self.forward = getattr(library, f"norm_relu_pool_{name}")
-        self.forward.argtypes = [*[pointer] * 3, count, size, size, ctypes.c_float, *[pointer] * 3]
-        self.backward = getattr(library, f"norm_relu_pool_backward_{name}")
-        self.backward.argtypes = [*[pointer] * 6, count, size, size, *[pointer] * 3]
-
-
-class _NativeNormReluPool(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor, functions: _Functions) -> Tensor:
-        y_NCHW = y_NCHW.contiguous(memory_format=torch.channels_last)
-        images, channels, height, width = y_NCHW.shape
-        assert channels == WIDTH
-        pooled_shape = (images, channels, height // 2, width // 2)
-        pooled = torch.empty(pooled_shape, dtype=y_NCHW.dtype, memory_format=torch.channels_last)
-        mean_NC, rstd_NC = torch.empty(images, channels), torch.empty(images, channels)
-        inputs, outputs = (y_NCHW, gamma_C, beta_C), (pooled, mean_NC, rstd_NC)
-        functions.forward(*_pointers(inputs), images, height, width, NORM_EPS, *_pointers(outputs))
-        ctx.save_for_backward(y_NCHW, mean_NC, rstd_NC, gamma_C, beta_C)
-        ctx.functions = functions
-        return pooled
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        gradient = gradients[0].contiguous(memory_format=torch.channels_last)
-        y_NCHW = ctx.saved_tensors[0]
-        images, channels, height, width = y_NCHW.shape
-        dgamma_NC, dbeta_NC = torch.empty(images, channels), torch.empty(images, channels)
-        # The gradient takes the place of the activations, which nothing reads again: fresh memory costs more than the
-        # arithmetic. So a second backward through the same graph would be wrong; a step has only one.
-        inputs, outputs = (gradient, *ctx.saved_tensors), (y_NCHW, dgamma_NC, dbeta_NC)
-        ctx.functions.backward(*_pointers(inputs), images, height, width, *_pointers(outputs))
-        return y_NCHW, dgamma_NC.sum(0), dbeta_NC.sum(0), None
-
-
-def _pointers(tensors: tuple[Tensor, ...]) -> list[int]:
-    return [tensor.data_ptr() for tensor in tensors]

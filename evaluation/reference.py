@@ -55,6 +55,9 @@ class ReferenceEngine(Engine):
                 if f"momentum.{name}" in state:
                     self.optimiser.state[weight]["momentum_buffer"] = state[f"momentum.{name}"].to(weight.device)
 
+    def close(self) -> None:
+        """It holds nothing."""
+
     @property
     def deviations(self) -> tuple[str, ...]:
         return ()

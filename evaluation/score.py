@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
@@ -117,12 +118,12 @@ def judge(
             watch.finished.extend(saved.finished[:rounds])
             state = saved.at_work
         watch.save = lambda done, now: Checkpoint(print_of_job, tuple(done), now).save(checkpoint)
-    for index in range(len(watch.finished), rounds):
-        seed = round_seed(judge_seed, index)
-        watch.after_round(
-            train_round(at_work, test_set, challenge.classes, protocol, seed, resume=state, after_step=watch.after_step)
-        )
-        state = None
+    with closing(at_work):
+        for index in range(len(watch.finished), rounds):
+            seed, told = round_seed(judge_seed, index), watch.after_step
+            done = train_round(at_work, test_set, challenge.classes, protocol, seed, resume=state, after_step=told)
+            watch.after_round(done)
+            state = None
     return _score(watch.finished, protocol, engine, judge_seed, device, at_work.deviations)
 
 

@@ -64,13 +64,27 @@ def test_fifty_graphed_steps_equal_the_reference_on_a_gpu(kind: str) -> None:
     assert_fifty_steps_equal(small_set("cuda"), kind)
 
 
-def test_parts_of_a_batch_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_graphed_bfloat16_steps_repeat_bit_for_bit_on_a_gpu() -> None:
+    train = small_set("cuda")
+    first, again = (started(FastEngine(train, 10, PROTOCOL)) for _ in range(2))
+    for index in range(4):
+        for batch, drawn in draw_pass(1, index, len(train), BATCH).to(train.device).batches():
+            assert torch.equal(first.step(batch, drawn).clone(), again.step(batch, drawn))
+    for name, tensor in first.state().items():
+        assert torch.equal(again.state()[name], tensor)
+
+
+@pytest.mark.usefixtures("three_torch_threads")
+def test_parts_on_several_cores_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     train = small_set()
-    whole, in_parts = (started(FastEngine(train, 10, PROTOCOL, dtype=torch.float32)) for _ in range(2))
+    in_parts = started(FastEngine(train, 10, PROTOCOL, dtype=torch.float32))
+    torch.set_num_threads(1)
+    whole = started(FastEngine(train, 10, PROTOCOL, dtype=torch.float32))
     for index, drawn in draw_pass(1, 0, len(train), BATCH).batches():
         loss = whole.step(index, drawn)
         with monkeypatch.context() as patched:
-            patched.setattr(fast, "PART_BYTES", 3 * 16 * 16 * 128 * 4)
+            patched.setattr(fast, "PART_BYTES", 16 * 16 * 128 * 4)
             torch.testing.assert_close(in_parts.step(index, drawn), loss)
     for name, tensor in whole.state().items():
         torch.testing.assert_close(in_parts.state()[name], tensor, rtol=1e-3, atol=1e-6)

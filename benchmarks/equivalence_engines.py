@@ -1,0 +1,124 @@
+"""Does the fast engine score as the reference does? Rounds of both from the same seeds, and two one-sided tests.
+
+    python -m benchmarks.equivalence_engines --dataset digits --seeds 12
+    python -m benchmarks.equivalence_engines --dataset cifar100 --ipc 10 --epochs 30 --seeds 12
+
+The engines are equivalent if the mean difference of their accuracies lies within 0.5 points either way with 95%
+confidence: a test that fails for lack of evidence, unlike one for a difference. Seeds are paired, since both engines
+make the same draws of a seed. Each round is saved as it is done; the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.equivalence import MARGIN, two_one_sided_tests
+from benchmarks.machine import this_machine
+from evaluation.challenge import get_challenge
+from evaluation.datasets import data_folder, load_split
+from evaluation.draws import round_seed
+from evaluation.images import ImageSet
+from evaluation.protocol import Protocol
+from evaluation.resident import resident
+from evaluation.trainer import ENGINES, build_engine, train_round
+
+
+def balanced(images: ImageSet, ipc: int) -> ImageSet:
+    """The first `ipc` images of each class."""
+    index = np.concatenate([np.flatnonzero(images.labels == label)[:ipc] for label in np.unique(images.labels)])
+    return ImageSet(images.images[index], images.labels[index])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="digits")
+    parser.add_argument("--ipc", type=int, default=10, help="real training images per class (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=100, help="default: %(default)s")
+    parser.add_argument("--seeds", type=int, default=12, help="rounds of each engine (default: %(default)s)")
+    parser.add_argument("--data", type=Path, help="folder of the real data sets (default: SUBMISSION_DATA)")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--out", type=Path, help="default: benchmarks/results/equivalence-<dataset>-<machine>.json")
+    options = parser.parse_args()
+    try:
+        compare(options)
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Train what is missing of the rounds, and say what all of them show."""
+    challenge, machine = get_challenge(options.dataset), this_machine(options.device)
+    setting = {"dataset": challenge.name, "ipc": options.ipc, "epochs": options.epochs, "device": options.device}
+    out = options.out or Path(__file__).parent / "results" / f"equivalence-{challenge.name}-{machine.label}.json"
+    report = _begun(out, setting) or {"setting": setting, "accuracies": {name: {} for name in ENGINES}}
+    report["machine"] = asdict(machine)
+    accuracies: dict[str, dict[str, float]] = report["accuracies"]
+
+    data, protocol = data_folder(options.data), Protocol(epochs=options.epochs)
+    train = balanced(load_split(challenge, "train", data), options.ipc)
+    train_set, test_set = (
+        resident(images, challenge, torch.device(options.device))
+        for images in (train, load_split(challenge, "test", data))
+    )
+    steps = options.seeds * protocol.passes * protocol.steps_per_pass(len(train))
+    engines = {
+        name: build_engine(name, train_set, challenge.classes, protocol, expected_steps=steps) for name in ENGINES
+    }
+    for index in range(options.seeds):
+        for name, engine in engines.items():
+            if str(index) in accuracies[name]:
+                continue
+            done = train_round(engine, test_set, challenge.classes, protocol, round_seed(0, index))
+            accuracies[name][str(index)] = done.accuracy
+            print(f"seed {index}: {name:9} {done.accuracy:.4f} in {done.seconds:.0f} s", flush=True)
+            _conclude(report)
+            _save(report, out)
+    for engine in engines.values():
+        engine.close()
+    if conclusion := report.get("equivalence"):
+        low, high = (100 * bound for bound in conclusion["interval90"])
+        word = "equivalent" if conclusion["equivalent"] else "not shown to be equivalent"
+        print(
+            f"fast minus reference: {100 * conclusion['mean_difference']:+.2f} points, 90% interval {low:+.2f} to "
+            f"{high:+.2f}, {conclusion['pairs']} pairs: {word} within {100 * MARGIN} points (p = {conclusion['p']:.2g})"
+        )
+
+
+def _begun(out: Path, setting: dict[str, Any]) -> dict[str, Any] | None:
+    """The report in `out`, None where there is none.
+
+    Raises:
+        ValueError: it is about another setting.
+    """
+    if not out.exists():
+        return None
+    report: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    if report["setting"] != setting:
+        raise ValueError(f"{out} holds another setting, {report['setting']}: name another file with --out")
+    return report
+
+
+def _conclude(report: dict[str, Any]) -> None:
+    fast, reference = (report["accuracies"][name] for name in ENGINES)
+    differences = [fast[seed] - reference[seed] for seed in fast if seed in reference]
+    if len(differences) > 1:
+        report["equivalence"] = asdict(two_one_sided_tests(differences))
+
+
+def _save(report: dict[str, Any], out: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    part.replace(out)
+
+
+if __name__ == "__main__":
+    main()

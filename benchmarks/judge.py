@@ -1,0 +1,215 @@
+"""How fast the judge trains: the fast engine, the reference and the published evaluator's way, side by side.
+
+    python -m benchmarks.judge                        # IPC 10 and 100 of CIFAR-100's size
+    python -m benchmarks.judge --ipc 10 --seconds 20  # a short one
+
+The ways take turns on the same machine in the same run, a slice of a second or more each, so that what else the
+machine does falls on all alike. A slice is whole steps on batches of the protocol's size; building and warming up are
+timed apart. Images are noise: the work does not depend on what they show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median, quantiles
+
+import torch
+
+from benchmarks.machine import this_machine
+from benchmarks.published import PublishedWay
+from benchmarks.roofline import Ceilings, Share, measure_ceilings, training_cost
+from evaluation.challenge import Challenge, get_challenge
+from evaluation.draws import draw_pass
+from evaluation.engine import Engine
+from evaluation.fast import FastEngine
+from evaluation.protocol import Protocol
+from evaluation.resident import Resident
+from evaluation.trainer import build_engine
+
+WAYS = ("fast", "reference", "published")
+SLICE_S = 1.0
+STEPS_AT_ONCE = 50
+# On CUDA the first steps of each kind and size compile and capture.
+WARM_UP_S = {"cpu": 0.1, "cuda": 15.0}
+Stepper = Callable[[], int]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast one way is.
+
+    Attributes:
+        images_per_s: median over slices, with its quartiles beside it.
+        passes_per_s: passes over the training images; one more than epochs make a round.
+        judgement_hours: for three rounds of the full protocol at this speed.
+        slices: how many were timed.
+        start_s: building and warming up.
+        convolutions: the type their numbers have.
+        share_of_ceiling: what part of the machine's measured ceilings this speed reaches.
+    """
+
+    images_per_s: float
+    images_per_s_quartiles: tuple[float, float]
+    passes_per_s: float
+    judgement_hours: float
+    slices: int
+    start_s: float
+    convolutions: str
+    share_of_ceiling: Share
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The ways at one IPC; the ratios are medians over slices that followed each other."""
+
+    ipc: int
+    images: int
+    ways: dict[str, Speed]
+    fast_over_reference: float
+    fast_over_published: float
+
+
+def noise(challenge: Challenge, ipc: int, device: torch.device) -> Resident:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(challenge.classes).repeat_interleave(ipc)
+    images = torch.randint(
+        256, (len(labels), 3, challenge.size, challenge.size), dtype=torch.uint8, generator=generator
+    )
+    mean, std = (torch.tensor(v, device=device).view(3, 1, 1) for v in (challenge.mean, challenge.std))
+    return Resident(images.to(device), labels.to(device), mean, std)
+
+
+def engine_stepper(engine: Engine, protocol: Protocol) -> Stepper:
+    """One step of the engine at each call, pass after pass, drawing as a round does; returns the images taken."""
+
+    def batches() -> Iterator[int]:
+        index = 0
+        while True:
+            draws = draw_pass(0, index, len(engine.train), protocol.batch_size).to(engine.train.device)
+            for index_B, drawn in draws.batches():
+                engine.step(index_B, drawn)
+                yield len(index_B)
+            index += 1
+
+    engine.start(seed=0)
+    engine.set_rate(protocol.lr)
+    return batches().__next__
+
+
+def published_stepper(train: Resident, classes: int, protocol: Protocol) -> Stepper:
+    way = PublishedWay(train, classes, protocol)
+
+    def batches() -> Iterator[int]:
+        while True:
+            for index_B in torch.randperm(len(train)).split(protocol.batch_size):
+                way.step(index_B.tolist())
+                yield len(index_B)
+
+    return batches().__next__
+
+
+def timed_slice(step: Stepper, device: torch.device, at_least_s: float) -> float:
+    """Images per second over whole steps."""
+    _synchronise(device)
+    began, images = time.perf_counter(), 0
+    while time.perf_counter() - began < at_least_s:
+        # Launches run ahead of a GPU; without waiting now and then a slice would end long after its time.
+        for _ in range(STEPS_AT_ONCE if device.type == "cuda" else 1):
+            images += step()
+        _synchronise(device)
+    return images / (time.perf_counter() - began)
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def measure(challenge: Challenge, ipc: int, device: torch.device, seconds: float, ceilings: Ceilings) -> Comparison:
+    """All ways at one IPC, in turns for `seconds` together."""
+    train, protocol = noise(challenge, ipc, device), Protocol()
+    steps = 3 * protocol.passes * protocol.steps_per_pass(len(train))
+    steppers, start_s, dtypes = {}, {}, {}
+    for way in WAYS:
+        began = time.perf_counter()
+        if way == "published":
+            steppers[way], dtypes[way] = published_stepper(train, challenge.classes, protocol), torch.float32
+        else:
+            engine = build_engine(way, train, challenge.classes, protocol, expected_steps=steps)
+            steppers[way] = engine_stepper(engine, protocol)
+            dtypes[way] = engine.dtype if isinstance(engine, FastEngine) else torch.float32
+        timed_slice(steppers[way], device, WARM_UP_S[device.type])
+        start_s[way] = time.perf_counter() - began
+    slices: dict[str, list[float]] = {way: [] for way in WAYS}
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds or len(slices[WAYS[0]]) < 3:
+        for way in WAYS:
+            slices[way].append(timed_slice(steppers[way], device, SLICE_S))
+    speeds = {}
+    for way, images_per_s in slices.items():
+        low, middle, high = quantiles(images_per_s, n=4)
+        speeds[way] = Speed(
+            images_per_s=middle,
+            images_per_s_quartiles=(low, high),
+            passes_per_s=middle / len(train),
+            judgement_hours=3 * protocol.passes * len(train) / middle / 3600,
+            slices=len(images_per_s),
+            start_s=start_s[way],
+            convolutions=str(dtypes[way]).removeprefix("torch."),
+            share_of_ceiling=ceilings.share(
+                training_cost(challenge.size, challenge.classes, dtypes[way].itemsize), middle, dtypes[way]
+            ),
+        )
+    over = {
+        way: median(a / b for a, b in zip(slices["fast"], slices[way], strict=True)) for way in WAYS if way != "fast"
+    }
+    return Comparison(ipc, len(train), speeds, over["reference"], over["published"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="cifar100", help="gives image size and classes (default: %(default)s)")
+    parser.add_argument("--ipc", type=int, nargs="+", default=[10, 100], help="images per class (default: 10 100)")
+    parser.add_argument("--seconds", type=float, default=120.0, help="of measuring at each IPC (default: %(default)s)")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--out", type=Path, help="default: benchmarks/results/judge-<machine>.json")
+    options = parser.parse_args()
+
+    device, challenge = torch.device(options.device), get_challenge(options.dataset)
+    machine = this_machine(options.device)
+    ceilings = measure_ceilings(device, [torch.float32, torch.bfloat16])
+    found: list[Comparison] = []
+    out = options.out or Path(__file__).parent / "results" / f"judge-{machine.label}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for ipc in options.ipc:
+        found.append(measure(challenge, ipc, device, options.seconds, ceilings))
+        report = {
+            "machine": asdict(machine),
+            "dataset": challenge.name,
+            "ceilings": asdict(ceilings),
+            "results": [asdict(each) for each in found],
+        }
+        out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        show(found[-1])
+    print(f"written to {out}")
+
+
+def show(found: Comparison) -> None:
+    print(f"IPC {found.ipc}:")
+    for way, speed in found.ways.items():
+        print(
+            f"  {way:9} {speed.images_per_s:9.0f} images/s, a judgement in {speed.judgement_hours:.2f} h, "
+            f"{speed.share_of_ceiling.roofline:.0%} of the roofline"
+        )
+    print(
+        f"  fast is {found.fast_over_reference:.1f}x the reference, {found.fast_over_published:.1f}x the published way"
+    )
+
+
+if __name__ == "__main__":
+    main()
