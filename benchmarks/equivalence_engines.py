@@ -21,11 +21,11 @@ import numpy as np
 import torch
 
 from benchmarks.equivalence import MARGIN, two_one_sided_tests
-from benchmarks.machine import this_machine
 from evaluation.challenge import get_challenge
 from evaluation.datasets import data_folder, load_split
 from evaluation.draws import round_seed
 from evaluation.images import ImageSet
+from evaluation.machine import this_machine
 from evaluation.protocol import Protocol
 from evaluation.resident import resident
 from evaluation.trainer import ENGINES, build_engine, train_round

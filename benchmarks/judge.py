@@ -20,13 +20,13 @@ from statistics import median, quantiles
 
 import torch
 
-from benchmarks.machine import this_machine
 from benchmarks.published import PublishedWay
 from benchmarks.roofline import Ceilings, Share, measure_ceilings, training_cost
 from evaluation.challenge import Challenge, get_challenge
 from evaluation.draws import draw_pass
 from evaluation.engine import Engine
 from evaluation.fast import FastEngine
+from evaluation.machine import this_machine
 from evaluation.protocol import Protocol
 from evaluation.resident import Resident
 from evaluation.trainer import build_engine

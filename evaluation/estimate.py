@@ -11,6 +11,7 @@ from torch import Tensor
 
 from evaluation.augment import KINDS, UNIFORMS, Draw
 from evaluation.challenge import Challenge
+from evaluation.durations import show_duration
 from evaluation.engine import PREDICT_BATCH, Engine
 from evaluation.protocol import FULL_EPOCHS, FULL_ROUNDS, Protocol
 from evaluation.resident import Resident
@@ -48,24 +49,16 @@ class Estimate:
         """What a person wants to know before it starts, with the previews that are much cheaper."""
         whole = self.seconds(epochs, rounds)
         cheaper = [
-            f"{_extent(*fewer)} {duration(seconds)}"
+            f"{_extent(*fewer)} {show_duration(seconds)}"
             for fewer in PREVIEWS
             if (seconds := self.seconds(*fewer)) < whole / 2
         ]
-        told = f"Judging {self.images:,} images ({_extent(epochs, rounds)}) takes about {duration(whole)} here"
+        told = f"Judging {self.images:,} images ({_extent(epochs, rounds)}) takes about {show_duration(whole)} here"
         return f"{told}; a preview of {' or of '.join(cheaper)}." if cheaper else f"{told}."
 
 
 def _extent(epochs: int, rounds: int) -> str:
     return f"{epochs:,} epochs, {rounds} round{'s' if rounds > 1 else ''}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: `45 s`, `12 min`, `3.5 h`, `2.1 days`."""
-    for unit, name, decimals in ((86400, "days", 1), (3600, "h", 1), (60, "min", 0)):
-        if seconds >= 1.5 * unit:
-            return f"{seconds / unit:.{decimals}f} {name}"
-    return f"{max(1, round(seconds))} s"
 
 
 def estimate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evaluation.estimate import Estimate, duration, estimate
+from evaluation.estimate import Estimate, estimate
 from evaluation.score import judge
 from tests.evaluation.small import SMALL, small_test, small_train
 
@@ -22,13 +22,6 @@ def test_sentence_offers_previews_that_are_cheaper() -> None:
         "or of 20 epochs, 1 round 31 s."
     )
     assert "preview" not in timed.sentence(epochs=10, rounds=1)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.2, "1 s"), (89, "89 s"), (90, "2 min"), (7200, "2.0 h"), (86400 * 2.5, "2.5 days")]
-)
-def test_duration(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize("images", [100, 256, 300])
