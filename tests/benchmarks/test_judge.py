@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import judge, machine
+from benchmarks import judge
 from benchmarks.published import PublishedWay
 from benchmarks.roofline import training_cost
+from evaluation import machine
 from evaluation.augment import Draw, augment
 from evaluation.challenge import get_challenge
 from evaluation.convnet import ConvNet

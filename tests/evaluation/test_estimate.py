@@ -18,8 +18,8 @@ def test_seconds_count_every_step() -> None:
 def test_sentence_offers_previews_that_are_cheaper() -> None:
     timed = Estimate(images=600, start_s=2.0, step_s=0.5, last_step_s=0.25, test_s=3.0)
     assert timed.sentence() == (
-        "Judging 600 images (1,000 epochs, 3 rounds) takes about 63 min here; a preview of 100 epochs, 1 round 2 min "
-        "or of 20 epochs, 1 round 31 s."
+        "Judging 600 images (1,000 epochs, 3 rounds) takes about 1 h 02 min here; a preview of 100 epochs, "
+        "1 round 2 min 11 s or of 20 epochs, 1 round 31 s."
     )
     assert "preview" not in timed.sentence(epochs=10, rounds=1)
 
