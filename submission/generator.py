@@ -94,6 +94,11 @@ class Generator(ABC):
             raise ValueError(f"generator {cls.info.name!r} takes no weights; leave out --weights")
         return None
 
+    @property
+    def default_steps(self) -> int:
+        """Denoising steps where none are asked for: those that the loaded weights were tuned for, if they say so."""
+        return self.info.default_steps
+
     @classmethod
     @abstractmethod
     def load(cls, context: LoadContext) -> Generator:
