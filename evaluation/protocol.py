@@ -1,0 +1,94 @@
+"""Protocol: the numbers of the judge's training, and what a round of it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FULL_EPOCHS = 1000
+FULL_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How the judge trains its network; the defaults are the challenge's (`docs/protocol.md`).
+
+    Attributes:
+        epochs: what the challenge calls epochs; `passes` is what is run.
+        batch_size: images per step; the last, short batch of a pass is kept.
+        lr: learning rate up to and including the pass with index `drop_after`.
+        lr_after_drop: learning rate from then on.
+        momentum, weight_decay: of SGD, on all parameters.
+    """
+
+    epochs: int = FULL_EPOCHS
+    batch_size: int = 256
+    lr: float = 0.01
+    lr_after_drop: float = 0.001
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"epochs must be at least 1, not {self.epochs}")
+        if self.batch_size < 1:
+            raise ValueError(f"the batch size must be at least 1, not {self.batch_size}")
+
+    @property
+    def passes(self) -> int:
+        """Passes over the training images: index 0 to `epochs`, both included."""
+        return self.epochs + 1
+
+    @property
+    def drop_after(self) -> int:
+        """Index of the last pass at `lr`; after it the optimiser is created anew with `lr_after_drop`."""
+        return self.epochs // 2 + 1
+
+    def lr_of_pass(self, index: int) -> float:
+        """The learning rate of the pass with this index."""
+        return self.lr if index <= self.drop_after else self.lr_after_drop
+
+    def steps_per_pass(self, images: int) -> int:
+        """SGD steps of one pass over this many images."""
+        return -(-images // self.batch_size)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One training of the judge's network and its result on the test set.
+
+    Attributes:
+        seed: fixes initial weights, shuffles and augmentation draws.
+        accuracy: fraction of the test images, in [0, 1].
+        per_class: accuracy by label; None for a class without test images.
+        seconds: spent on this round, over all sessions that worked on it.
+        passes: passes over the training images.
+    """
+
+    seed: int
+    accuracy: float
+    per_class: tuple[float | None, ...]
+    seconds: float
+    passes: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a judgement is.
+
+    Attributes:
+        round: the round at work, from 1.
+        rounds: rounds in all.
+        passes_done: passes that this round has finished.
+        passes: passes of a round.
+        loss: mean training loss since the last report.
+        elapsed_s: seconds since this judgement (or its resumption) began.
+        remaining_s: expected seconds until the last round is done; None before there is anything to tell it by.
+    """
+
+    round: int
+    rounds: int
+    passes_done: int
+    passes: int
+    loss: float
+    elapsed_s: float
+    remaining_s: float | None

@@ -1,0 +1,149 @@
+"""Score: what a judgement says, and `judge`, which makes one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+from statistics import fmean, stdev
+
+import torch
+
+from evaluation.challenge import Challenge
+from evaluation.checkpoint import Checkpoint, fingerprint, load_checkpoint
+from evaluation.draws import round_seed
+from evaluation.protocol import FULL_EPOCHS, FULL_ROUNDS, Progress, Protocol, Round
+from evaluation.resident import Labelled, resident
+from evaluation.trainer import RoundState, build_engine, train_round
+from evaluation.watch import Watch
+
+
+@dataclass(frozen=True)
+class Score:
+    """The accuracy that a set of training images earns. Accuracies are fractions in [0, 1].
+
+    Attributes:
+        mean: over rounds.
+        std: over rounds, ddof 1; None for one round.
+        ci95: [low, high] of the mean by Student's t; None for one round.
+        rounds: the accuracy of each round.
+        per_class: mean over rounds by label; None for a class without test images.
+        epochs: what the protocol calls epochs; `passes` were run.
+        passes: passes over the training images in each round.
+        engine: `fast` or `reference`.
+        judge_seed: made the rounds' seeds.
+        preview: fewer epochs or rounds than the challenge's.
+        deviations: how this judgement differs from the protocol, one sentence each.
+        device: torch device name.
+        seconds: spent on the rounds.
+    """
+
+    mean: float
+    std: float | None
+    ci95: tuple[float, float] | None
+    rounds: tuple[float, ...]
+    per_class: tuple[float | None, ...]
+    epochs: int
+    passes: int
+    engine: str
+    judge_seed: int
+    preview: bool
+    deviations: tuple[str, ...]
+    device: str
+    seconds: float
+
+
+def student_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
+    """The confidence interval of the mean of `values` by Student's t; None for a single value."""
+    from scipy.stats import t
+
+    if len(values) < 2:
+        return None
+    reach = float(t.ppf((1 + level) / 2, len(values) - 1)) * stdev(values) / sqrt(len(values))
+    return fmean(values) - reach, fmean(values) + reach
+
+
+def judge(
+    train: Labelled,
+    test: Labelled,
+    challenge: Challenge,
+    *,
+    engine: str = "fast",
+    rounds: int = FULL_ROUNDS,
+    epochs: int = FULL_EPOCHS,
+    judge_seed: int = 0,
+    device: str = "cpu",
+    on_progress: Callable[[Progress], None] | None = None,
+    checkpoint: Path | None = None,
+) -> Score:
+    """Train the judge's network on `train` from scratch in each round, and score it on `test`.
+
+    Args:
+        train: images to judge, any number per class; uint8, or float32 that are normalised already.
+        test: the challenge's test images.
+        challenge: gives classes, size, mean and std.
+        engine: `fast`, or `reference` for the protocol step by step in float32.
+        rounds, epochs: fewer than the challenge's make a preview.
+        judge_seed: makes the rounds' seeds; the same seed on the same machine gives the same score.
+        device: torch device name.
+        on_progress: told about once a second.
+        checkpoint: a file to save to every few minutes and to go on from if it is there. It keeps the finished
+            rounds afterwards; deleting it is the caller's.
+
+    Raises:
+        ValueError: images or labels do not fit the challenge, fewer than one round or epoch, an unknown engine, or
+            a checkpoint of another judgement.
+    """
+    if rounds < 1:
+        raise ValueError(f"rounds must be at least 1, not {rounds}")
+    protocol = Protocol(epochs=epochs)
+    torch_device = torch.device(device)
+    train_set, test_set = (resident(labelled, challenge, torch_device) for labelled in (train, test))
+    at_work = build_engine(engine, train_set, challenge.classes, protocol, rounds)
+    watch = Watch(protocol, rounds, protocol.steps_per_pass(len(train_set)), on_progress, save=None)
+    state: RoundState | None = None
+    if checkpoint is not None:
+        print_of_job = fingerprint(train, test, challenge.name, protocol, engine, judge_seed, torch_device.type)
+        if saved := load_checkpoint(checkpoint, print_of_job):
+            watch.finished.extend(saved.finished[:rounds])
+            state = saved.at_work
+        watch.save = lambda done, now: Checkpoint(print_of_job, tuple(done), now).save(checkpoint)
+    for index in range(len(watch.finished), rounds):
+        seed = round_seed(judge_seed, index)
+        watch.after_round(
+            train_round(at_work, test_set, challenge.classes, protocol, seed, resume=state, after_step=watch.after_step)
+        )
+        state = None
+    return _score(watch.finished, protocol, engine, judge_seed, device, at_work.deviations)
+
+
+def _score(
+    done: Sequence[Round], protocol: Protocol, engine: str, judge_seed: int, device: str, arithmetic: tuple[str, ...]
+) -> Score:
+    accuracies = tuple(each.accuracy for each in done)
+    fewer = []
+    if protocol.epochs < FULL_EPOCHS:
+        fewer.append(f"Preview: {protocol.epochs:,} epochs instead of {FULL_EPOCHS:,}.")
+    if len(done) < FULL_ROUNDS:
+        fewer.append(f"Preview: {len(done)} of {FULL_ROUNDS} rounds.")
+    return Score(
+        mean=fmean(accuracies),
+        std=stdev(accuracies) if len(done) > 1 else None,
+        ci95=student_interval(accuracies),
+        rounds=accuracies,
+        per_class=tuple(_mean_of_class(by_round) for by_round in zip(*(each.per_class for each in done), strict=True)),
+        epochs=protocol.epochs,
+        passes=protocol.passes,
+        engine=engine,
+        judge_seed=judge_seed,
+        preview=bool(fewer),
+        deviations=(*fewer, *arithmetic),
+        device=device,
+        seconds=sum(each.seconds for each in done),
+    )
+
+
+def _mean_of_class(accuracies: Sequence[float | None]) -> float | None:
+    known = [accuracy for accuracy in accuracies if accuracy is not None]
+    return fmean(known) if known else None
