@@ -20,6 +20,7 @@ ENTRY_POINTS = "submission.generators"
 # name -> "module:class"; adding a generator is one file and one line here.
 _BUILT_IN = {
     "native": "submission.generators.native:Native",
+    "gaussian": "submission.generators.gaussian:Gaussian",
     "real": "submission.generators.real:Real",
     "noise": "submission.generators.noise:Noise",
 }

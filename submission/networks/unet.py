@@ -45,13 +45,13 @@ class UNetConfig:
 
 
 # name -> the challenge it is for, and its shape. GMACs are of one evaluation of one image.
-#                                       size patch widths     blocks attention  parameters  GMACs
+#                                       size patch widths    blocks attention  parameters  GMACs
 PRESETS: dict[str, tuple[str, UNetConfig]] = {
-    "digits":            ("digits",        UNetConfig(32, 4, (48, 96), 1, (4,))),
+    "digits":            ("digits",        UNetConfig(32, 2, (32, 64, 80), 1, (4,))),
     "cifar100-cpu":      ("cifar100",      UNetConfig(32, 2, (48, 96, 128), 1, (4,))),
     "cifar100-gpu":      ("cifar100",      UNetConfig(32, 1, (96, 144, 160), 2, (16, 8))),
-    "tiny-imagenet-cpu": ("tiny-imagenet", UNetConfig(64, 4, (48, 96, 128), 1, (4,))),
-    "tiny-imagenet-gpu": ("tiny-imagenet", UNetConfig(64, 2, (64, 112, 128), 1, (16, 8))),
+    "tiny-imagenet-cpu": ("tiny-imagenet", UNetConfig(64, 2, (32, 64, 96, 112), 1, (8,))),
+    "tiny-imagenet-gpu": ("tiny-imagenet", UNetConfig(64, 2, (80, 112, 112), 1, (16, 8))),
 }  # fmt: skip
 
 RESIDUAL_BALANCE = 0.3  # weight of the new branch in a residual sum, section 2.3 of the paper
@@ -191,7 +191,7 @@ class UNet(nn.Module):
             for _ in range(config.blocks + 1):  # above the last level, the first block follows a doubling
                 self.decoder.append(block(width + skips.pop(), level))
                 width = widths[level]
-        self.out = Layer(width, pixels, 3)
+        self.out = Layer(width + pixels + 1, pixels, 3)  # sees the input too: at little noise the answer is its noise
         self.out_gain = nn.Parameter(torch.zeros(()))
 
     def forward(self, x_B3HW: Tensor, noise_B: Tensor, labels_B: Tensor, augment_BA: Tensor | None = None) -> Tensor:
@@ -204,9 +204,10 @@ class UNet(nn.Module):
             augment_BA: the augmentation condition, None for zeros: images as they are.
         """
         condition_BD = self._condition(noise_B, labels_B, augment_BA).to(x_B3HW.dtype)
-        x = F.pixel_unshuffle(x_B3HW, self.config.patch)
-        x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1).contiguous(memory_format=torch.channels_last)
-        x = self.stem(x)
+        folded = F.pixel_unshuffle(x_B3HW, self.config.patch)
+        constant = torch.ones_like(folded[:, :1])
+        folded = torch.cat([folded, constant], dim=1).contiguous(memory_format=torch.channels_last)
+        x = self.stem(folded)
         skips = [x]
         for index, block in enumerate(self.encoder):
             if self._level_starts(index):
@@ -218,7 +219,7 @@ class UNet(nn.Module):
             if index and index % (self.config.blocks + 1) == 0:
                 x = F.interpolate(x, scale_factor=2, mode="nearest")
             x = block(mp_concatenate(x, skips.pop()), condition_BD)
-        x = self.out(x) * self.out_gain.to(x.dtype)
+        x = self.out(mp_concatenate(x, folded)) * self.out_gain.to(x.dtype)
         return F.pixel_shuffle(x, self.config.patch)
 
     def layers(self) -> Iterator[Layer]:

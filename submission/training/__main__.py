@@ -9,6 +9,7 @@ from importlib import import_module
 # verb -> (module with `add_arguments` and `run`, what it does)
 VERBS = {
     "native": ("submission.training.native", "the project's own diffusion model"),
+    "gaussian": ("submission.training.gaussian", "the mixtures of Gaussians"),
 }
 
 

@@ -69,15 +69,13 @@ def class_distance(made: ImageSet, real: ImageSet) -> float:
     return total_distance / total_spread
 
 
-def rank_samplers(
-    generate: Generate, held_out: ImageSet, per_class: int, candidates: Sequence[tuple[str, int]] = CANDIDATES
-) -> list[Candidate]:
-    """Every candidate with its distance from the held-out images, at `per_class` images from the same seeds each."""
+def rank_samplers(generate: Generate, held_out: ImageSet, per_class: int) -> list[Candidate]:
+    """Every one of `CANDIDATES` with its distance from the held-out images; all make images from the same seeds."""
     classes = int(held_out.labels.max()) + 1
     labels = torch.arange(classes).repeat(per_class)
     seeds = torch.arange(len(labels))
     ranked = []
-    for solver, steps in candidates:
+    for solver, steps in CANDIDATES:
         made = torch.cat(
             [generate(label_B, seed_B, solver, steps).cpu() for label_B, seed_B in _batches(labels, seeds)]
         )

@@ -204,9 +204,7 @@ def _fresh_model(args: argparse.Namespace, challenge: Challenge) -> tuple[Model,
     for name, value in changed.items():
         if value <= 0:
             raise ValueError(f"--{name} must be above 0, not {value}")
-    return Model(
-        preset, shape or asdict(config), replace(RECIPES[preset], **changed), args.seed
-    ), seen
+    return Model(preset, shape or asdict(config), replace(RECIPES[preset], **changed), args.seed), seen
 
 
 def _resumed_model(saved: dict[str, Any], args: argparse.Namespace, challenge: Challenge, checkpoint: Path) -> Model:

@@ -39,7 +39,7 @@ HALF_LIVES = (0.01, 0.03, 0.1)
 
 #                               batch rate  warmup   hold       images      augment dropout flip
 RECIPES = {
-    "digits":            Recipe(64,   0.01, 4_000,   60_000,    500_000,    0.25, 0.1,  False),
+    "digits":            Recipe(64,   0.02, 4_000,   60_000,    250_000,    0.25, 0.1,  False),
     "cifar100-cpu":      Recipe(128,  0.01, 20_000,  300_000,   1_200_000,  0.0,  0.0,  True),
     "cifar100-gpu":      Recipe(512,  0.01, 200_000, 4_000_000, 16_000_000, 0.12, 0.1,  True),
     "tiny-imagenet-cpu": Recipe(128,  0.01, 20_000,  300_000,   1_200_000,  0.0,  0.0,  True),
