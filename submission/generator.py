@@ -20,6 +20,7 @@ ENTRY_POINTS = "submission.generators"
 # name -> "module:class"; adding a generator is one file and one line here.
 _BUILT_IN = {
     "native": "submission.generators.native:Native",
+    "gaussian": "submission.generators.gaussian:Gaussian",
     "real": "submission.generators.real:Real",
     "noise": "submission.generators.noise:Noise",
 }
@@ -98,6 +99,11 @@ class GeneratorBase(ABC):
         if source is not None:
             raise ValueError(f"generator {cls.info.name!r} takes no weights; leave out --weights")
         return None
+
+    @property
+    def default_steps(self) -> int:
+        """Denoising steps where none are asked for: those that the loaded weights were tuned for, if they say so."""
+        return self.info.default_steps
 
     @classmethod
     def check_settings(cls, settings: Mapping[str, str]) -> None:

@@ -1,0 +1,102 @@
+"""Which components and clusters serve the `gaussian` generator best, on held-out training images.
+
+    python -m benchmarks.gaussian_sweep --dataset cifar100 --data DIR
+
+Fits on 90% of the training split, and reports for each setting the accuracy of the judge's network on the other 10%
+after a short training on the samples (one round, so differences of a point are noise), the energy distance between
+samples and held-out images of the same class, and how near the samples come to the images that were fitted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.machine import machine
+from evaluation.challenge import get_challenge
+from evaluation.datasets import data_folder, load_split
+from evaluation.images import ImageSet
+from evaluation.score import judge
+from submission.generators.gaussian import Gaussian
+from submission.job import image_seed
+from submission.training.choose import class_distance
+from submission.training.copies import measure_nearness
+from submission.training.gaussian import LARGEST_SIZE, GaussianSettings, fit
+from submission.training.held_out import hold_out
+
+RESULTS = Path(__file__).parent / "results"
+NEARNESS_IPC = 10  # images per class whose nearest training image is looked for
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--components", type=int, nargs="+", default=[100, 300, 600])
+    parser.add_argument("--clusters", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--ipc", type=int, default=45)
+    parser.add_argument("--epochs", type=int, default=20)
+    args = parser.parse_args()
+    challenge = get_challenge(args.dataset)
+    train, held_out = hold_out(load_split(challenge, "train", data_folder(args.data)))
+    labels = torch.arange(challenge.classes).repeat_interleave(args.ipc)
+    seeds = torch.tensor([image_seed(0, int(label), i % args.ipc) for i, label in enumerate(labels)])
+    size = min(challenge.size, LARGEST_SIZE)
+
+    rows = []
+    for components, clusters in product(args.components, args.clusters):
+        began = time.monotonic()
+        generator = Gaussian(fit(train, GaussianSettings(components, clusters)), size)
+        fitted = time.monotonic()
+        orders = zip(labels.split(1000), seeds.split(1000), strict=True)
+        images = torch.cat([generator.generate(label_B, seed_B, 1) for label_B, seed_B in orders])
+        sampled = time.monotonic()
+        made = ImageSet(at_size(images, challenge.size).numpy(), labels.numpy())
+        first = np.arange(len(labels)) % args.ipc < NEARNESS_IPC
+        few = ImageSet(made.images[first], made.labels[first])
+        score = judge(made, held_out, challenge, rounds=1, epochs=args.epochs)
+        row = {
+            "components": len(generator.spread_PD),
+            "clusters": clusters,
+            "accuracy": score.mean,
+            "distance": class_distance(made, held_out),
+            **asdict(measure_nearness(few, held_out, train)),
+            "fit_s": fitted - began,
+            "images_per_s": len(labels) / (sampled - fitted),
+        }
+        rows.append(row)
+        print(json.dumps(row), file=sys.stderr, flush=True)
+
+    told = {
+        "dataset": challenge.name,
+        "ipc": args.ipc,
+        "epochs": args.epochs,
+        "rounds": 1,
+        "held_out_images": len(held_out),
+        "rows": rows,
+        "machine": machine(),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"gaussian-sweep-{challenge.name}.json"
+    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    print(path)
+
+
+def at_size(images_B3HW: torch.Tensor, size: int) -> torch.Tensor:
+    """Enlarged as the worker does, where they are smaller."""
+    if images_B3HW.shape[-1] == size:
+        return images_B3HW
+    large = torch.nn.functional.interpolate(images_B3HW.float(), (size, size), mode="bicubic", antialias=True)
+    return large.round().clamp(0, 255).to(torch.uint8)
+
+
+if __name__ == "__main__":
+    main()

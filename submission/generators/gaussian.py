@@ -1,0 +1,82 @@
+"""`gaussian`: per class a mixture of Gaussians over principal components; a hundred thousand images in seconds.
+
+The mixtures of all classes share one covariance, so that 500 images a class are enough to estimate it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from evaluation.challenge import Challenge
+from submission.generator import Generator, GeneratorInfo, LoadContext
+from submission.seeded import normal, uniform
+from submission.weights import find_weights_file, load_weights
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The fitted distribution of the images of every class, C classes of K clusters in P components.
+
+    Attributes:
+        mean_D: mean image, D = 3 x size x size values in [0, 1], in the order of an image (3, size, size).
+        basis_PD: orthonormal principal components, the one of the largest variance first.
+        centres_CKP: cluster means.
+        shares_CK: probability of each cluster within its class.
+        factor_PP: lower Cholesky factor of the covariance that all clusters share.
+    """
+
+    mean_D: Tensor
+    basis_PD: Tensor
+    centres_CKP: Tensor
+    shares_CK: Tensor
+    factor_PP: Tensor
+
+
+class Gaussian(Generator):
+    """Draws a cluster of the label's class, then an image around its mean."""
+
+    info = GeneratorInfo(
+        name="gaussian",
+        summary="A mixture of Gaussians per class over principal components of the training images; needs no network.",
+        default_batch=1000,
+        weights_from="shipped with this repository; `python -m submission.training gaussian` fits others",
+    )
+
+    def __init__(self, mixture: Mixture, size: int) -> None:
+        """`size` is the height and width of the images."""
+        self.size = size
+        self.bounds_CK = mixture.shares_CK.double().cumsum(1)
+        # Straight to pixels: what is drawn for an image is then one product and one sum.
+        self.centres_CKD = 255 * (mixture.mean_D + mixture.centres_CKP @ mixture.basis_PD)
+        self.spread_PD = 255 * (mixture.factor_PP.t() @ mixture.basis_PD)
+
+    @classmethod
+    def find_weights(cls, challenge: Challenge, source: str | None) -> Path:
+        return find_weights_file("gaussian", challenge, source)
+
+    @classmethod
+    def load(cls, context: LoadContext) -> Gaussian:
+        if context.settings:
+            raise ValueError(f"gaussian has no settings; leave out {next(iter(context.settings))!r}")
+        path = context.weights or cls.find_weights(context.challenge, None)
+        tensors, header = load_weights(path, "gaussian", context.challenge)
+        try:
+            mixture = Mixture(**{name: tensor.to(context.device) for name, tensor in tensors.items()})
+            return cls(mixture, header.model["size"])
+        except (TypeError, RuntimeError):
+            raise ValueError(f"{path} does not hold the tensors of a mixture; fit it again") from None
+
+    @torch.inference_mode()
+    def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:
+        """See `Generator.generate`; `steps` has no effect."""
+        labels_B, seeds_B = labels_B.to(self.spread_PD.device), seeds_B.to(self.spread_PD.device)
+        position_B1 = uniform(seeds_B, 1)
+        last = self.bounds_CK.shape[1] - 1
+        cluster_B = (self.bounds_CK[labels_B] < position_B1).sum(1).clamp_max(last)  # shares may sum to less than 1
+        z_BP = normal(seeds_B, len(self.spread_PD), skip=1)
+        x_BD = self.centres_CKD[labels_B, cluster_B] + z_BP @ self.spread_PD
+        return x_BD.round_().clamp_(0, 255).to(torch.uint8).view(-1, 3, self.size, self.size)

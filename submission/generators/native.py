@@ -1,0 +1,137 @@
+"""`native`: the project's own diffusion model, trained on the challenge's training split at its own resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evaluation.challenge import Challenge
+from submission.generator import Generator, GeneratorInfo, LoadContext
+from submission.networks.edm import AUGMENT_CONDITION, SIGMA_DATA, Denoiser
+from submission.networks.unet import UNet, UNetConfig, fold
+from submission.samplers import SOLVERS, sample
+from submission.seeded import normal
+from submission.weights import find_weights_file, load_weights
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class NativeSettings:
+    """What `--set` can change.
+
+    Attributes:
+        solver: a key of `submission.samplers.SOLVERS`; None for the one that the weights were tuned with.
+        guidance: 1 for none; above 1 sharpens the class at twice the cost and some diversity.
+        precision: a key of `PRECISIONS`; None for bf16 where the device computes in it, else fp32.
+    """
+
+    solver: str | None = None
+    guidance: float = 1.0
+    precision: str | None = None
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, str]) -> NativeSettings:
+        """Raises ValueError for a setting that there is not, or a value that it cannot take."""
+        known = {"solver", "guidance", "precision"}
+        if unknown := sorted(set(settings) - known):
+            raise ValueError(f"native has no setting {unknown[0]!r}; it has {', '.join(sorted(known))}")
+        for name, choices in (("solver", SOLVERS), ("precision", PRECISIONS)):
+            if name in settings and settings[name] not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, not {settings[name]!r}")
+        try:
+            guidance = float(settings.get("guidance", "1"))
+        except ValueError:
+            guidance = -1.0
+        if not 0 <= guidance <= 20:
+            raise ValueError(f"guidance must be a number from 0 to 20 (1 is none), not {settings['guidance']!r}")
+        return cls(settings.get("solver"), guidance, settings.get("precision"))
+
+
+class Native(Generator):
+    """A small class-conditional diffusion model (`submission.networks`), sampled in a few evaluations."""
+
+    info = GeneratorInfo(
+        name="native",
+        summary="The project's own diffusion model, trained from scratch at the challenge's resolution.",
+        default_steps=8,
+        default_batch=100,
+        weights_from="shipped with this repository; `python -m submission.training native` trains others",
+    )
+
+    def __init__(self, denoiser: Denoiser, solver: str, guidance: float = 1.0, tuned_steps: int = 8) -> None:
+        """`denoiser` holds a folded network in channels-last form."""
+        self.denoiser = denoiser
+        self.solver = solver
+        self.guidance = guidance
+        self.tuned_steps = tuned_steps
+
+    @property
+    def default_steps(self) -> int:
+        return self.tuned_steps
+
+    @classmethod
+    def find_weights(cls, challenge: Challenge, source: str | None) -> Path:
+        return find_weights_file("native", challenge, source)
+
+    @classmethod
+    def load(cls, context: LoadContext) -> Native:
+        settings = NativeSettings.parse(context.settings)
+        path = context.weights or cls.find_weights(context.challenge, None)
+        tensors, header = load_weights(path, "native", context.challenge)
+        network = build_network(header.model["network"], context.challenge)
+        load_tensors(network, tensors, path)
+        dtype = PRECISIONS[settings.precision] if settings.precision else fastest_precision(context.device)
+        denoiser = inference_denoiser(network, context.device, dtype, header.model["sigma_data"])
+        return cls(denoiser, settings.solver or header.model["solver"], settings.guidance, header.model["steps"])
+
+    @torch.inference_mode()
+    def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:
+        """See `Generator.generate`; `steps` counts evaluations of the network."""
+        size = self.denoiser.network.config.size
+        device = self.denoiser.network.out_gain.device
+        labels_B = labels_B.to(device)
+        noise_BN = normal(seeds_B.to(device), 3 * size * size)
+        noise_B3HW = noise_BN.view(-1, 3, size, size).contiguous(memory_format=torch.channels_last)
+        x_B3HW = sample(self.solver, lambda x, sigma: self._denoise(x, sigma, labels_B), noise_B3HW, steps)
+        return ((x_B3HW + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).contiguous()
+
+    def _denoise(self, x_B3HW: Tensor, sigma: float, labels_B: Tensor) -> Tensor:
+        sigma_B = torch.full((len(x_B3HW),), sigma, device=x_B3HW.device)
+        if self.guidance == 1:
+            return self.denoiser(x_B3HW, sigma_B, labels_B)
+        null_B = torch.full_like(labels_B, self.denoiser.network.classes)
+        both = self.denoiser(x_B3HW.repeat(2, 1, 1, 1), sigma_B.repeat(2), torch.cat([labels_B, null_B]))
+        with_class, without = both.chunk(2)
+        return without + self.guidance * (with_class - without)
+
+
+def build_network(shape: Mapping[str, Any], challenge: Challenge, dropout: float = 0.0) -> UNet:
+    """The network of `shape`, a UNetConfig as JSON, with random weights."""
+    return UNet(UNetConfig.from_json(shape), challenge.classes, AUGMENT_CONDITION, dropout)
+
+
+def inference_denoiser(network: UNet, device: str, dtype: torch.dtype, sigma_data: float = SIGMA_DATA) -> Denoiser:
+    """The form for `Native`: `network` itself, folded, in `dtype`."""
+    network = fold(network).to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Denoiser(network, sigma_data, dtype)
+
+
+def load_tensors(network: UNet, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raises ValueError where the tensors are not those of the network that the header describes."""
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError:
+        raise ValueError(f"{path} does not hold the tensors of the network that its header describes") from None
+
+
+def fastest_precision(device: str) -> torch.dtype:
+    """bf16 on a GPU and on a CPU that multiplies in it, else fp32."""
+    if not device.startswith("cpu") or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
+        return torch.bfloat16
+    return torch.float32

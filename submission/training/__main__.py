@@ -1,0 +1,34 @@
+"""`python -m submission.training VERB ...`: train what a generator needs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+# verb -> (module with `add_arguments` and `run`, what it does)
+VERBS = {
+    "native": ("submission.training.native", "the project's own diffusion model"),
+    "gaussian": ("submission.training.gaussian", "the mixtures of Gaussians"),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb. Returns the exit code: 0 done, 2 bad usage or input, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(prog="python -m submission.training", description="Train what a generator needs.")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb, (module, summary) in VERBS.items():
+        verb_parser = verbs.add_parser(verb, help=summary, description=f"Train {summary}.")
+        if verb in arguments[:1]:  # only what is asked for is imported: torch takes seconds
+            import_module(module).add_arguments(verb_parser)
+    args = parser.parse_args(arguments)
+    try:
+        return import_module(VERBS[args.verb][0]).run(args)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""How near generated images come to the training images, beside how near real images of the same classes come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from evaluation.images import ImageSet
+
+REAL_SHARE = 0.01
+_CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """Distances are to the nearest training image, root mean square over pixels, in levels of 255.
+
+    Attributes:
+        near_copies: share of the generated images that are nearer than all but 1% of the real ones are; 0.01 is what
+            real images show among themselves.
+        nearest, median: of the generated images.
+        real_nearest, real_median: of held-out real images, which were not trained on.
+    """
+
+    near_copies: float
+    nearest: float
+    median: float
+    real_nearest: float
+    real_median: float
+
+
+def measure_nearness(made: ImageSet, held_out: ImageSet, train: ImageSet) -> Nearness:
+    """Compare images made by a generator that has seen `train` with `held_out`, which it has not."""
+    references = _flat(train)
+    made_N, real_N = (_nearest(_flat(images), references) for images in (made, held_out))
+    return Nearness(
+        near_copies=float((made_N < real_N.quantile(REAL_SHARE)).float().mean()),
+        nearest=float(made_N.min()),
+        median=float(made_N.median()),
+        real_nearest=float(real_N.min()),
+        real_median=float(real_N.median()),
+    )
+
+
+def _flat(images: ImageSet) -> Tensor:
+    return torch.from_numpy(images.images).flatten(1).float()
+
+
+def _nearest(x_ND: Tensor, references_MD: Tensor) -> Tensor:
+    """Root-mean-square distance of each row to the nearest reference, (N,)."""
+    nearest_N = torch.cat([torch.cdist(part, references_MD).amin(1) for part in x_ND.split(_CHUNK)])
+    return nearest_N / x_ND.shape[1] ** 0.5

@@ -1,0 +1,153 @@
+"""`python -m submission.training gaussian`: fit the mixtures of the `gaussian` generator, in seconds."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from evaluation.challenge import get_challenge
+from evaluation.datasets import data_folder, load_split
+from evaluation.images import ImageSet
+from submission.generators.gaussian import Mixture
+from submission.weights import WeightsHeader, save_weights
+
+LARGEST_SIZE = 32  # larger images are modelled at this size: their leading components are smooth
+ENOUGH_VARIANCE = 0.999  # components beyond this share of the variance are left out
+CHUNK = 4096  # images on the device as floats at once
+
+
+@dataclass(frozen=True)
+class GaussianSettings:
+    """Size of the mixtures.
+
+    Attributes:
+        components: principal components kept; fewer where fewer hold 99.9% of the variance.
+        clusters: per class.
+        seed: of the clustering.
+    """
+
+    components: int = 300
+    clusters: int = 8
+    seed: int = 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    default = GaussianSettings()
+    parser.add_argument("--dataset", required=True, help="name of the challenge to fit for")
+    parser.add_argument("--data", type=Path, help="folder of the real data sets; default: SUBMISSION_DATA, the cache")
+    parser.add_argument("--out", type=Path, default=Path("weights"), help="folder to write to; default: %(default)s")
+    parser.add_argument("--components", type=int, default=default.components, help="default: %(default)s")
+    parser.add_argument("--clusters", type=int, default=default.clusters, help="per class; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=default.seed, help="of the clustering; default: %(default)s")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit to the whole training split and write the weights file. Returns the exit code 0."""
+    challenge = get_challenge(args.dataset)
+    train = load_split(challenge, "train", data_folder(args.data))
+    began = time.monotonic()
+    settings = GaussianSettings(args.components, args.clusters, args.seed)
+    mixture = fit(train, settings, args.device)
+    header = WeightsHeader(
+        generator="gaussian",
+        challenge=challenge.name,
+        class_names=challenge.class_names,
+        data=f"{len(train):,} images of the training split of {challenge.title}, nothing else",
+        licence="Apache-2.0",
+        seed=args.seed,
+        model={**asdict(settings), "size": min(challenge.size, LARGEST_SIZE)},
+    )
+    path = args.out / f"gaussian-{challenge.name}.safetensors"
+    tensors = {name: getattr(mixture, name) for name in Mixture.__dataclass_fields__}
+    save_weights(path, tensors, header)
+    print(f"{path}: {len(train):,} images, {time.monotonic() - began:.0f} s, {path.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def fit(images: ImageSet, settings: GaussianSettings, device: str = "cpu") -> Mixture:
+    """The mixtures of `images`, whose labels are 0 to C - 1, on `device`.
+
+    Raises:
+        ValueError: a setting is below 1, or a class has fewer images than clusters.
+    """
+    for name, value in (("components", settings.components), ("clusters", settings.clusters)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, not {value}")
+    labels_N = torch.from_numpy(images.labels).to(device)
+    smallest = int(labels_N.bincount().min())
+    if smallest < settings.clusters:
+        raise ValueError(f"a class has {smallest} training images, fewer than {settings.clusters} clusters")
+    mean_D, basis_PD = principal_components(images, settings.components, device)
+    x_NP = torch.cat([(part - mean_D) @ basis_PD.t() for part in _chunks(images, device)])
+    generator = torch.Generator().manual_seed(settings.seed)
+    classes = int(labels_N.max()) + 1
+    centres_CKP = x_NP.new_zeros(classes, settings.clusters, x_NP.shape[1])
+    shares_CK = x_NP.new_zeros(classes, settings.clusters)
+    for label in range(classes):
+        x_MP = x_NP[labels_N == label]
+        centres_CKP[label], cluster_M = k_means(x_MP, settings.clusters, generator)
+        shares_CK[label] = cluster_M.bincount(minlength=settings.clusters) / len(x_MP)
+        x_NP[labels_N == label] = x_MP - centres_CKP[label, cluster_M]
+    freedom = len(x_NP) - int((shares_CK > 0).sum())  # each cluster mean takes one
+    covariance_PP = x_NP.double().t() @ x_NP.double() / max(freedom, 1)
+    covariance_PP += 1e-8 * torch.eye(len(covariance_PP), dtype=torch.float64, device=device)
+    return Mixture(mean_D, basis_PD, centres_CKP, shares_CK, torch.linalg.cholesky(covariance_PP).float())
+
+
+def principal_components(images: ImageSet, count: int, device: str) -> tuple[Tensor, Tensor]:
+    """The mean image and the `count` leading components, of values in [0, 1]; fewer where they hold enough.
+
+    Returns:
+        mean (D,) and orthonormal rows (P, D), fp32.
+    """
+    total_D = sum(part.double().sum(0) for part in _chunks(images, device))
+    assert isinstance(total_D, Tensor)
+    mean_D = (total_D / len(images)).float()
+    scatter_DD = torch.zeros(len(mean_D), len(mean_D), device=device)
+    for part in _chunks(images, device):
+        centred = part - mean_D
+        scatter_DD += centred.t() @ centred
+    variances_D, columns_DD = torch.linalg.eigh(scatter_DD / len(images))
+    share_D = variances_D.flip(0).clamp_min(0).cumsum(0) / variances_D.clamp_min(0).sum()
+    kept = min(count, 1 + int((share_D < ENOUGH_VARIANCE).sum()))
+    return mean_D, columns_DD.flip(1)[:, :kept].t().contiguous()
+
+
+def k_means(x_NP: Tensor, clusters: int, generator: torch.Generator, rounds: int = 30) -> tuple[Tensor, Tensor]:
+    """Lloyd's algorithm from k-means++ seeds (Arthur and Vassilvitskii, 2007).
+
+    Returns:
+        centres (clusters, P), and the cluster of each point, int64 (N,).
+    """
+    chosen = [int(torch.randint(len(x_NP), (), generator=generator))]
+    for _ in range(clusters - 1):
+        nearest_N = torch.cdist(x_NP, x_NP[chosen]).amin(1).square().cpu().double() + 1e-12
+        chosen.append(int(torch.multinomial(nearest_N, 1, generator=generator)))
+    centres_KP = x_NP[chosen]
+    cluster_N = torch.cdist(x_NP, centres_KP).argmin(1)
+    for _ in range(rounds):
+        members_KN = F.one_hot(cluster_N, clusters).t().to(x_NP.dtype)
+        counts_K1 = members_KN.sum(1, keepdim=True)
+        centres_KP = torch.where(counts_K1 > 0, members_KN @ x_NP / counts_K1.clamp_min(1), centres_KP)
+        moved_N = torch.cdist(x_NP, centres_KP).argmin(1)
+        if torch.equal(moved_N, cluster_N):
+            break
+        cluster_N = moved_N
+    return centres_KP, cluster_N
+
+
+def _chunks(images: ImageSet, device: str) -> Iterator[Tensor]:
+    """The images as floats in [0, 1], (n, D), at no more than LARGEST_SIZE pixels, some at a time."""
+    for start in range(0, len(images), CHUNK):
+        part = torch.from_numpy(images.images[start : start + CHUNK]).to(device).float() / 255
+        if part.shape[-1] > LARGEST_SIZE:
+            part = F.interpolate(part, size=(LARGEST_SIZE, LARGEST_SIZE), mode="area")
+        yield part.flatten(1)
