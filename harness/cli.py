@@ -39,7 +39,11 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 def run(
     dataset: Dataset,
     generator: Annotated[
-        str | None, typer.Option("--generator", help="Which generator; `generators` lists them. Default: native.")
+        str | None,
+        typer.Option(
+            "--generator",
+            help="Which generator; `generators` lists them. Default: native, or gaussian where native has no weights.",
+        ),
     ] = None,
     command: Annotated[
         str | None,

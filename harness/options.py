@@ -8,9 +8,19 @@ from pathlib import Path
 from typing import Literal
 
 from evaluation.challenge import Challenge, get_challenge
+from submission.generator import get_generator
 
-DEFAULT_GENERATOR = "native"
 COMMAND = "command"
+NATIVE, FALLBACK = "native", "gaussian"
+
+
+def default_generator(challenge: Challenge) -> str:
+    """The project's own diffusion model, or the mixture of Gaussians where no weights of it are shipped."""
+    try:
+        get_generator(NATIVE).find_weights(challenge, None)
+    except ValueError:
+        return FALLBACK
+    return NATIVE
 
 
 @dataclass(frozen=True)
@@ -100,4 +110,6 @@ class RunOptions:
     @property
     def generator_name(self) -> str:
         """The name that the record carries."""
-        return COMMAND if self.command is not None else self.generator or DEFAULT_GENERATOR
+        if self.command is not None:
+            return COMMAND
+        return self.generator or (NATIVE if self.weights is not None else default_generator(self.challenge))

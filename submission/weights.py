@@ -62,17 +62,9 @@ def load_weights(path: Path, generator: str, challenge: Challenge) -> tuple[dict
     Raises:
         ValueError: there is no such file, it is damaged, or it is for another generator, challenge or set of classes.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-    except FileNotFoundError:
-        raise ValueError(f"there are no weights at {path}; check the path given as --weights") from None
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is damaged or no safetensors file ({error}); copy or export it again") from None
-    header = _read_header(path, metadata)
+    header = read_header(path)
     if header.generator != generator:
         raise ValueError(f"{path} holds weights of generator {header.generator!r}, not of {generator!r}")
     if len(header.class_names) != challenge.classes:
@@ -86,7 +78,26 @@ def load_weights(path: Path, generator: str, challenge: Challenge) -> tuple[dict
             f"{path} was trained for other classes than {challenge.name!r}: label {wrong} is"
             f" {header.class_names[wrong]!r} there and {challenge.class_names[wrong]!r} here"
         )
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
     return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}, header
+
+
+def read_header(path: Path) -> WeightsHeader:
+    """The header of a weights file alone.
+
+    Raises:
+        ValueError: there is no such file, or it is damaged or another program's.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _read_header(path, file.metadata() or {})
+    except FileNotFoundError:
+        raise ValueError(f"there are no weights at {path}; check the path given as --weights") from None
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is damaged or no safetensors file ({error}); copy or export it again") from None
 
 
 def find_weights_file(generator: str, challenge: Challenge, source: str | None) -> Path:

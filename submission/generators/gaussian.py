@@ -60,8 +60,6 @@ class Gaussian(Generator):
 
     @classmethod
     def load(cls, context: LoadContext) -> Gaussian:
-        if context.settings:
-            raise ValueError(f"gaussian has no settings; leave out {next(iter(context.settings))!r}")
         path = context.weights or cls.find_weights(context.challenge, None)
         tensors, header = load_weights(path, "gaussian", context.challenge)
         try:

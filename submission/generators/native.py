@@ -16,7 +16,7 @@ from submission.networks.edm import AUGMENT_CONDITION, SIGMA_DATA, Denoiser
 from submission.networks.unet import UNet, UNetConfig, fold
 from submission.samplers import SOLVERS, sample
 from submission.seeded import normal
-from submission.weights import find_weights_file, load_weights
+from submission.weights import find_weights_file, load_weights, read_header
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -37,10 +37,7 @@ class NativeSettings:
 
     @classmethod
     def parse(cls, settings: Mapping[str, str]) -> NativeSettings:
-        """Raises ValueError for a setting that there is not, or a value that it cannot take."""
-        known = {"solver", "guidance", "precision"}
-        if unknown := sorted(set(settings) - known):
-            raise ValueError(f"native has no setting {unknown[0]!r}; it has {', '.join(sorted(known))}")
+        """Raises ValueError for a value that a setting cannot take."""
         for name, choices in (("solver", SOLVERS), ("precision", PRECISIONS)):
             if name in settings and settings[name] not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, not {settings[name]!r}")
@@ -62,18 +59,24 @@ class Native(Generator):
         default_steps=8,
         default_batch=100,
         weights_from="shipped with this repository; `python -m submission.training native` trains others",
+        settings=("solver", "guidance", "precision"),
     )
 
-    def __init__(self, denoiser: Denoiser, solver: str, guidance: float = 1.0, tuned_steps: int = 8) -> None:
+    def __init__(self, denoiser: Denoiser, solver: str, guidance: float = 1.0) -> None:
         """`denoiser` holds a folded network in channels-last form."""
         self.denoiser = denoiser
         self.solver = solver
         self.guidance = guidance
-        self.tuned_steps = tuned_steps
 
-    @property
-    def default_steps(self) -> int:
-        return self.tuned_steps
+    @classmethod
+    def default_steps(cls, weights: Path | None) -> int:
+        """As chosen on held-out training images when the weights were made."""
+        return cls.info.default_steps if weights is None else int(read_header(weights).model["steps"])
+
+    @classmethod
+    def check_settings(cls, settings: Mapping[str, str]) -> None:
+        super().check_settings(settings)
+        NativeSettings.parse(settings)
 
     @classmethod
     def find_weights(cls, challenge: Challenge, source: str | None) -> Path:
@@ -88,7 +91,7 @@ class Native(Generator):
         load_tensors(network, tensors, path)
         dtype = PRECISIONS[settings.precision] if settings.precision else fastest_precision(context.device)
         denoiser = inference_denoiser(network, context.device, dtype, header.model["sigma_data"])
-        return cls(denoiser, settings.solver or header.model["solver"], settings.guidance, header.model["steps"])
+        return cls(denoiser, settings.solver or header.model["solver"], settings.guidance)
 
     @torch.inference_mode()
     def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:

@@ -120,7 +120,9 @@ def run(args: argparse.Namespace) -> int:
     def picture() -> None:
         labels = torch.arange(100) % challenge.classes
         generator = Native(inference_denoiser(training.averaged(1), args.device, dtype), "dpm2m")
-        save_grid(out / "samples" / f"{training.images:012d}.png", generator.generate(labels, labels * 0 + 1, 12), 10)
+        save_grid(
+            out / "samples" / f"{training.images:012d}.png", generator.generate(labels, torch.arange(100), 12), 10
+        )
 
     out.mkdir(parents=True, exist_ok=True)
     seconds = None if args.minutes is None else 60 * args.minutes
