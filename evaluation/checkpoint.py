@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -44,7 +43,7 @@ class Checkpoint:
         }
         tensors = self.at_work.tensors if self.at_work else {}
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        part = path.with_name(f".{path.name}.part")
         try:
             save_file({name: t.contiguous().cpu() for name, t in tensors.items()}, part, {"judge": json.dumps(told)})
             part.replace(path)

@@ -1,8 +1,8 @@
 // Instance norm, ReLU and 2x2 average pooling in one pass over memory, forward and backward, on the CPU.
 //
-// Tensors are channels-last: y (N, H, W, 128), pooled p (N, H/2, W/2, 128); statistics are float (N, 128). One thread
-// takes one image at a time: its activations fit the second-level cache, so main memory is read and written once.
-// The inner loops run over a constant number of channels so that the compiler vectorises them.
+// Tensors are channels-last: y (N, H, W, 128), pooled p (N, H/2, W/2, 128); statistics are float (N, 128). Images go one
+// by one: the activations of one fit the second-level cache, so main memory is read and written once. The inner loops
+// run over a constant number of channels so that the compiler vectorises them. Threads are the caller's.
 
 #include <cmath>
 #include <cstdint>
@@ -62,7 +62,6 @@ template <typename T>
 void forward(const T* y, const float* gamma, const float* beta, int64_t images, int height, int width, float eps,
              T* pooled, float* means, float* rstds) {
     const int pooled_height = height / 2, pooled_width = width / 2;
-#pragma omp parallel for schedule(static)
     for (int64_t n = 0; n < images; ++n) {
         const T* image = y + n * height * width * C;
         float *mean = means + n * C, *rstd = rstds + n * C;
@@ -97,7 +96,6 @@ template <typename T>
 void backward(const T* gradient, const T* y, const float* means, const float* rstds, const float* gamma,
               const float* beta, int64_t images, int height, int width, T* dy, float* dgammas, float* dbetas) {
     const int pooled_height = height / 2, pooled_width = width / 2, pixels = height * width;
-#pragma omp parallel for schedule(static)
     for (int64_t n = 0; n < images; ++n) {
         const T* image = y + n * pixels * C;
         const T* above = gradient + n * pooled_height * pooled_width * C;

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -16,7 +18,7 @@ from torch import Tensor
 from evaluation.convnet import NORM_EPS, WIDTH
 
 _SOURCE = Path(__file__).with_name("fused.cpp")
-_FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-shared", "-fPIC")
+_FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 _X86_FLAGS = ("-mprefer-vector-width=512",)
 _NAMES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
@@ -63,15 +65,14 @@ class Native:
 def build_native() -> Native | None:
     """Build `fused.cpp`, which takes about a second, once a process; None where no compiler works."""
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
-    if compiler is None:
+    if not compiler:
         return None
-    flags = _FLAGS + (_X86_FLAGS if os.uname().machine == "x86_64" else ())
+    flags = _FLAGS + (_X86_FLAGS if platform.machine() == "x86_64" else ())
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / "fused.so"
+        command = [*shlex.split(compiler), *flags, str(_SOURCE), "-o", str(built)]
         try:
-            subprocess.run(
-                [compiler, *flags, str(_SOURCE), "-o", str(built)], check=True, capture_output=True, timeout=120
-            )
+            subprocess.run(command, check=True, capture_output=True, timeout=120)
             return Native(ctypes.CDLL(str(built)))
         except (OSError, subprocess.SubprocessError):
             return None

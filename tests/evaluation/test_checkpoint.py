@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,3 +97,24 @@ def test_a_broken_checkpoint_is_refused_with_what_to_do(tmp_path: Path, content:
     file.write_bytes(content)
     with pytest.raises(ValueError, match="delete it to begin anew"):
         judged(file)
+
+
+_KILLED = """
+import sys
+from pathlib import Path
+from evaluation import watch
+from tests.evaluation.test_checkpoint import judged
+watch.SAVE_EVERY_S = 0.0
+judged(Path(sys.argv[1]))
+"""
+
+
+def test_a_killed_judgement_resumes(tmp_path: Path) -> None:
+    file = tmp_path / "judge.checkpoint"
+    process = subprocess.Popen([sys.executable, "-c", _KILLED, str(file)], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    while not file.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, "it was killed in the middle, not finished"
+    assert replace(judged(file), seconds=0) == replace(judged(None), seconds=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["judge.checkpoint"]

@@ -37,6 +37,14 @@ def test_protocol_refuses_what_cannot_be() -> None:
         Protocol(batch_size=0)
 
 
+def test_images_are_not_copied_on_the_cpu() -> None:
+    """100,000 images of 64x64 are 1.2 GB, and as float32 they would be four times that."""
+    images = small_train(50)
+    held = resident(images, SMALL, CPU)
+    assert held.images.dtype == torch.uint8
+    assert held.images.data_ptr() == images.images.ctypes.data
+
+
 def test_every_pass_is_a_shuffle_of_its_own() -> None:
     first, second, other = draw_pass(1, 0, 700, 256), draw_pass(1, 1, 700, 256), draw_pass(2, 0, 700, 256)
     for draws in (first, second, other):
