@@ -36,8 +36,8 @@ def copies_within_class(images: NDArray[np.uint8], same: float) -> NDArray[np.bo
         bounds = correlation_bounds(spectra[start : start + _ROWS], spectra[start:])
         candidates = torch.triu(bounds >= same, diagonal=1).numpy()
         for row in np.flatnonzero(candidates.any(1)):
-            if not copies[start + row]:
-                others = start + np.flatnonzero(candidates[row] & ~copies[start:])
+            others = start + np.flatnonzero(candidates[row] & ~copies[start:])
+            if not copies[start + row] and len(others):
                 found = best_correlations(spectra[[start + row]].expand(len(others), -1, -1), spectra[others])
                 copies[others[found.numpy() >= same]] = True
     return copies

@@ -1,0 +1,143 @@
+"""The leakage audit: finds copies of real images however they were changed, and blames no innocent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
+
+from evaluation.audits.leakage import _MEASURED, audit_leakage
+from evaluation.audits.near import ReferenceSet
+from evaluation.challenge import Challenge
+from evaluation.images import ImageSet
+from tests.evaluation.audit_cases import (
+    CIFAR,
+    DIGITS,
+    TINY,
+    as_jpeg,
+    each,
+    gaussian,
+    noise,
+    per_class,
+    real_split,
+)
+
+
+def _planted(clean: ImageSet, foreign: NDArray[np.uint8]) -> ImageSet:
+    images = clean.images.copy()
+    places = np.random.default_rng(0).choice(len(images), len(foreign), replace=False)
+    images[places] = foreign
+    return ImageSet(images, clean.labels)
+
+
+def _changed(images: NDArray[np.uint8], how: str) -> NDArray[np.uint8]:
+    if how == "mirrored":
+        return np.ascontiguousarray(images[..., ::-1])
+    if how == "jpeg":
+        return each(images, as_jpeg)
+    if how == "brighter":
+        return each(images, lambda image: ImageEnhance.Brightness(image).enhance(1.1))
+    if how == "noisy":
+        shaken = images + np.random.default_rng(0).normal(0, 5, images.shape)
+        return np.clip(shaken, 0, 255).astype(np.uint8)
+    if how == "resampled":
+        size = images.shape[-1]
+        return each(images, lambda image: image.resize((64, 64), Image.Resampling.BICUBIC).resize((size, size)))
+    return images
+
+
+@pytest.mark.parametrize("how", ["exact", "mirrored", "jpeg", "brighter", "noisy", "resampled"])
+def test_one_percent_of_test_images_fails(how: str) -> None:
+    train, test = per_class(real_split(CIFAR, "train"), 100), real_split(CIFAR, "test")
+    clean = per_class(real_split(CIFAR, "train"), 10, skip=200)
+    audit = audit_leakage(_planted(clean, _changed(test.images[:10], how)), CIFAR, train, test)
+    assert audit.status == "fail", audit.evidence
+    assert 8 <= audit.numbers["test_copies"] <= 12  # type: ignore[operator]
+    assert audit.numbers["test_exact"] == (10 if how in ("exact", "mirrored") else 0)
+
+
+@pytest.mark.parametrize("challenge", [CIFAR, DIGITS], ids=lambda c: c.name)
+@pytest.mark.parametrize("ipc", [1, 10, 50])
+def test_unseen_real_images_are_quiet(challenge: Challenge, ipc: int) -> None:
+    train, test = real_split(challenge, "train"), real_split(challenge, "test")
+    submitted, rest = per_class(train, ipc), per_class(train, 70, skip=ipc)
+    audit = audit_leakage(submitted, challenge, rest, test)
+    assert audit.status == "pass", audit.evidence
+    assert audit.numbers["league"] == "generating"
+
+
+def test_poor_generators_are_quiet() -> None:
+    train, test = real_split(CIFAR, "train"), real_split(CIFAR, "test")
+    some = per_class(train, 100)
+    plain = ImageSet(np.full((100, 3, 32, 32), 255, np.uint8), np.arange(100))
+    for images in (noise(CIFAR, 5), gaussian(some, 10, 30), plain):
+        assert audit_leakage(images, CIFAR, some, test).status == "pass"
+
+
+def test_a_leak_among_stored_training_images_is_found() -> None:
+    train, test = per_class(real_split(CIFAR, "train"), 50), real_split(CIFAR, "test")
+    audit = audit_leakage(_planted(per_class(train, 10), _changed(test.images[:10], "jpeg")), CIFAR, train, test)
+    assert audit.status == "fail", audit.evidence
+    assert audit.numbers["league"] == "copying"
+
+
+def test_stored_training_images_are_a_league_of_their_own() -> None:
+    train, test = real_split(CIFAR, "train"), real_split(CIFAR, "test")
+    audit = audit_leakage(per_class(train, 5), CIFAR, train, test)
+    assert (audit.status, audit.numbers["league"]) == ("warn", "copying"), audit.evidence
+    assert audit.numbers["train_share"] == 1
+    some = per_class(train, 20)
+    half = ImageSet(
+        np.concatenate([noise(CIFAR, 5).images, some.images[::20]]), np.tile(np.repeat(np.arange(100), 5), 2)[:600]
+    )
+    audit = audit_leakage(half, CIFAR, some, None)
+    assert audit.numbers["league"] == "copying"
+    assert "test images were not at hand" in audit.evidence
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "digits",
+        pytest.param("cifar100", marks=pytest.mark.slow),
+        pytest.param("tiny-imagenet", marks=pytest.mark.slow),
+    ],
+)
+def test_what_is_in_both_splits_is_listed_not_blamed(name: str) -> None:
+    challenge = {"cifar100": CIFAR, "digits": DIGITS, "tiny-imagenet": TINY}[name]
+    train, test = real_split(challenge, "train"), real_split(challenge, "test")
+    reference = ReferenceSet(train.images)
+    found = reference.nearest(test.images)
+    measured = _MEASURED[challenge.name]
+    assert int(found.exact.sum()) == measured.in_both
+    assert float((found.correlation >= measured.near).mean()) == pytest.approx(measured.real_share, abs=6e-4)
+    if measured.in_both:
+        both = ImageSet(train.images[found.index[found.exact]], train.labels[found.index[found.exact]])
+        audit = audit_leakage(both, challenge, train, test)
+        assert audit.numbers["known_duplicates"] == measured.in_both
+        assert audit.numbers["test_copies"] == 0
+        assert audit.status != "fail"
+
+
+def test_without_training_images_a_leak_is_still_found() -> None:
+    train, test = real_split(CIFAR, "train"), real_split(CIFAR, "test")
+    clean = per_class(train, 10)
+    assert audit_leakage(clean, CIFAR, None, test).status == "pass"
+    assert audit_leakage(_planted(clean, test.images[:20]), CIFAR, None, test).status == "fail"
+
+
+def test_the_search_finds_what_brute_force_finds() -> None:
+    train, test = real_split(DIGITS, "train"), real_split(DIGITS, "test")
+    found = ReferenceSet(train.images).nearest(test.images[:50])
+
+    def standard(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        cells = images.reshape(len(images), 3, 16, 2, 16, 2).mean((3, 5)).reshape(len(images), -1)
+        cells -= cells.mean(1, keepdims=True)
+        return cells / np.linalg.norm(cells, axis=1, keepdims=True)
+
+    both = [standard(images) @ standard(train.images).T for images in (test.images[:50], test.images[:50, ..., ::-1])]
+    best = np.maximum(*both).max(1)
+    near = best > 0.97
+    assert near.sum() > 5
+    np.testing.assert_allclose(found.correlation[near], best[near], atol=0.01)
