@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ARGS ?= --dataset digits --generator native
+ARGS ?= --dataset digits --generator native --epochs 60
 
 .PHONY: run test test-slow test-all lint types clean
 

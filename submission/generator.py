@@ -100,11 +100,6 @@ class GeneratorBase(ABC):
             raise ValueError(f"generator {cls.info.name!r} takes no weights; leave out --weights")
         return None
 
-    @property
-    def default_steps(self) -> int:
-        """Denoising steps where none are asked for: those that the loaded weights were tuned for, if they say so."""
-        return self.info.default_steps
-
     @classmethod
     def check_settings(cls, settings: Mapping[str, str]) -> None:
         """Look at the user's settings before the clock starts; a subclass looks at their values too.

@@ -118,11 +118,10 @@ def run(args: argparse.Namespace) -> int:
         save_checkpoint(checkpoint, {"challenge": challenge.name, "model": asdict(model), "state": training.state()})
 
     def picture() -> None:
-        labels = torch.arange(100) % challenge.classes
+        seeds = torch.arange(100)
         generator = Native(inference_denoiser(training.averaged(1), args.device, dtype), "dpm2m")
-        save_grid(
-            out / "samples" / f"{training.images:012d}.png", generator.generate(labels, torch.arange(100), 12), 10
-        )
+        images = generator.generate(seeds % challenge.classes, seeds, 12)
+        save_grid(out / "samples" / f"{training.images:012d}.png", images, 10)
 
     out.mkdir(parents=True, exist_ok=True)
     seconds = None if args.minutes is None else 60 * args.minutes

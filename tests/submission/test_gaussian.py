@@ -124,8 +124,8 @@ def test_misuse_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "a class has 120 training images, fewer than 500 clusters" in capsys.readouterr().err
     assert main(["gaussian", "--dataset", "digits", "--out", str(tmp_path), "--components", "0"]) == 2
     assert "components must be at least 1, not 0" in capsys.readouterr().err
-    with pytest.raises(ValueError, match="gaussian has no settings; leave out 'guidance'"):
-        Gaussian.load(LoadContext(DIGITS, "cpu", settings={"guidance": "2"}))
+    with pytest.raises(ValueError, match="generator 'gaussian' has no setting 'guidance'; it has none"):
+        Gaussian.check_settings({"guidance": "2"})
 
 
 def test_the_command_writes_weights_that_load(tmp_path: Path) -> None:
