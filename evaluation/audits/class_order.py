@@ -168,6 +168,8 @@ def _find(evidence: _Evidence, challenge: Challenge) -> _Finding | None:
         leaning = evidence.whole.copy()
         leaning[np.arange(len(present)), present] += _SINGLE_LEAD  # a class moves for a clear gain only
         assigned = _assign(leaning)
+        if (assigned == present).all():
+            return None
     name = max(named, key=lambda name: (named[name][present] == assigned).mean())
     if (named[name][present] == assigned).mean() >= _CALLED:
         return _finding(named[name][present], present, challenge, name)

@@ -133,7 +133,7 @@ def test_another_size_is_told(tmp_path: Path) -> None:
     contents = read_images(tmp_path, DIGITS)
     audit = audit_pixels(contents, to_pixels(contents.images, DIGITS), DIGITS, load_probe(DIGITS).facts)
     assert audit.numbers["resized"] == 10
-    assert "10 of 10 images were brought to 32 x 32" in audit.evidence
+    assert "10 of 10 images had another size and were resized" in audit.evidence
 
 
 def test_a_file_with_anothers_normalisation_end_to_end(tmp_path: Path) -> None:
