@@ -52,6 +52,7 @@ def decode(data: bytes, size: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
         UnreadableFileError: no PNG, JPEG, WebP or BMP, damaged, cut short, or more pixels than MAX_PIXELS.
     """
     _check_webp_header(data)
+    had = (0, 0)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             had = image.size
@@ -65,9 +66,9 @@ def decode(data: bytes, size: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     except MemoryError:
         raise UnreadableFileError("needs too much memory") from None
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, ArithmeticError) as error:
-        if _cut_short(data):
-            raise UnreadableFileError("half-written image", half_written=True) from error
-        raise UnreadableFileError("damaged image, or none") from error
+        cut_short = _cut_short(data)
+        reason = "half-written image" if cut_short else "damaged image, or none"
+        raise UnreadableFileError(reason, half_written=cut_short, pixels=had[0] * had[1]) from error
 
 
 def fit_pixels(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -95,7 +96,7 @@ def decode_files(paths: Sequence[Path], size: int, mean_bytes: float = np.inf) -
         mean_bytes: mean size of the files where known: small ones are read by one thread.
 
     Raises:
-        ValueError: the images have more than MAX_TOTAL_PIXELS pixels together.
+        ValueError: the images, damaged ones too, have more than MAX_TOTAL_PIXELS pixels together.
     """
     images = np.empty((len(paths), 3, size, size), np.uint8)
     decoded = Decoded(images, np.empty(0, np.int64))
@@ -118,6 +119,7 @@ def decode_files(paths: Sequence[Path], size: int, mean_bytes: float = np.inf) -
             decoded.problems |= problems
             decoded.sizes += sizes
             pixels += sum(width * height * count for (width, height), count in sizes.items())
+            pixels += sum(problem.pixels for problem in problems.values())
             if pixels > MAX_TOTAL_PIXELS:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise ValueError(

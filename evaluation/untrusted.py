@@ -21,12 +21,14 @@ class UnreadableFileError(Exception):
     Attributes:
         reason: why, e.g. `damaged image`.
         half_written: whether it looks like a file that was being written when its writer died.
+        pixels: how many pixels may have been decoded before it failed.
     """
 
-    def __init__(self, reason: str, half_written: bool = False) -> None:
+    def __init__(self, reason: str, half_written: bool = False, pixels: int = 0) -> None:
         super().__init__(reason)
         self.reason = reason
         self.half_written = half_written
+        self.pixels = pixels
 
 
 @dataclass(frozen=True)

@@ -37,12 +37,11 @@ def standardised_grid(images: NDArray[np.uint8], grid: int) -> NDArray[np.float3
 
     Pictures that are nearly of one colour become all zero.
     """
-    count, channels, height, width = images.shape
-    means = np.empty((count, channels * grid * grid), np.float32)
-    for start in range(0, count, _BLOCK):
-        block = images[start : start + _BLOCK]
-        cells = block.reshape(len(block), channels, grid, height // grid, grid, width // grid)
-        means[start : start + _BLOCK] = cells.mean((3, 5), dtype=np.float32).reshape(len(block), -1)
+    means = np.empty((len(images), 3 * grid * grid), np.float32)
+    for start in range(0, len(images), _BLOCK):
+        block = torch.from_numpy(np.ascontiguousarray(images[start : start + _BLOCK])).float()
+        cells = torch.nn.functional.avg_pool2d(block, block.shape[-1] // grid)
+        means[start : start + _BLOCK] = cells.flatten(1).numpy()
     means -= means.mean(1, keepdims=True)
     norms = np.linalg.norm(means, axis=1, keepdims=True)
     flat = norms < FLAT_LEVELS * np.sqrt(means.shape[1])

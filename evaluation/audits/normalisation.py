@@ -73,7 +73,8 @@ def read_normalisation(images: NDArray[np.float32], challenge: Challenge) -> Rea
     outside = float(((pixels[0] < -_OUTSIDE) | (pixels[0] > 1 + _OUTSIDE)).mean())
     for normalisation, found in zip(known, pixels, strict=True):
         levels = found * 255
-        if np.abs(levels - np.rint(levels)).mean() < _ON_GRID and np.ptp(levels) > 1.5:
+        possible = found.min() > -_OUTSIDE and found.max() < 1 + _OUTSIDE and np.ptp(levels) > 1.5
+        if possible and np.abs(levels - np.rint(levels)).mean() < _ON_GRID:
             return Reading(normalisation.name, normalisation is known[0], True, outside)
     misfits = [_misfit(found) for found in pixels]
     best = int(np.argmin(misfits))

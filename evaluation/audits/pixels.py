@@ -50,12 +50,7 @@ def audit_pixels(contents: FolderContents, pixels: ImageSet, challenge: Challeng
     findings = [_plain(pixels), _values(pixels, challenge), _channel_order(pixels, challenge, facts)]
     if isinstance(contents.images, NormalisedSet):
         findings[:0] = _floats(contents.images, challenge)
-    resized = sum(contents.resized.values())
-    findings.append(
-        _Finding("warn", contents.warnings[0], {"resized": resized})
-        if resized
-        else _Finding("pass", "", {"resized": resized})
-    )
+    findings.append(_size(contents))
     numbers: dict[str, Number] = {}
     for finding in findings:
         numbers |= finding.numbers
@@ -82,6 +77,12 @@ def _floats(images: NormalisedSet, challenge: Challenge) -> Iterator[_Finding]:
         yield _Finding("fail", f"the images were normalised by another rule: {reading.name}", numbers)
     else:
         yield _Finding("warn", f"the images seem to be normalised by another rule: {reading.name}", numbers)
+
+
+def _size(contents: FolderContents) -> _Finding:
+    resized = sum(contents.resized.values())
+    told = f"{resized:,} of {len(contents.images):,} images had another size and were resized" if resized else ""
+    return _Finding("warn" if resized else "pass", told, {"resized": resized})
 
 
 def _plain(pixels: ImageSet) -> _Finding:

@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from evaluation import decode as decoding
 from evaluation import listing, untrusted
 from evaluation.challenge import get_challenge
 from evaluation.decode import decode
@@ -177,6 +178,18 @@ def test_too_many_files_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatc
     for position in range(60):
         (folder / "0" / f"{position}.png").touch()
     with pytest.raises(ValueError, match="more than 50 files and folders; keep fewer"):
+        read_images(folder, DIGITS)
+
+
+def test_endless_decoding_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small files with many pixels, whole or damaged at the end, count against one allowance."""
+    monkeypatch.setattr(decoding, "MAX_TOTAL_PIXELS", 5 * 2000 * 2000)
+    for position in range(4):
+        (folder / "0" / f"{position}.png").write_bytes(_png_claiming(2000, 2000))
+    assert sum(_reasons(folder).values()) == 4
+    for position in range(4, 8):
+        (folder / "0" / f"{position}.png").write_bytes(_png_claiming(2000, 2000))
+    with pytest.raises(ValueError, match=r"more than 20,000,000 pixels together; write them at 32 x 32"):
         read_images(folder, DIGITS)
 
 
