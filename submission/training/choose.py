@@ -31,10 +31,9 @@ class Candidate:
     distance: float
 
 
-def held_out_loss(denoiser: Denoiser, data: DeviceData, draws: int = 4, batch: int = 256) -> float:
-    """Mean denoising loss over held-out images with fixed noise; lower is better. Leaves torch's default seed set."""
+def held_out_loss(denoiser: Denoiser, loss: Loss, data: DeviceData, draws: int = 4, batch: int = 256) -> float:
+    """Mean of `loss` over held-out images with fixed noise; lower is better. Leaves torch's default seed set."""
     torch.manual_seed(0)
-    loss = Loss(label_dropout=0.0)
     with torch.inference_mode():
         parts = [
             loss(denoiser, data.floats(index_B), data.labels[index_B])

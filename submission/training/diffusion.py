@@ -47,7 +47,7 @@ class DiffusionTraining:
         self.data = data
         self.seed = seed
         self.images = images_seen
-        self.loss = Loss()
+        self.loss = Loss(*recipe.noise)
         self.denoiser = Denoiser(network, dtype=dtype)
         renormalise(network)
         self.parameters: list[Tensor] = list(network.parameters())

@@ -145,7 +145,7 @@ def export(
     """Choose an average, a solver and steps on the held-out images, and write the weights file; returns its path."""
     held_data = DeviceData.put(held_out, device)
     denoisers = [inference_denoiser(training.averaged(i), device, dtype) for i in range(len(HALF_LIVES))]
-    losses = [held_out_loss(denoiser, held_data) for denoiser in denoisers]
+    losses = [held_out_loss(denoiser, training.loss, held_data) for denoiser in denoisers]
     best = min(range(len(losses)), key=losses.__getitem__)
     generators: dict[str, Native] = {}
 
