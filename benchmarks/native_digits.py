@@ -65,7 +65,7 @@ def main() -> None:
 def sources(split: ImageSet, ipc: int) -> Iterator[tuple[str, ImageSet, dict[str, Any]]]:
     """Name, images to train the judge on, and what else is to be told."""
     native = Native.load(LoadContext(DIGITS, "cpu"))
-    steps = native.default_steps
+    steps = Native.default_steps(Native.find_weights(DIGITS, None))
     yield "native", *generated(native, ipc, steps)
     yield "gaussian", *generated(Gaussian.load(LoadContext(DIGITS, "cpu")), ipc, 1)
     torch.manual_seed(0)

@@ -26,6 +26,8 @@ from submission.writer import ImageWriter
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from evaluation.workers import Workers
+
 WARMUP_BATCH = 8
 
 
@@ -128,6 +130,11 @@ class Source:
         ipc, self.end = job.ipc, "ipc"
         if isinstance(generator, Selector) and (ipc is None or generator.available() < ipc):
             ipc, self.end = generator.available(), "exhausted"
+        self._workers: Workers | None = None
+        if job.device == "cpu" and info.parts:
+            from evaluation.workers import Workers
+
+            self._workers = Workers()
         self._order: Iterator[tuple[int, int]] = interleaved(challenge.classes, ipc)
 
     def take(self, size: int) -> list[tuple[int, int]]:
@@ -151,11 +158,20 @@ class Source:
     def _make(self, batch: list[tuple[int, int]]) -> Tensor:
         import torch
 
-        labels_B = torch.tensor([label for label, _ in batch])
+        if self._workers is None:
+            return self._make_part(batch)
+        each = -(-len(batch) // self._workers.count)
+        parts = [batch[start : start + each] for start in range(0, len(batch), each)]
+        return torch.cat(self._workers.map(self._make_part, parts))
+
+    def _make_part(self, part: list[tuple[int, int]]) -> Tensor:
+        import torch
+
+        labels_B = torch.tensor([label for label, _ in part])
         if isinstance(self.generator, Selector):
-            return self.generator.select(labels_B, torch.tensor([index for _, index in batch]))
+            return self.generator.select(labels_B, torch.tensor([index for _, index in part]))
         assert isinstance(self.generator, Generator), "a generator generates or selects"
-        seeds_B = torch.tensor([image_seed(self.seed, label, index) for label, index in batch])
+        seeds_B = torch.tensor([image_seed(self.seed, label, index) for label, index in part])
         return self.generator.generate(labels_B, seeds_B, self.steps)
 
 

@@ -43,6 +43,7 @@ class Gaussian(Generator):
         name="gaussian",
         summary="A mixture of Gaussians per class over principal components of the training images; needs no network.",
         default_batch=1000,
+        parts=True,
         weights_from="shipped with this repository; `python -m submission.training gaussian` fits others",
     )
 

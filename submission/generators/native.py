@@ -59,6 +59,7 @@ class Native(Generator):
         default_steps=8,
         default_batch=100,
         weights_from="shipped with this repository; `python -m submission.training native` trains others",
+        parts=True,
         settings=("solver", "guidance", "precision"),
     )
 

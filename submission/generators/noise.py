@@ -15,6 +15,7 @@ class Noise(Generator):
     info = GeneratorInfo(
         name="noise",
         summary="uniform noise, the control that must score chance",
+        parts=True,
         default_batch=256,
     )
 
