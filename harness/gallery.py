@@ -46,7 +46,10 @@ def _strip(images: ImageSet, label: int, count: int) -> str | None:
     chosen = np.flatnonzero(images.labels == label)[:count]
     if not len(chosen):
         return None
-    return _webp_uri(np.concatenate(images.images[chosen].transpose(0, 2, 3, 1), axis=1))
+    size = images.images.shape[2]
+    strip_HWC = np.full((size, count * size, 3), 255, np.uint8)  # white where a class has fewer, so that all align
+    strip_HWC[:, : len(chosen) * size] = np.concatenate(images.images[chosen].transpose(0, 2, 3, 1), axis=1)
+    return _webp_uri(strip_HWC)
 
 
 def _webp_uri(picture_HWC: NDArray[np.uint8]) -> str:

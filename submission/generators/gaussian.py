@@ -41,10 +41,10 @@ class Gaussian(Generator):
 
     info = GeneratorInfo(
         name="gaussian",
-        summary="A mixture of Gaussians per class over principal components of the training images; needs no network.",
+        summary="a mixture of Gaussians per class over principal components; no network",
         default_batch=1000,
         parts=True,
-        weights_from="shipped with this repository; `python -m submission.training gaussian` fits others",
+        weights_from="shipped with the project",
     )
 
     def __init__(self, mixture: Mixture, size: int) -> None:

@@ -55,10 +55,10 @@ class Native(Generator):
 
     info = GeneratorInfo(
         name="native",
-        summary="The project's own diffusion model, trained from scratch at the challenge's resolution.",
+        summary="the project's own diffusion model at the native resolution, trained from scratch",
         default_steps=8,
         default_batch=100,
-        weights_from="shipped with this repository; `python -m submission.training native` trains others",
+        weights_from="shipped with the project",
         parts=True,
         settings=("solver", "guidance", "precision"),
     )

@@ -11,6 +11,7 @@ from PIL import Image
 
 from harness.record import Record
 from tests.end_to_end.harness_process import record_of, run_harness
+from tests.real_data import real_data
 
 QUICK = ("--dataset", "digits", "--epochs", "1", "--rounds", "1")
 
@@ -128,10 +129,10 @@ def test_bad_input_gets_one_sentence_and_exit_2(tmp_path: Path, arguments: tuple
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_real_cifar100(tmp_path: Path, real_data: Path) -> None:
-    run = tmp_path / "run"
+def test_real_cifar100(tmp_path: Path) -> None:
+    run, data = tmp_path / "run", real_data("cifar-100-python")
     arguments = ("--dataset", "cifar100", "--generator", "real", "--budget", "20s", "--ipc", "10")
-    done = run_harness(*arguments, "--epochs", "3", "--rounds", "1", "--data", real_data, "--out", run)
+    done = run_harness(*arguments, "--epochs", "3", "--rounds", "1", "--data", data, "--out", run)
     assert done.returncode == 0, done.stderr
     record = record_of(run)
     assert len(list((run / "images").iterdir())) == 100
