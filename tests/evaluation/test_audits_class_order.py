@@ -38,7 +38,7 @@ def _real(challenge: Challenge, ipc: int) -> ImageSet:
 
 
 @_ALL
-@pytest.mark.parametrize("ipc", [1, 2, 3, 10, 50])
+@pytest.mark.parametrize("ipc", [1, 2, 3, 10, pytest.param(50, marks=pytest.mark.slow)])
 def test_real_images_are_in_order(challenge: Challenge, ipc: int) -> None:
     audit = _audit(_real(challenge, ipc), challenge)
     assert audit.status == "pass", audit.evidence
@@ -46,7 +46,7 @@ def test_real_images_are_in_order(challenge: Challenge, ipc: int) -> None:
 
 
 @_ALL
-@pytest.mark.parametrize("ipc", [1, 2, 5, 20])
+@pytest.mark.parametrize("ipc", [1, 2, 8])
 def test_orders_with_a_name_are_caught_and_named(challenge: Challenge, ipc: int) -> None:
     images, orders = _real(challenge, ipc), named_orders(challenge)
     for name in list(orders)[:6]:
@@ -58,7 +58,7 @@ def test_orders_with_a_name_are_caught_and_named(challenge: Challenge, ipc: int)
 
 
 @_ALL
-@pytest.mark.parametrize("ipc", [5, 20])
+@pytest.mark.parametrize("ipc", [5, 10])
 def test_any_other_permutation_is_caught(challenge: Challenge, ipc: int) -> None:
     order = np.random.default_rng(3).permutation(challenge.classes)
     audit = _audit(stored_in_order(_real(challenge, ipc), order), challenge)
@@ -72,32 +72,31 @@ def test_a_tenth_of_the_classes_in_a_wrong_place_is_caught(challenge: Challenge)
     order = np.arange(challenge.classes)
     some = np.random.default_rng(0).choice(challenge.classes, max(2, challenge.classes // 10), replace=False)
     order[some] = np.roll(order[some], 1)
-    audit = _audit(stored_in_order(_real(challenge, 20), order), challenge)
+    audit = _audit(stored_in_order(_real(challenge, 12), order), challenge)
     assert audit.status != "pass"
 
 
 @_ALL
-@pytest.mark.parametrize("ipc", [1, 2, 20])
+@pytest.mark.parametrize("ipc", [1, 2, 10])
 def test_noise_is_not_blamed(challenge: Challenge, ipc: int) -> None:
-    for seed in range(3):
-        audit = _audit(noise(challenge, ipc, seed), challenge)
-        assert audit.status == "pass", audit.evidence
+    audit = _audit(noise(challenge, ipc), challenge)
+    assert audit.status == "pass", audit.evidence
 
 
 @pytest.mark.parametrize("components", [5, 30])
-@pytest.mark.parametrize("ipc", [1, 2, 20])
+@pytest.mark.parametrize("ipc", [1, 2, 10])
 def test_a_poor_generator_is_blamed_for_its_order_alone(components: int, ipc: int) -> None:
     made = gaussian(per_class(real_split(CIFAR, "train"), 200), ipc, components)
     audit = _audit(made, CIFAR)
     assert audit.status == "pass", audit.evidence
-    if components == 30 and ipc == 20:
+    if components == 30 and ipc == 10:
         for name in ("in superclass order", "shifted by one, as if labels counted from 1"):
             audit = _audit(stored_in_order(made, named_orders(CIFAR)[name]), CIFAR)
             assert (audit.status, audit.numbers["called"]) == ("fail", name), audit.evidence
 
 
 @_ALL
-@pytest.mark.parametrize("ipc", [1, 2, 10])
+@pytest.mark.parametrize("ipc", [1, 2, 5])
 def test_blurred_pictures_are_not_blamed(challenge: Challenge, ipc: int) -> None:
     images = _real(challenge, ipc)
     for width in (1, 2, 4):

@@ -18,7 +18,7 @@ _NAMES = ["class_order", "leakage", "duplicates", "diversity", "balance", "pixel
 
 
 @pytest.mark.parametrize("challenge", [DIGITS, CIFAR], ids=lambda c: c.name)
-@pytest.mark.parametrize("ipc", [1, 10, 50])
+@pytest.mark.parametrize("ipc", [1, 10, pytest.param(50, marks=pytest.mark.slow)])
 def test_clean_sets_pass_every_audit(challenge: Challenge, ipc: int) -> None:
     train, test = real_split(challenge, "train"), real_split(challenge, "test")
     clean, rest = per_class(train, ipc), per_class(train, 50, skip=ipc)
