@@ -25,8 +25,9 @@ from evaluation.probe import Probe, network_logits
 
 _SAMPLED = 10_000  # images the probe looks at
 # Scores of orders, in deviations of random orders. CIFAR-100, 1 to 50 images a class: the right order has 19 to 26 for
-# real images, 6 and more for a Gaussian in 5 principal components, -2 to 2 for noise; a wrong one -2 to 2 for all. With
-# the 10 classes of the digits no order can have more than 7.
+# real images, 6 and more for a Gaussian in 5 principal components, -2 to 2 for noise; a wrong one -2 to 2 for all.
+# Tiny-ImageNet: 28 to 35 and 6 and more; shifted by one still a third of that, since neighbours in WordNet are alike.
+# With the 10 classes of the digits no order can have more than 7.
 _CHANCE_Z = 3.0  # an order below agrees no better than a random one
 _NAMED_Z, _NAMED_LEAD = 5.0, 4.0  # one that people are known to use: right if above and so far ahead of the given one
 _FOUND_Z = 5.0  # any other one, found from half of the images, on the other half; 0 to 2 for noise, 4.5 for negatives

@@ -12,7 +12,7 @@ from evaluation.audits import run_audits
 from evaluation.challenge import Challenge
 from evaluation.contents import FolderContents
 from evaluation.images import ImageSet, NormalisedSet, normalise
-from tests.evaluation.audit_cases import CIFAR, DIGITS, contents_of, per_class, real_split
+from tests.evaluation.audit_cases import CIFAR, DIGITS, TINY, contents_of, per_class, real_split
 
 _NAMES = ["class_order", "leakage", "duplicates", "diversity", "balance", "pixels", "files"]
 
@@ -29,6 +29,12 @@ def test_clean_sets_pass_every_audit(challenge: Challenge, ipc: int) -> None:
         assert audit.evidence
         assert "\n" not in audit.evidence
     json.dumps([asdict(audit) for audit in audits], allow_nan=False)
+
+
+def test_a_clean_set_of_tiny_imagenet_passes_every_audit() -> None:
+    images = real_split(TINY, "test")
+    audits = run_audits(contents_of(per_class(images, 10)), TINY, per_class(images, 40, skip=10), None)
+    assert {audit.name: audit.status for audit in audits} == dict.fromkeys(_NAMES, "pass"), audits
 
 
 def test_floats_are_audited_as_pixels_and_as_floats() -> None:
