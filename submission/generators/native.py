@@ -121,8 +121,10 @@ def build_network(shape: Mapping[str, Any], challenge: Challenge, dropout: float
 
 
 def inference_denoiser(network: UNet, device: str, dtype: torch.dtype, sigma_data: float = SIGMA_DATA) -> Denoiser:
-    """The form for `Native`: `network` itself, folded, in `dtype`."""
-    network = fold(network).to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """The form for `Native`: `network` itself, folded, its layers in `dtype`; the noise level's features stay fp32."""
+    network = fold(network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for layer in network.layers():
+        layer.to(dtype)
     return Denoiser(network, sigma_data, dtype)
 
 

@@ -32,7 +32,7 @@ class Session:
         training: advanced in place.
         log: JSON lines, one every few seconds: images, loss, rate, images_per_s.
         save: writes a checkpoint; called every two minutes and at the end.
-        picture: writes a grid of samples; called every five minutes.
+        picture: writes a grid of samples; called every five minutes and at the end.
         seconds: after which the session ends; None for no limit.
     """
 
@@ -69,7 +69,10 @@ class Session:
                     self.save()
                     saved = now
             self.save()
-            return not stop.is_set()
+            if stop.is_set():
+                return False
+            self.picture()
+            return True
 
     def _write_log(self, seconds: float) -> float:
         loss = float(torch.stack(self._losses).mean())
