@@ -113,7 +113,7 @@ def run(
         from harness.show import Voice
 
         voice = Voice(as_json)
-        finished = run_job(options, voice, [Path(sys.argv[0]).name, *sys.argv[1:]])
+        finished = run_job(options, voice, ["python", "-m", "harness", *sys.argv[1:]])
         voice.finished(finished)
         raise typer.Exit(finished.exit_code)
 
