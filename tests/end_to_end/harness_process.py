@@ -27,7 +27,7 @@ def environment(mark: str) -> dict[str, str]:
 def run_harness(*arguments: str | Path, mark: str = "end-to-end") -> subprocess.CompletedProcess[str]:
     """Run it to its end."""
     return subprocess.run(
-        harness(*arguments), cwd=ROOT, env=environment(mark), capture_output=True, text=True, timeout=280
+        harness(*arguments), cwd=ROOT, env=environment(mark), capture_output=True, text=True, timeout=1200
     )
 
 

@@ -29,6 +29,7 @@ def test_image_i_is_the_same_whatever_the_batch_and_in_every_run(tmp_path: Path)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_default_job_is_as_good_as_promised(tmp_path: Path) -> None:
     run = tmp_path / "run"
     done = run_harness("--dataset", "digits", "--epochs", "60", "--rounds", "1", "--out", run)
@@ -41,6 +42,7 @@ def test_the_default_job_is_as_good_as_promised(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_noise_is_at_chance(tmp_path: Path) -> None:
     run = tmp_path / "run"
     done = run_harness(
