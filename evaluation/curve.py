@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -144,28 +144,3 @@ def measure_point(
         on_round(point)
         checkpoint.unlink(missing_ok=True)
     return point
-
-
-def real_equivalent_ipc(accuracy: float, points: Sequence[CurvePoint], chance: float) -> float | None:
-    """How many random real images per class give this accuracy.
-
-    Linear in the logarithm of IPC between the points, linear from chance at 0 to the first point below it; the means
-    are made non-decreasing first. None above the last point, where nothing is known.
-
-    Args:
-        accuracy: a fraction.
-        points: of one number of epochs, in order of IPC.
-        chance: the accuracy of a guess.
-    """
-    if not points:
-        return None
-    ipc_P = np.array([point.ipc for point in points], float)
-    mean_P = np.maximum.accumulate([point.mean for point in points])
-    if accuracy > mean_P[-1]:
-        return None
-    if accuracy <= mean_P[0]:
-        return float(ipc_P[0] * max(0.0, accuracy - chance) / (mean_P[0] - chance)) if mean_P[0] > chance else None
-    right = int(np.searchsorted(mean_P, accuracy))
-    share = (accuracy - mean_P[right - 1]) / (mean_P[right] - mean_P[right - 1])
-    low, high = np.log(ipc_P[right - 1]), np.log(ipc_P[right])
-    return float(np.exp(low + share * (high - low)))

@@ -45,6 +45,11 @@ class RunFolder:
         return self.root / "classes.json"
 
     @property
+    def class_order(self) -> Path:
+        """The order that the images suggest, for `--class-order`; there only where the labels are in a wrong one."""
+        return self.root / "class_order.txt"
+
+    @property
     def checkpoint(self) -> Path:
         """Where an interrupted judgement goes on from."""
         return self.root / "judging.ckpt"

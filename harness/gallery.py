@@ -49,10 +49,11 @@ def _strip(images: ImageSet, label: int, count: int) -> str | None:
     size = images.images.shape[2]
     strip_HWC = np.full((size, count * size, 3), 255, np.uint8)  # white where a class has fewer, so that all align
     strip_HWC[:, : len(chosen) * size] = np.concatenate(images.images[chosen].transpose(0, 2, 3, 1), axis=1)
-    return _webp_uri(strip_HWC)
+    return picture_uri(strip_HWC)
 
 
-def _webp_uri(picture_HWC: NDArray[np.uint8]) -> str:
+def picture_uri(picture_HWC: NDArray[np.uint8]) -> str:
+    """A picture as a data URI, without loss where it is small."""
     from PIL import Image
 
     buffer = io.BytesIO()

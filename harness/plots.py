@@ -112,6 +112,24 @@ def class_chart(per_class: Sequence[float | None], names: Sequence[str], chance:
     return _svg(figure)
 
 
+def class_order_chart(seen: Sequence[int]) -> str:
+    """Which real class each stored one is most like: a diagonal where the labels say what the images show.
+
+    Args:
+        seen: a label for each label, -1 for a class without images.
+    """
+    figure, axes = _figure(3.3, 3.3)
+    stored = [label for label, real in enumerate(seen) if real >= 0]
+    real = [seen[label] for label in stored]
+    axes.plot([0, len(seen) - 1], [0, len(seen) - 1], color=GRID, linewidth=3, zorder=1)
+    size = 320 / max(len(seen), 12)
+    axes.scatter(stored, real, s=size, color=[REAL if a == b else DEADLINE for a, b in zip(stored, real, strict=True)])
+    axes.set_aspect("equal")
+    axes.set_xlabel("stored under label")
+    axes.set_ylabel("most like the real class")
+    return _svg(figure)
+
+
 def _time_axis(axes: Axes, budget_s: float, used_s: float) -> None:
     """Seconds from process start, as far as there is something to see, and where the deadline is."""
     axes.set_xlabel("seconds from process start")

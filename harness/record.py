@@ -126,6 +126,17 @@ class BaselinePart(_Part):
     accuracy: AccuracyPart
 
 
+class RealEquivalentPart(_Part):
+    """How many random real images per class are worth as much, read off the shipped curve of as many epochs."""
+
+    # null above the last point measured
+    ipc: float | None
+    # an end is null above the last point; the whole is null where a single round leaves nothing to make it from
+    ci95: tuple[float | None, float | None] | None
+    # the last point measured
+    highest: float
+
+
 class ThroughputPart(_Part):
     """`images_per_s`: whole images over the whole of `ended - started`, loading included."""
 
@@ -189,6 +200,8 @@ class Record(_Part):
     # how many random real images per class give this accuracy; null where no curve was measured with as many epochs,
     # or the accuracy lies above it
     real_equivalent_ipc: float | None = None
+    # the same with its interval; null where no curve was measured with as many epochs
+    real_equivalent: RealEquivalentPart | None = None
     throughput: ThroughputPart | None = None
     gpu: GpuPart | None = None
     machine: MachinePart

@@ -9,16 +9,17 @@ from evaluation.curve import load_curve
 from evaluation.durations import show_duration
 from evaluation.images import ImageSet
 from harness import plots
+from harness.exhibits import pairs_of
 from harness.gallery import gallery
 from harness.published import PUBLISHED
 from harness.record import Outcome, Record
-from harness.words import ENDED_BY, OUTCOMES, accuracy_words, percent
+from harness.words import ENDED_BY, OUTCOMES, accuracy_words, percent, worth_words
 
 TONES = {Outcome.OK: "good", Outcome.DEADLINE_TRUNCATED: "warn"}
 
 
-def render(record: Record, generated: ImageSet | None, real: ImageSet | None) -> str:
-    """The page of `record`, with strips of `generated` beside `real` training images where there are any."""
+def render(record: Record, generated: ImageSet | None, train: ImageSet | None, test: ImageSet | None = None) -> str:
+    """The page of `record`, with pictures of what was `generated` beside real ones where there are any."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     challenge = get_challenge(record.dataset)
@@ -33,14 +34,18 @@ def render(record: Record, generated: ImageSet | None, real: ImageSet | None) ->
         curve = load_curve(challenge).at(record.accuracy.epochs)
         charts["accuracy"] = plots.accuracy_chart(record, published, curve, challenge.chance)
         charts["classes"] = plots.class_chart(record.accuracy.per_class, challenge.class_names, challenge.chance)
+    if seen := next((audit.numbers.get("seen") for audit in record.audits if audit.name == "class_order"), None):
+        charts["order"] = plots.class_order_chart(seen)
     environment = Environment(loader=PackageLoader("harness"), autoescape=True, undefined=StrictUndefined)
-    environment.filters |= {"percent": percent, "duration": show_duration, "accuracy": accuracy_words}
+    environment.filters |= {"percent": percent, "duration": show_duration}
+    environment.filters |= {"accuracy": accuracy_words, "worth": worth_words}
     return environment.get_template("report.html").render(
         record=record,
         challenge=challenge,
         published=published,
         charts=charts,
-        rows=gallery(generated, real, challenge) if generated is not None else [],
+        rows=gallery(generated, train, challenge) if generated is not None else [],
+        pairs=pairs_of(record.audits, generated, train, test) if generated is not None else [],
         tone=TONES.get(record.outcome, "bad"),
         meaning=OUTCOMES[record.outcome],
         ended_by=ENDED_BY,
@@ -48,8 +53,10 @@ def render(record: Record, generated: ImageSet | None, real: ImageSet | None) ->
     )
 
 
-def write_report(path: Path, record: Record, generated: ImageSet | None, real: ImageSet | None) -> None:
+def write_report(
+    path: Path, record: Record, generated: ImageSet | None, train: ImageSet | None, test: ImageSet | None
+) -> None:
     """Render to `path`, whole or not at all."""
     part = path.with_name(path.name + ".part")
-    part.write_text(render(record, generated, real), encoding="utf-8")
+    part.write_text(render(record, generated, train, test), encoding="utf-8")
     part.replace(path)

@@ -7,15 +7,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from evaluation.audits.audit import Audit, distinct_ipc
 from evaluation.audits.run import run_audits
 from evaluation.challenge import Challenge, get_challenge
-from evaluation.curve import load_curve, real_equivalent_ipc
+from evaluation.curve import load_curve
 from evaluation.datasets import cache_folder, load_split, training_images_file
 from evaluation.device import resolve_device
+from evaluation.equivalent import real_equivalent
 from evaluation.exits import ExitCode
-from evaluation.images import ImageSet, NormalisedSet
+from evaluation.images import ImageSet, NormalisedSet, to_pixels
 from evaluation.machine import this_machine
+from evaluation.orders import write_order
 from harness.collect import Collected, collect
 from harness.folder import RunFolder, existing_folder, new_folder
 from harness.generation import Generation, Needs, check_command, generate
@@ -24,7 +28,9 @@ from harness.options import RunOptions
 from harness.outcome import outcome
 from harness.planner import Plan, plan_without_profile
 from harness.record import (
+    AccuracyPart,
     AuditPart,
+    BaselinePart,
     ClockPart,
     FilesPart,
     GeneratorPart,
@@ -33,6 +39,7 @@ from harness.record import (
     MachinePart,
     Outcome,
     PlanPart,
+    RealEquivalentPart,
     Record,
     ThroughputPart,
 )
@@ -89,7 +96,7 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     record = with_generation(started, generation, collected)
     record.save(folder.record)
     if record.outcome is Outcome.INTERRUPTED:
-        return _finish(record, folder, collected, splits.train, ExitCode.INTERRUPTED)
+        return _finish(record, folder, collected, splits, ExitCode.INTERRUPTED)
     return _judge_and_finish(record, folder, collected, splits, options, voice)
 
 
@@ -116,10 +123,16 @@ def _judge_and_finish(
     record: Record, folder: RunFolder, collected: Collected, splits: Splits, options: RunOptions, voice: Voice
 ) -> Finished:
     if collected.contents is None:
-        return _finish(record, folder, collected, splits.train, ExitCode.NOTHING_TO_JUDGE)
+        return _finish(record, folder, collected, splits, ExitCode.NOTHING_TO_JUDGE)
     record = with_audits(record, run_audits(collected.contents, options.challenge, splits.train, splits.test))
     record.save(folder.record)
     voice.audited(record.audits)
+    for order in (audit.numbers["order"] for audit in record.audits if "order" in audit.numbers):
+        write_order(folder.class_order, np.array(order, np.int64), options.challenge)
+        voice.say(
+            f"The order that the images suggest is in {folder.class_order}; to judge them in it: python -m evaluation"
+            f" {folder.images} --dataset {options.dataset} --class-order {folder.class_order}"
+        )
     failed = options.strict and any(audit.status == "fail" for audit in record.audits)
     if options.judged and splits.test is not None:
         try:
@@ -134,20 +147,17 @@ def _judge_and_finish(
             )
         except KeyboardInterrupt:
             voice.say("Interrupted while judging; the images are kept. Go on with --resume and the same --out.")
-            return _finish(record, folder, collected, splits.train, ExitCode.INTERRUPTED)
-        points = load_curve(options.challenge).at(options.epochs)
-        worth = real_equivalent_ipc(accuracy.mean, points, options.challenge.chance)
-        record = record.model_copy(update={"accuracy": accuracy, "baseline": baseline, "real_equivalent_ipc": worth})
+            return _finish(record, folder, collected, splits, ExitCode.INTERRUPTED)
+        record = with_accuracy(record, accuracy, baseline, options.challenge)
         record.save(folder.record)
         for checkpoint in (folder.checkpoint, folder.baseline_checkpoint):
             checkpoint.unlink(missing_ok=True)
-    return _finish(record, folder, collected, splits.train, ExitCode.REGRESSION if failed else ExitCode.DONE)
+    return _finish(record, folder, collected, splits, ExitCode.REGRESSION if failed else ExitCode.DONE)
 
 
-def _finish(
-    record: Record, folder: RunFolder, collected: Collected, train: ImageSet | None, code: ExitCode
-) -> Finished:
-    write_report(folder.report, record, collected.pixels, train)
+def _finish(record: Record, folder: RunFolder, collected: Collected, splits: Splits, code: ExitCode) -> Finished:
+    test = to_pixels(splits.test, get_challenge(record.dataset)) if splits.test is not None else None
+    write_report(folder.report, record, collected.pixels, splits.train, test)
     return Finished(record, folder.root, code)
 
 
@@ -252,6 +262,19 @@ def with_audits(record: Record, audits: Sequence[Audit]) -> Record:
     assert record.ipc is not None, "there is something to audit"
     ipc = record.ipc.model_copy(update={"distinct": distinct_ipc(audits)})
     return record.model_copy(update={"audits": [AuditPart(**asdict(audit)) for audit in audits], "ipc": ipc})
+
+
+def with_accuracy(
+    record: Record, accuracy: AccuracyPart, baseline: BaselinePart | None, challenge: Challenge
+) -> Record:
+    """`record` with its score, and what that is worth in real images."""
+    points = load_curve(challenge).at(accuracy.epochs)
+    worth = real_equivalent(accuracy.mean, accuracy.ci95, points, challenge.chance)
+    update: dict[str, Any] = {"accuracy": accuracy, "baseline": baseline}
+    if worth:
+        part = RealEquivalentPart(ipc=worth.ipc, ci95=worth.ci95, highest=points[-1].ipc)
+        update |= {"real_equivalent_ipc": worth.ipc, "real_equivalent": part}
+    return record.model_copy(update=update)
 
 
 def ipc_part(collected: Collected, challenge: Challenge) -> IpcPart | None:

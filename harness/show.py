@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from evaluation.durations import show_duration
 from evaluation.terminal import judging, plain_console, progress, show_audits
 from harness.record import AuditPart, Record
-from harness.words import accuracy_words, ended_words, ledger_words
+from harness.words import accuracy_words, ended_words, ledger_words, worth_words
 
 if TYPE_CHECKING:
     from evaluation.protocol import Progress
@@ -81,6 +81,8 @@ def summary(record: Record, folder: Path) -> list[tuple[str, str]]:
         lines.append(("Clock", ledger_words(record.clock, record.budget_s)))
     if record.accuracy:
         lines.append(("Accuracy", accuracy_words(record.accuracy)))
+    if record.real_equivalent:
+        lines.append(("Worth", worth_words(record.real_equivalent)))
     if record.baseline:
         lines.append(("Real images", f"{accuracy_words(record.baseline.accuracy)} at IPC {record.baseline.ipc:g}"))
     if record.files.dropped:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evaluation.durations import show_duration
-from harness.record import AccuracyPart, ClockPart, Outcome, Record
+from harness.record import AccuracyPart, ClockPart, Outcome, RealEquivalentPart, Record
 
 OUTCOMES = {
     Outcome.OK: "ended by itself before the deadline",
@@ -36,6 +36,18 @@ def accuracy_words(accuracy: AccuracyPart) -> str:
         interval = f" [{100 * low:.2f}, {100 * high:.2f}], std {100 * accuracy.std:.2f}, n = {len(accuracy.rounds)}"
     preview = f", preview: {accuracy.epochs} epochs" if accuracy.preview else ""
     return f"{percent(accuracy.mean)}{interval}{preview}"
+
+
+def worth_words(worth: RealEquivalentPart) -> str:
+    """`12.3 real images per class (95% interval 10.1 to 14.9)`; what lies beyond the measured curve is said so."""
+    count = "more" if worth.ipc is None else f"{worth.ipc:.1f}"
+    beyond = f"real images per class than were measured (above {worth.highest:g})"
+    if worth.ipc is None:
+        return f"{count} {beyond}"
+    if worth.ci95 is None:
+        return f"{count} real images per class"
+    low, high = (f"above {worth.highest:g}" if end is None else f"{end:.1f}" for end in worth.ci95)
+    return f"{count} real images per class (95% interval {low} to {high})"
 
 
 def ended_words(record: Record) -> str:

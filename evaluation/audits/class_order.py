@@ -72,14 +72,17 @@ def audit_class_order(images: ImageSet, challenge: Challenge, probe: Probe) -> A
 
     Numbers: `agreement` (share of images to which the probe gives the stored label), `agreement_suggested` (in the
     suggested order), `z` (of the given order against random ones), `moved` (classes in a wrong place), `order`
-    (suggested, `order[i]` is the label of what is stored under i; absent where the given one stands), `called`.
+    (suggested, `order[i]` is the label of what is stored under i; absent where the given one stands), `called`, and to
+    look at `seen` (the real class that each stored one is most like, -1 where it has no image).
     """
     sample = _sample(images)
     logits = network_logits(probe.network, sample.images, challenge)
     labels, guesses = sample.labels, logits.argmax(1)
     evidence = _gather(logits, labels, probe)
     agreement, z = float((guesses == labels).mean()), evidence.z(evidence.present)
-    numbers: dict[str, Number] = {"agreement": agreement, "z": z, "moved": 0}
+    seen = np.full(challenge.classes, -1)
+    seen[evidence.present] = evidence.whole.argmax(1)
+    numbers: dict[str, Number] = {"agreement": agreement, "z": z, "moved": 0, "seen": seen.tolist()}
     finding = _find(evidence, challenge)
     if finding is None:
         told = f"the probe gives {agreement:.1%} of the images their label"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audits.audit import Audit, Number, Status
-from evaluation.audits.near import ReferenceSet
+from evaluation.audits.near import Nearest, ReferenceSet
 from evaluation.challenge import Challenge
 from evaluation.images import ImageSet
 
@@ -39,6 +39,7 @@ _SAMPLED = 10_000  # images looked up among the training images: a share needs n
 _CLOSER = 0.002  # a near-copy of a test image is blamed only if every training image is further away by this
 _STORED = 0.995  # correlation with a training image that is no chance
 _TOLERATED = 0.01  # share of near-copies of training images beyond twice what real images show
+_SHOWN = 8  # pairs that the report shows
 _SURE = 4.0  # standard deviations above what innocence explains
 
 
@@ -53,7 +54,9 @@ def audit_leakage(images: ImageSet, challenge: Challenge, train: ImageSet | None
         train, test: the real splits, None where they are not at hand; the sentence says what was not looked for.
 
     Numbers: `test_copies` (blamed), `test_exact` (of these, in every pixel), `known_duplicates` (copies of images in
-    both splits), `train_share`, `real_share`, `league` (`generating` or `copying`); absent where not looked for.
+    both splits), `train_share`, `real_share`, `league` (`generating` or `copying`); and to look at, positions of the
+    `closest` images and of the training images they are closest to (`closest_training`), and of test copies
+    (`copied`, `copied_test`). Absent where not looked for.
     """
     measured = _MEASURED[challenge.name]
     training = ReferenceSet(train.images) if train is not None else None
@@ -62,11 +65,12 @@ def audit_leakage(images: ImageSet, challenge: Challenge, train: ImageSet | None
     if training is None:
         by_chance, told_train = 0.0, "training images were not at hand"
     else:
-        close = _correlations_with_training(images, training)
+        close, pairs = _closest_training_images(images, training)
         near = close >= measured.near
         share, by_chance = float(near.mean()), float((near & (close < _STORED)).mean())
         copying = _beyond(int(near.sum()), (2 * measured.real_share + _TOLERATED) * len(near))
         numbers |= {"train_share": share, "league": "copying" if copying else "generating"}
+        numbers |= {"closest": pairs.images, "closest_training": pairs.references}
         status = "warn" if copying else "pass"
         told_train = f"{share:.1%} are near-copies of training images (real images: {measured.real_share:.1%})"
     if test is None:
@@ -74,6 +78,7 @@ def audit_leakage(images: ImageSet, challenge: Challenge, train: ImageSet | None
     else:
         copies = _copies_of_test(images, training, ReferenceSet(test.images), measured)
         numbers |= {"test_copies": copies.blamed, "test_exact": copies.exact, "known_duplicates": copies.known}
+        numbers |= {"copied": copies.pairs.images, "copied_test": copies.pairs.references}
         if train is None:
             allowed = _Allowed(2 * measured.real_share, measured.in_both)
         else:
@@ -100,20 +105,36 @@ class _Allowed:
 
 
 @dataclass(frozen=True)
+class _Pairs:
+    """The closest pairs, the closest first: positions of images and of the real images beside them."""
+
+    images: list[int]
+    references: list[int]
+
+    @classmethod
+    def closest(cls, positions: NDArray[np.int64], found: Nearest) -> _Pairs:
+        """The first pairs of `positions[i]` with `found`'s i-th."""
+        first = np.argsort(-found.correlation, kind="stable")[:_SHOWN]
+        return cls(positions[first].tolist(), found.index[first].tolist())
+
+
+@dataclass(frozen=True)
 class _TestCopies:
     """Near-copies of test images that no training image explains, those of them exact, copies of what is in both."""
 
     blamed: int
     exact: int
     known: int
+    pairs: _Pairs
 
 
-def _correlations_with_training(images: ImageSet, training: ReferenceSet) -> NDArray[np.float32]:
-    """How close a sample of the images is to the training images: float32 (up to _SAMPLED,)."""
-    sample = images.images
+def _closest_training_images(images: ImageSet, training: ReferenceSet) -> tuple[NDArray[np.float32], _Pairs]:
+    """How close a sample of the images is to the training images, float32 (up to _SAMPLED,), and the closest pairs."""
+    sample = np.arange(len(images))
     if len(images) > _SAMPLED:
-        sample = sample[np.sort(np.random.default_rng(0).choice(len(images), _SAMPLED, replace=False))]
-    return training.nearest(sample).correlation
+        sample = np.sort(np.random.default_rng(0).choice(len(images), _SAMPLED, replace=False))
+    found = training.nearest(images.images[sample])
+    return found.correlation, _Pairs.closest(sample, found)
 
 
 def _copies_of_test(
@@ -127,7 +148,9 @@ def _copies_of_test(
         explained = training.nearest(images.images[suspects])
         known = exact & explained.exact
         blamed = ~explained.exact & (explained.correlation < found.correlation[suspects] - _CLOSER) | (exact & ~known)
-    return _TestCopies(int(blamed.sum()), int((blamed & exact).sum()), int(known.sum()))
+    guilty = suspects[blamed]
+    pairs = _Pairs.closest(guilty, found.take(guilty))
+    return _TestCopies(int(blamed.sum()), int((blamed & exact).sum()), int(known.sum()), pairs)
 
 
 def _beyond(found: int, innocent: float) -> bool:

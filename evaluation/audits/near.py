@@ -31,6 +31,10 @@ class Nearest:
     correlation: NDArray[np.float32]
     exact: NDArray[np.bool_]
 
+    def take(self, positions: NDArray[np.int64]) -> Nearest:
+        """The same for some of the pictures."""
+        return Nearest(self.index[positions], self.correlation[positions], self.exact[positions])
+
 
 def standardised_grid(images: NDArray[np.uint8], grid: int) -> NDArray[np.float32]:
     """uint8 (N, 3, H, W) -> float32 (N, 3 * grid * grid): means over cells, each picture of mean 0 and length 1.

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from evaluation.challenge import get_challenge
+from evaluation.datasets import load_split
+from evaluation.subset import random_subset
 from harness.record import Record
 from tests.end_to_end.harness_process import record_of, run_harness
 from tests.real_data import real_data
@@ -63,7 +66,8 @@ def test_the_output_folder(noise_run: tuple[Path, str]) -> None:
 def test_the_report_stands_alone(noise_run: tuple[Path, str]) -> None:
     page = (noise_run[0] / "report.html").read_text(encoding="utf-8")
     assert 'src="http' not in page and 'href="http' not in page and "<script" not in page
-    assert page.count("data:image/webp") == 20  # a generated and a real strip for each of ten classes
+    # a generated and a real strip for each of ten classes, and the pairs closest to training images
+    assert page.count("data:image/webp") == 22
     accuracy = record_of(noise_run[0])["accuracy"]["mean"]
     assert f"{100 * accuracy:.2f}%" in page
     assert "preview" in page
@@ -107,6 +111,20 @@ def test_a_seed_makes_the_same_images_again(tmp_path: Path) -> None:
         assert run_harness(*QUICK, *arguments, "--out", tmp_path / name).returncode == 0
         hashes.append(record_of(tmp_path / name)["images_hash"])
     assert hashes[0] == hashes[1]
+
+
+def test_a_wrong_class_order_comes_with_the_file_that_puts_it_right(tmp_path: Path) -> None:
+    shifted, run = tmp_path / "shifted", tmp_path / "run"
+    images = random_subset(load_split(get_challenge("digits"), "train", None), 5, seed=0)
+    for number, (image, label) in enumerate(zip(images.images, images.labels, strict=True)):
+        folder = shifted / str((label + 1) % 10)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.transpose(1, 2, 0)).save(folder / f"{number}.png")
+    done = run_harness(*QUICK, "--command", f"cp -r {shifted}/. {{output}}", "--no-judge", "--out", run)
+    assert done.returncode == 0, done.stderr
+    order = (run / "class_order.txt").read_text(encoding="utf-8").split()
+    assert order == [f"{(label - 1) % 10:03d}-{(label - 1) % 10}" for label in range(10)]
+    assert "--class-order" in done.stdout
 
 
 @pytest.mark.parametrize(

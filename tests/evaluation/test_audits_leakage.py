@@ -55,6 +55,9 @@ def test_one_percent_of_test_images_fails(how: str) -> None:
     assert audit.status == "fail", audit.evidence
     assert 8 <= audit.numbers["test_copies"] <= 12  # type: ignore[operator]
     assert audit.numbers["test_exact"] == (10 if how in ("exact", "mirrored") else 0)
+    planted = np.random.default_rng(0).choice(len(clean), 10, replace=False).tolist()
+    found = zip(audit.numbers["copied"], audit.numbers["copied_test"], strict=True)  # type: ignore[arg-type]
+    assert sum(planted.index(image) == real for image, real in found if image in planted) >= 6
 
 
 @pytest.mark.parametrize("challenge", [CIFAR, DIGITS], ids=lambda c: c.name)

@@ -2,20 +2,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from evaluation.challenge import get_challenge
-from evaluation.curve import Curve, CurvePoint, load_curve, measure_point, real_equivalent_ipc, save_curve
+from evaluation.curve import Curve, CurvePoint, load_curve, measure_point, save_curve
 from evaluation.datasets import load_split
 from evaluation.images import ImageSet
 from evaluation.subset import random_subset
 
 DIGITS = get_challenge("digits")
-
-
-def points(*means: float) -> list[CurvePoint]:
-    return [CurvePoint(ipc, (mean,), 1000, 1.0) for ipc, mean in zip((1, 10, 100), means, strict=False)]
 
 
 def test_a_curve_comes_back_from_its_file(tmp_path: Path) -> None:
@@ -29,25 +23,6 @@ def test_a_curve_comes_back_from_its_file(tmp_path: Path) -> None:
 
 def test_no_curve_has_no_points(tmp_path: Path) -> None:
     assert load_curve(DIGITS, tmp_path / "none.json").points == ()
-    assert real_equivalent_ipc(0.5, [], 0.1) is None
-
-
-def test_the_points_themselves() -> None:
-    for point in points(0.2, 0.4, 0.6):
-        assert real_equivalent_ipc(point.mean, points(0.2, 0.4, 0.6), 0.1) == pytest.approx(point.ipc)
-
-
-def test_outside_the_points() -> None:
-    assert real_equivalent_ipc(0.61, points(0.2, 0.4, 0.6), 0.1) is None
-    assert real_equivalent_ipc(0.15, points(0.2, 0.4, 0.6), 0.1) == pytest.approx(0.5)
-    assert real_equivalent_ipc(0.05, points(0.2, 0.4, 0.6), 0.1) == 0.0
-
-
-@given(st.lists(st.floats(0.11, 0.9), min_size=3, max_size=3), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
-def test_more_accuracy_is_never_worth_less(means: list[float], one: float, other: float) -> None:
-    low, high = sorted((one, other))
-    worth = [real_equivalent_ipc(accuracy, points(*means), 0.1) for accuracy in (low, high)]
-    assert worth[1] is None or (worth[0] is not None and worth[0] <= worth[1] + 1e-9)
 
 
 def test_a_subset_is_balanced_and_has_nothing_twice() -> None:

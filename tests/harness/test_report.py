@@ -1,13 +1,17 @@
+import base64
+import io
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from evaluation.challenge import get_challenge
 from evaluation.images import ImageSet
+from harness.exhibits import pairs_of
 from harness.gallery import gallery
 from harness.published import PUBLISHED
-from harness.record import BaselinePart, FilesPart, Outcome
+from harness.record import AuditPart, BaselinePart, FilesPart, Outcome
 from harness.report import render
 from tests.harness.records import accuracy, record
 
@@ -68,3 +72,33 @@ def test_a_class_without_images_or_test_images_is_no_fault() -> None:
 
 def test_the_same_record_gives_the_same_page() -> None:
     assert render(record(), pictures([0]), None) == render(record(), pictures([0]), None)
+
+
+def test_what_the_audits_point_at_is_shown() -> None:
+    audits = [
+        AuditPart(name="class_order", status="fail", evidence="wrong", numbers={"seen": [1, 0, *range(2, 9), -1]}),
+        AuditPart(
+            name="leakage",
+            status="fail",
+            evidence="copies",
+            numbers={"closest": [0, 1], "closest_training": [1, 0], "copied": [2], "copied_test": [1]},
+        ),
+        AuditPart(name="duplicates", status="warn", evidence="repeats", numbers={"repeats": [2], "repeated": [1]}),
+    ]
+    told = record(audits=audits)
+    titles = ("Copies of test images", "The closest to training images", "Repeated images", "looks like to the probe")
+    page = render(told, pictures([0, 1, 1]), pictures([0, 2]), pictures([0, 3]))
+    assert all(title in page for title in titles)
+    without = render(told, pictures([0, 1, 1]), None)
+    assert "Repeated images" in without and "Copies of test images" not in without
+
+
+def test_the_pairs_are_the_images_that_the_audits_name() -> None:
+    generated, train = pictures([0, 1, 1]), pictures([4, 5])
+    audit = AuditPart(
+        name="leakage", status="pass", evidence="", numbers={"closest": [2, 0], "closest_training": [1, 1]}
+    )
+    (pairs,) = pairs_of([audit], generated, train, None)
+    upper = np.asarray(Image.open(io.BytesIO(base64.b64decode(pairs.upper.partition(",")[2]))))
+    np.testing.assert_array_equal(upper[:, :32], generated.images[2].transpose(1, 2, 0))
+    np.testing.assert_array_equal(upper[:, 32:], generated.images[0].transpose(1, 2, 0))
