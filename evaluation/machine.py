@@ -29,7 +29,7 @@ class Machine:
         load: mean number of processes wanting a core in the minute before; more than `cores` means a busy machine.
         versions: of Python, the packages and, with a GPU, CUDA.
         commit: of this project; ends in `+` where files were changed since; None outside a checkout.
-        command: as it was called.
+        command: as it was called; of absolute paths their last part.
         at: UTC.
     """
 
@@ -63,7 +63,7 @@ def this_machine(device: str = "cpu") -> Machine:
         load=round(os.getloadavg()[0], 2),
         versions=versions(),
         commit=commit(),
-        command=" ".join(["python", *_module_call(), *sys.argv[1:]]),
+        command=" ".join(["python", *_module_call(), *(_without_folder(word) for word in sys.argv[1:])]),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
@@ -110,4 +110,9 @@ def commit() -> str | None:
 def _module_call() -> list[str]:
     """How the running script was named, without its folder."""
     module = getattr(sys.modules["__main__"], "__spec__", None)
-    return ["-m", module.name] if module else [Path(sys.argv[0]).name]
+    return ["-m", module.name.removesuffix(".__main__")] if module else [Path(sys.argv[0]).name]
+
+
+def _without_folder(word: str) -> str:
+    """An argument that says nothing of where things lie on this machine."""
+    return Path(word).name if word.startswith("/") else word
