@@ -45,6 +45,15 @@ class RunFolder:
         return self.root / "classes.json"
 
     @property
+    def anytime(self) -> Path:
+        """Accuracy by the seconds used, where it was measured."""
+        return self.root / "anytime.json"
+
+    @property
+    def anytime_plot(self) -> Path:
+        return self.root / "anytime.png"
+
+    @property
     def checkpoint(self) -> Path:
         """Where an interrupted judgement goes on from."""
         return self.root / "judging.ckpt"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.curve import CurvePoint
+from evaluation.files import written_whole
+from harness.anytime import Anytime
 from harness.published import Published
 from harness.record import AccuracyPart, LedgerPart, Record
 
@@ -110,6 +113,36 @@ def class_chart(per_class: Sequence[float | None], names: Sequence[str], chance:
     axes.set_xlabel("classes, best to worst (dotted: chance)")
     axes.set_ylabel("test accuracy, %")
     return _svg(figure)
+
+
+def anytime_chart(anytime: Anytime) -> str:
+    """Accuracy over the seconds used, chance until the first image; the shaded area over the budget is the mean."""
+    return _svg(_anytime_figure(anytime))
+
+
+def save_anytime(anytime: Anytime, path: Path) -> None:
+    """The same chart as a PNG."""
+    with written_whole(path) as part:
+        _anytime_figure(anytime).savefig(part, format="png", dpi=160, facecolor="white")
+
+
+def _anytime_figure(anytime: Anytime) -> Figure:
+    figure, axes = _figure(9.0, 3.3)
+    chance, first_s = anytime.chance, anytime.first_image_s
+    knots = [(0.0, chance), (first_s, chance)]
+    knots += [(point.seconds, point.worth(chance)) for point in anytime.points if point.seconds > first_s]
+    knots.append((max(anytime.budget_s, knots[-1][0]), knots[-1][1]))
+    seconds, percents = [s for s, _ in knots], [100 * accuracy for _, accuracy in knots]
+    axes.plot(seconds, percents, color=OURS, linewidth=1.8)
+    axes.fill_between(seconds, percents, color=OURS, alpha=0.12, linewidth=0)
+    for point in anytime.points:
+        if point.accuracy:
+            _point(axes, point.seconds, point.accuracy, OURS, "o")
+    axes.axhline(100 * chance, color=MUTED, linewidth=1, linestyle=":")
+    axes.set_ylim(0, min(1.25 * max(percents), 103.0))
+    _time_axis(axes, anytime.budget_s, anytime.used_s)
+    axes.set_ylabel("test accuracy, %" + (" (preview)" if anytime.preview else ""))
+    return figure
 
 
 def _time_axis(axes: Axes, budget_s: float, used_s: float) -> None:

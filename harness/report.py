@@ -9,6 +9,8 @@ from evaluation.curve import load_curve
 from evaluation.durations import show_duration
 from evaluation.images import ImageSet
 from harness import plots
+from harness.anytime import Anytime
+from harness.folder import RunFolder
 from harness.gallery import gallery
 from harness.published import PUBLISHED
 from harness.record import Outcome, Record
@@ -17,8 +19,12 @@ from harness.words import ENDED_BY, OUTCOMES, accuracy_words, percent
 TONES = {Outcome.OK: "good", Outcome.DEADLINE_TRUNCATED: "warn"}
 
 
-def render(record: Record, generated: ImageSet | None, real: ImageSet | None) -> str:
-    """The page of `record`, with strips of `generated` beside `real` training images where there are any."""
+def render(record: Record, generated: ImageSet | None, real: ImageSet | None, anytime: Anytime | None = None) -> str:
+    """The page of `record`, with strips of `generated` beside `real` training images where there are any.
+
+    Args:
+        anytime: accuracy by the seconds used, where it was measured.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     challenge = get_challenge(record.dataset)
@@ -33,6 +39,8 @@ def render(record: Record, generated: ImageSet | None, real: ImageSet | None) ->
         curve = load_curve(challenge).at(record.accuracy.epochs)
         charts["accuracy"] = plots.accuracy_chart(record, published, curve, challenge.chance)
         charts["classes"] = plots.class_chart(record.accuracy.per_class, challenge.class_names, challenge.chance)
+    if anytime and anytime.area is not None:
+        charts["anytime"] = plots.anytime_chart(anytime)
     environment = Environment(loader=PackageLoader("harness"), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"percent": percent, "duration": show_duration, "accuracy": accuracy_words}
     return environment.get_template("report.html").render(
@@ -45,11 +53,13 @@ def render(record: Record, generated: ImageSet | None, real: ImageSet | None) ->
         meaning=OUTCOMES[record.outcome],
         ended_by=ENDED_BY,
         phases=plots.PHASES,
+        anytime=anytime,
     )
 
 
 def write_report(path: Path, record: Record, generated: ImageSet | None, real: ImageSet | None) -> None:
-    """Render to `path`, whole or not at all."""
+    """Render to `path`, whole or not at all, with what else was measured and lies in the same folder."""
+    page = render(record, generated, real, Anytime.load(RunFolder(path.parent).anytime))
     part = path.with_name(path.name + ".part")
-    part.write_text(render(record, generated, real), encoding="utf-8")
+    part.write_text(page, encoding="utf-8")
     part.replace(path)
