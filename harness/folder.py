@@ -45,6 +45,11 @@ class RunFolder:
         return self.root / "classes.json"
 
     @property
+    def telemetry(self) -> Path:
+        """Samples of the card, where there is one."""
+        return self.root / "telemetry.csv"
+
+    @property
     def anytime(self) -> Path:
         """Accuracy by the seconds used, where it was measured."""
         return self.root / "anytime.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from evaluation.challenge import get_challenge
@@ -14,16 +15,24 @@ from harness.folder import RunFolder
 from harness.gallery import gallery
 from harness.published import PUBLISHED
 from harness.record import Outcome, Record
-from harness.words import ENDED_BY, OUTCOMES, accuracy_words, percent
+from harness.telemetry import Row, read_telemetry
+from harness.words import ENDED_BY, OUTCOMES, accuracy_words, gpu_marks, gpu_words, percent
 
 TONES = {Outcome.OK: "good", Outcome.DEADLINE_TRUNCATED: "warn"}
 
 
-def render(record: Record, generated: ImageSet | None, real: ImageSet | None, anytime: Anytime | None = None) -> str:
+def render(
+    record: Record,
+    generated: ImageSet | None,
+    real: ImageSet | None,
+    anytime: Anytime | None = None,
+    telemetry: Sequence[Row] = (),
+) -> str:
     """The page of `record`, with strips of `generated` beside `real` training images where there are any.
 
     Args:
         anytime: accuracy by the seconds used, where it was measured.
+        telemetry: samples of the card, where there is one.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -41,6 +50,9 @@ def render(record: Record, generated: ImageSet | None, real: ImageSet | None, an
         charts["classes"] = plots.class_chart(record.accuracy.per_class, challenge.class_names, challenge.chance)
     if anytime and anytime.area is not None:
         charts["anytime"] = plots.anytime_chart(anytime)
+    if telemetry and record.clock:
+        memory_gb = record.gpu.memory_gb if record.gpu else None
+        charts["telemetry"] = plots.telemetry_chart(telemetry, record.clock.ended - record.clock.started, memory_gb)
     environment = Environment(loader=PackageLoader("harness"), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"percent": percent, "duration": show_duration, "accuracy": accuracy_words}
     return environment.get_template("report.html").render(
@@ -54,12 +66,16 @@ def render(record: Record, generated: ImageSet | None, real: ImageSet | None, an
         ended_by=ENDED_BY,
         phases=plots.PHASES,
         anytime=anytime,
+        card=gpu_words(record.gpu) if record.gpu else "",
+        marks=gpu_marks(record.gpu) if record.gpu else [],
     )
 
 
 def write_report(path: Path, record: Record, generated: ImageSet | None, real: ImageSet | None) -> None:
     """Render to `path`, whole or not at all, with what else was measured and lies in the same folder."""
-    page = render(record, generated, real, Anytime.load(RunFolder(path.parent).anytime))
+    folder = RunFolder(path.parent)
+    telemetry = read_telemetry(folder.telemetry) if record.gpu else []
+    page = render(record, generated, real, Anytime.load(folder.anytime), telemetry)
     part = path.with_name(path.name + ".part")
     part.write_text(page, encoding="utf-8")
     part.replace(path)

@@ -228,6 +228,7 @@ def with_generation(record: Record, generation: Generation, collected: Collected
                     killed_after_s=ending.killed_after_s,
                 ),
             ),
+            "gpu": generation.gpu,
             "images": collected.count,
             "images_hash": collected.images_hash,
             "ipc": ipc_part(collected, get_challenge(record.dataset)),
