@@ -131,6 +131,32 @@ def generators(
         show_generators(dataset, as_json)
 
 
+@app.command(epilog="Example:  python -m harness anytime runs/mine --at 60,120,300,600 --data DATA")
+def anytime(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    at: Annotated[str | None, typer.Option(help="Moments, comma-separated: 60,120,5m. Default: --points.")] = None,
+    points: Annotated[int, typer.Option(help="So many moments, evenly spread over the time used.")] = 5,
+    rounds: Annotated[int | None, typer.Option(help="Of each judgement. Default: as the run was judged.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Of each judgement. Default: as the run was judged.")] = None,
+    judge_seed: Annotated[int | None, typer.Option(help="Makes the rounds. Default: the run's.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    data: Data = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Accuracy by the seconds used: judge what a run had on disk at each moment; plot and area under the curve."""
+    with guarded(debug):
+        from evaluation.datasets import data_folder
+        from harness.anytime_command import AnytimeOptions, show_anytime
+        from harness.anytime_command import anytime as measure
+        from harness.parse import parse_moments
+        from harness.show import Voice
+
+        voice = Voice(as_json)
+        options = AnytimeOptions(run, parse_moments(at), points, epochs, rounds, judge_seed, device, data_folder(data))
+        show_anytime(measure(options, voice), run, voice)
+
+
 def main() -> None:
     """`python -m harness`: the first word is a command, or `run` is meant."""
     arguments = sys.argv[1:]

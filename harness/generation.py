@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.folder import RunFolder
+from harness.gpu import watching
 from harness.launch import Launch, Terms, check_program, command_line, environment, write_classes
 from harness.ledger import Ledger, ledger
 from harness.options import RunOptions
 from harness.planner import Plan
+from harness.record import GpuPart
 from harness.show import Voice
 from harness.supervisor import Clock, Ending, supervise
 from submission.events import read_events
@@ -45,6 +47,7 @@ class Generation:
         ended_by: what ended it.
         error: what the worker itself said went wrong: `crashed` or `out_of_memory`.
         detail: one sentence on it.
+        gpu: what the card did; None without one.
     """
 
     ending: Ending
@@ -52,6 +55,7 @@ class Generation:
     ended_by: EndedBy
     error: str | None
     detail: str | None
+    gpu: GpuPart | None
 
 
 def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, voice: Voice) -> Generation:
@@ -61,9 +65,17 @@ def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, v
         ValueError: the command cannot be started.
     """
     write_classes(options.challenge, folder.classes)
-    with voice.generating(options.budget, lambda: images_so_far(folder.events)) as on_tick:
+    with (
+        watching(folder.telemetry, options.budget, os.environ) as watch,
+        voice.generating(options.budget, lambda: images_so_far(folder.events)) as on_tick,
+    ):
+
+        def prepare(clock: Clock) -> Launch:
+            watch.begin(clock.started)
+            return launch(clock, options, plan, needs, folder)
+
         ending = supervise(
-            lambda clock: launch(clock, options, plan, needs, folder),
+            prepare,
             budget_s=options.budget,
             grace_s=options.grace_s,
             log=folder.log,
@@ -72,7 +84,10 @@ def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, v
     own = options.command is None
     events = read_events(folder.events) if own else []
     time_spent = ledger(folder.events, ending.started, ending.ended, "load" if own else "generate")
-    return Generation(ending, time_spent, ended_by(ending, events, own), *failure(events))
+    error, detail = failure(events)
+    # A card that was there and not used says nothing of the run; what a command used nobody knows.
+    gpu = watch.summary() if not own or needs.device != "cpu" else None
+    return Generation(ending, time_spent, ended_by(ending, events, own), error, detail, gpu)
 
 
 def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder) -> Launch:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.curve import CurvePoint
+from evaluation.files import written_whole
+from harness.anytime import Anytime
 from harness.published import Published
 from harness.record import AccuracyPart, LedgerPart, Record
+from harness.telemetry import THROTTLING, Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +21,15 @@ if TYPE_CHECKING:
 INK, MUTED, GRID = "#1f2933", "#6b7785", "#e4e8ee"
 OURS, REAL, PAPER = "#2459c7", "#1c8a5a", "#c26a12"
 DEADLINE = "#b3261e"
+CARDS = (OURS, PAPER, REAL, "#8a4fb0")
+# what is shown of a card: its column, label, scale and where the axis ends (None: above the highest value)
+TELEMETRY = (
+    ("clock_mhz", "clock, MHz", 1, None),
+    ("power_w", "power, W", 1, None),
+    ("temperature_c", "temperature, °C", 1, 100),
+    ("utilisation", "busy, %", 100, 105),
+    ("memory_gb", "memory in use, GB", 1, None),
+)
 # classes that still have room for their names below a bar
 MOST_NAMED = 20
 PHASES = {
@@ -130,6 +143,68 @@ def class_order_chart(seen: Sequence[int]) -> str:
     return _svg(figure)
 
 
+def anytime_chart(anytime: Anytime) -> str:
+    """Accuracy over the seconds used, chance until the first image; the shaded area over the budget is the mean."""
+    return _svg(_anytime_figure(anytime))
+
+
+def save_anytime(anytime: Anytime, path: Path) -> None:
+    """The same chart as a PNG."""
+    with written_whole(path) as part:
+        _anytime_figure(anytime).savefig(part, format="png", dpi=160, facecolor="white")
+
+
+def telemetry_chart(rows: Sequence[Row], used_s: float, memory_gb: float | None) -> str:
+    """What the cards did over the seconds since the start, one panel for each figure that the driver told.
+
+    Seconds in which the card was throttled by its hardware or its heat are shaded.
+    """
+    from matplotlib.figure import Figure
+
+    told = [panel for panel in TELEMETRY if any(getattr(row, panel[0]) is not None for row in rows)]
+    columns = min(3, max(1, len(told)))
+    lines = -(-max(1, len(told)) // columns)
+    figure = Figure(figsize=(9.0, 2.15 * lines), layout="constrained")
+    for place, (name, label, scale, ceiling) in enumerate(told, start=1):
+        axes = figure.add_subplot(lines, columns, place)
+        _plain_axes(axes)
+        for number, card in enumerate(sorted({row.card for row in rows})):
+            mine = [row for row in rows if row.card == card and getattr(row, name) is not None]
+            values = [scale * getattr(row, name) for row in mine]
+            axes.plot([row.seconds for row in mine], values, color=CARDS[number % len(CARDS)], linewidth=1.4)
+        slow = [bool(set((row.limits or "").split("+")) & THROTTLING) for row in rows]
+        seconds = [row.seconds for row in rows]
+        heights = axes.get_xaxis_transform()
+        axes.fill_between(seconds, 0, 1, slow, step="mid", transform=heights, color=DEADLINE, alpha=0.13, linewidth=0)
+        axes.set_xlim(0, max(used_s, 1e-3) * 1.02)
+        axes.set_ylim(0, ceiling or max(1.15 * axes.get_ylim()[1], 1.0))
+        if name == "memory_gb" and memory_gb:
+            axes.set_ylim(0, 1.05 * memory_gb)
+        axes.set_title(label, fontsize=9, color=INK, loc="left")
+    for axes in figure.axes[-columns:]:
+        axes.set_xlabel("seconds from process start")
+    return _svg(figure)
+
+
+def _anytime_figure(anytime: Anytime) -> Figure:
+    figure, axes = _figure(9.0, 3.3)
+    chance, first_s = anytime.chance, anytime.first_image_s
+    knots = [(0.0, chance), (first_s, chance)]
+    knots += [(point.seconds, point.worth(chance)) for point in anytime.points if point.seconds > first_s]
+    knots.append((max(anytime.budget_s, knots[-1][0]), knots[-1][1]))
+    seconds, percents = [s for s, _ in knots], [100 * accuracy for _, accuracy in knots]
+    axes.plot(seconds, percents, color=OURS, linewidth=1.8)
+    axes.fill_between(seconds, percents, color=OURS, alpha=0.12, linewidth=0)
+    for point in anytime.points:
+        if point.accuracy:
+            _point(axes, point.seconds, point.accuracy, OURS, "o")
+    axes.axhline(100 * chance, color=MUTED, linewidth=1, linestyle=":")
+    axes.set_ylim(0, min(1.25 * max(percents), 112.0))
+    _time_axis(axes, anytime.budget_s, anytime.used_s)
+    axes.set_ylabel("test accuracy, %" + (" (preview)" if anytime.preview else ""))
+    return figure
+
+
 def _time_axis(axes: Axes, budget_s: float, used_s: float) -> None:
     """Seconds from process start, as far as there is something to see, and where the deadline is."""
     axes.set_xlabel("seconds from process start")
@@ -158,6 +233,11 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
+    _plain_axes(axes)
+    return figure, axes
+
+
+def _plain_axes(axes: Axes) -> None:
     axes.tick_params(colors=MUTED, labelsize=8.5, length=3)
     axes.grid(True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
@@ -167,7 +247,6 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     for axis in (axes.xaxis, axes.yaxis):
         axis.label.set_color(MUTED)
         axis.label.set_fontsize(9)
-    return figure, axes
 
 
 def _svg(figure: Figure) -> str:

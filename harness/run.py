@@ -20,7 +20,7 @@ from evaluation.exits import ExitCode
 from evaluation.images import ImageSet, NormalisedSet, to_pixels
 from evaluation.machine import this_machine
 from evaluation.orders import write_order
-from harness.collect import Collected, collect
+from harness.collect import Collected, collect, recollect
 from harness.folder import RunFolder, existing_folder, new_folder
 from harness.generation import Generation, Needs, check_command, generate
 from harness.judging import judge_images
@@ -111,11 +111,7 @@ def _resume(options: RunOptions, voice: Voice) -> Finished:
         raise ValueError(f"the run in {folder.root} is of {record.dataset}, not of {options.dataset}")
     voice.log_to(folder.log)
     splits = load_splits(options)
-    collected = collect(folder.images, options.challenge)
-    if collected.images_hash != record.images_hash:
-        raise ValueError(
-            f"the images in {folder.images} are not those that the run made; they cannot be judged as its own"
-        )
+    collected = recollect(folder.images, options.challenge, record.images_hash)
     return _judge_and_finish(record, folder, collected, splits, options, voice)
 
 
@@ -242,6 +238,7 @@ def with_generation(record: Record, generation: Generation, collected: Collected
                     killed_after_s=ending.killed_after_s,
                 ),
             ),
+            "gpu": generation.gpu,
             "images": collected.count,
             "images_hash": collected.images_hash,
             "ipc": ipc_part(collected, get_challenge(record.dataset)),
