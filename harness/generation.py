@@ -16,6 +16,7 @@ from harness.options import RunOptions
 from harness.planner import Plan
 from harness.show import Voice
 from harness.supervisor import Clock, Ending, supervise
+from harness.trials import Trial, trial_in
 from submission.events import read_events
 from submission.job import Job
 
@@ -45,6 +46,7 @@ class Generation:
         ended_by: what ended it.
         error: what the worker itself said went wrong: `crashed` or `out_of_memory`.
         detail: one sentence on it.
+        trial: the batch sizes that the worker tried, None where it tried none.
     """
 
     ending: Ending
@@ -52,6 +54,7 @@ class Generation:
     ended_by: EndedBy
     error: str | None
     detail: str | None
+    trial: Trial | None = None
 
 
 def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, voice: Voice) -> Generation:
@@ -72,7 +75,8 @@ def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, v
     own = options.command is None
     events = read_events(folder.events) if own else []
     time_spent = ledger(folder.events, ending.started, ending.ended, "load" if own else "generate")
-    return Generation(ending, time_spent, ended_by(ending, events, own), *failure(events))
+    trial = trial_in(events, ending.deadline, needs.device)
+    return Generation(ending, time_spent, ended_by(ending, events, own), *failure(events), trial)
 
 
 def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder) -> Launch:
@@ -90,6 +94,8 @@ def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: 
         seed=options.seed,
         steps=plan.steps,
         batch_size=plan.batch_size,
+        trial=plan.trial,
+        batch_seconds=plan.batch_seconds,
         ipc=options.ipc_cap,
         device=needs.device,
         weights=str(needs.weights) if needs.weights else None,

@@ -12,7 +12,7 @@ from harness import plots
 from harness.gallery import gallery
 from harness.published import PUBLISHED
 from harness.record import Outcome, Record
-from harness.words import ENDED_BY, OUTCOMES, accuracy_words, percent
+from harness.words import ENDED_BY, OUTCOMES, accuracy_words, foreseen_words, percent
 
 TONES = {Outcome.OK: "good", Outcome.DEADLINE_TRUNCATED: "warn"}
 
@@ -44,6 +44,7 @@ def render(record: Record, generated: ImageSet | None, real: ImageSet | None) ->
         tone=TONES.get(record.outcome, "bad"),
         meaning=OUTCOMES[record.outcome],
         ended_by=ENDED_BY,
+        foreseen=foreseen_words(record.plan),
         phases=plots.PHASES,
     )
 

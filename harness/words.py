@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evaluation.durations import show_duration
-from harness.record import AccuracyPart, ClockPart, Outcome, Record
+from harness.record import AccuracyPart, ClockPart, Outcome, PlanPart, Record
 
 OUTCOMES = {
     Outcome.OK: "ended by itself before the deadline",
@@ -36,6 +36,14 @@ def accuracy_words(accuracy: AccuracyPart) -> str:
         interval = f" [{100 * low:.2f}, {100 * high:.2f}], std {100 * accuracy.std:.2f}, n = {len(accuracy.rounds)}"
     preview = f", preview: {accuracy.epochs} epochs" if accuracy.preview else ""
     return f"{percent(accuracy.mean)}{interval}{preview}"
+
+
+def foreseen_words(plan: PlanPart) -> str:
+    """`; foreseen 212 [204, 219]`, empty where nothing was."""
+    if plan.predicted_ipc is None or plan.predicted_ipc_interval is None:
+        return ""
+    low, high = plan.predicted_ipc_interval
+    return f"; foreseen {plan.predicted_ipc:.4g} [{low:.4g}, {high:.4g}]"
 
 
 def ended_words(record: Record) -> str:
