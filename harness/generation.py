@@ -18,6 +18,7 @@ from harness.planner import Plan
 from harness.record import GpuPart
 from harness.show import Voice
 from harness.supervisor import Clock, Ending, supervise
+from harness.trials import Trial, trial_in
 from submission.events import read_events
 from submission.job import Job
 
@@ -48,6 +49,7 @@ class Generation:
         error: what the worker itself said went wrong: `crashed` or `out_of_memory`.
         detail: one sentence on it.
         gpu: what the card did; None without one.
+        trial: the batch sizes that the worker tried, None where it tried none.
     """
 
     ending: Ending
@@ -56,6 +58,7 @@ class Generation:
     error: str | None
     detail: str | None
     gpu: GpuPart | None
+    trial: Trial | None = None
 
 
 def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, voice: Voice) -> Generation:
@@ -87,7 +90,8 @@ def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, v
     error, detail = failure(events)
     # A card that was there and not used says nothing of the run; what a command used nobody knows.
     gpu = watch.summary() if not own or needs.device != "cpu" else None
-    return Generation(ending, time_spent, ended_by(ending, events, own), error, detail, gpu)
+    trial = trial_in(events, ending.deadline, needs.device)
+    return Generation(ending, time_spent, ended_by(ending, events, own), error, detail, gpu, trial)
 
 
 def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder) -> Launch:
@@ -105,6 +109,8 @@ def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: 
         seed=options.seed,
         steps=plan.steps,
         batch_size=plan.batch_size,
+        trial=plan.trial,
+        batch_seconds=plan.batch_seconds,
         ipc=options.ipc_cap,
         device=needs.device,
         weights=str(needs.weights) if needs.weights else None,

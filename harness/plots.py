@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.curve import CurvePoint
 from evaluation.files import written_whole
 from harness.anytime import Anytime
+from harness.profile import Point, Sustained
 from harness.published import Published
 from harness.record import AccuracyPart, LedgerPart, Record
 from harness.telemetry import THROTTLING, Row
@@ -203,6 +205,51 @@ def _anytime_figure(anytime: Anytime) -> Figure:
     _time_axis(axes, anytime.budget_s, anytime.used_s)
     axes.set_ylabel("test accuracy, %" + (" (preview)" if anytime.preview else ""))
     return figure
+
+
+def rate_chart(points: Sequence[Point], sustained: Sustained | None) -> str:
+    """Images per second against batch size, a line for each step count; the bars are quartiles."""
+    figure, axes = _figure(4.9, 3.3)
+    axes.set_xscale("log", base=2)
+    for colour, steps in zip(_colours(), sorted({point.steps for point in points}, reverse=True), strict=False):
+        line = sorted((p for p in points if p.steps == steps), key=lambda point: point.batch_size)
+        rates = [point.images_per_s for point in line]
+        below = [max(0.0, r - p.batch_size / (p.high_s + p.decode_s)) for r, p in zip(rates, line, strict=True)]
+        above = [max(0.0, p.batch_size / (p.low_s + p.decode_s) - r) for r, p in zip(rates, line, strict=True)]
+        sizes = [point.batch_size for point in line]
+        axes.errorbar(
+            sizes, rates, [below, above], fmt="-o", color=colour, markersize=4, capsize=2, label=f"{steps} steps"
+        )
+    if sustained:
+        rate = sustained.batch_size / sustained.seconds
+        axes.plot(sustained.batch_size, rate, "D", color=REAL, markersize=7, label="in a row and written")
+    axes.xaxis.set_major_formatter(_plain)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("batch size")
+    axes.set_ylabel("images per second")
+    axes.legend(frameon=False, fontsize=8.5)
+    return _svg(figure)
+
+
+def steps_chart(points: Sequence[Point]) -> str:
+    """Seconds per batch against step count, for the batch size with most step counts."""
+    figure, axes = _figure(4.9, 3.3)
+    counts = {size: sum(p.batch_size == size for p in points) for size in {p.batch_size for p in points}}
+    size = max(counts, key=lambda size: (counts[size], size))
+    line = sorted((p for p in points if p.batch_size == size), key=lambda point: point.steps)
+    seconds = [point.seconds for point in line]
+    below = [max(0.0, p.seconds - p.low_s) for p in line]
+    above = [max(0.0, p.high_s - p.seconds) for p in line]
+    axes.errorbar([p.steps for p in line], seconds, [below, above], fmt="-o", color=OURS, markersize=4, capsize=2)
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(f"steps, at batch {size}")
+    axes.set_ylabel("seconds per batch")
+    return _svg(figure)
+
+
+def _colours() -> Iterator[str]:
+    return cycle((OURS, PAPER, MUTED))
 
 
 def _time_axis(axes: Axes, budget_s: float, used_s: float) -> None:

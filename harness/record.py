@@ -78,6 +78,8 @@ class PlanPart(_Part):
     steps: int | None
     batch_size: int | None
     predicted_ipc: float | None
+    # [low, high] around it
+    predicted_ipc_interval: tuple[float, float] | None = None
 
 
 class FilesPart(_Part):
@@ -209,6 +211,7 @@ class Record(_Part):
     images_hash: str | None = None
     ipc: IpcPart | None = None
     plan: PlanPart
+    # a profile that was at hand, as `harness.profile` keeps it; or `{"source": "trial", ...}` of trials on the clock
     profile: dict[str, Any] | None = None
     files: FilesPart = FilesPart()
     # [seconds since the start, whole images by then], thinned to a few hundred points

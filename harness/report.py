@@ -17,7 +17,7 @@ from harness.gallery import gallery
 from harness.published import PUBLISHED
 from harness.record import Outcome, Record
 from harness.telemetry import Row, read_telemetry
-from harness.words import ENDED_BY, OUTCOMES, accuracy_words, gpu_marks, gpu_words, percent, worth_words
+from harness.words import ENDED_BY, OUTCOMES, accuracy_words, foreseen_words, gpu_marks, gpu_words, percent, worth_words
 
 TONES = {Outcome.OK: "good", Outcome.DEADLINE_TRUNCATED: "warn"}
 
@@ -70,6 +70,7 @@ def render(
         tone=TONES.get(record.outcome, "bad"),
         meaning=OUTCOMES[record.outcome],
         ended_by=ENDED_BY,
+        foreseen=foreseen_words(record.plan),
         phases=plots.PHASES,
         anytime=anytime,
         card=gpu_words(record.gpu) if record.gpu else "",

@@ -26,7 +26,9 @@ from harness.generation import Generation, Needs, check_command, generate
 from harness.judging import judge_images
 from harness.options import RunOptions
 from harness.outcome import outcome
-from harness.planner import Plan, plan_without_profile
+from harness.planner import Plan
+from harness.profile import Profile
+from harness.profiled import plan_of, planned, with_trial
 from harness.record import (
     AccuracyPart,
     AuditPart,
@@ -81,7 +83,7 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     maker = get_generator(options.generator_name) if options.command is None else None
     splits = load_splits(options)
     needs = fetch_needs(options, maker)
-    plan = plan_without_profile(maker, needs.weights, options.steps, options.batch_size)
+    plan, profile = plan_of(options, maker, needs)
     folder = new_folder(options.out, options.dataset, options.generator_name)
     if options.command is not None:
         check_command(options.command, options, folder)
@@ -89,11 +91,13 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     voice.say(
         f"{options.challenge.title}, {options.generator_name}: {options.budget:g} s on the clock. Run: {folder.root}"
     )
-    started = first_record(options, maker, plan, command)
+    if sentence := planned(plan, profile):
+        voice.say(sentence)
+    started = first_record(options, maker, plan, command, profile)
     started.save(folder.record)  # what is left if the harness itself is killed
     generation = generate(options, plan, needs, folder, voice)
     collected = collect(folder.images, options.challenge, generation.ending.started_at)
-    record = with_generation(started, generation, collected)
+    record = with_trial(with_generation(started, generation, collected), generation.trial)
     record.save(folder.record)
     if record.outcome is Outcome.INTERRUPTED:
         return _finish(record, folder, collected, splits, ExitCode.INTERRUPTED)
@@ -177,7 +181,13 @@ def fetch_needs(options: RunOptions, maker: type[GeneratorBase] | None) -> Needs
     return Needs(weights, training_images, resolve_device(options.device))
 
 
-def first_record(options: RunOptions, maker: type[GeneratorBase] | None, plan: Plan, command: Sequence[str]) -> Record:
+def first_record(
+    options: RunOptions,
+    maker: type[GeneratorBase] | None,
+    plan: Plan,
+    command: Sequence[str],
+    profile: Profile | None = None,
+) -> Record:
     """The record before anything has happened: an interrupted run without a clock."""
     info, here = maker.info if maker else None, this_machine()
     settings: dict[str, Any] = dict(options.settings)
@@ -203,7 +213,13 @@ def first_record(options: RunOptions, maker: type[GeneratorBase] | None, plan: P
         detail="The harness did not live to see the end",
         budget_s=options.budget,
         clock=None,
-        plan=PlanPart(steps=plan.steps, batch_size=plan.batch_size, predicted_ipc=plan.predicted_ipc),
+        plan=PlanPart(
+            steps=plan.steps,
+            batch_size=plan.batch_size,
+            predicted_ipc=plan.predicted_ipc,
+            predicted_ipc_interval=plan.predicted_ipc_interval,
+        ),
+        profile=profile.to_json() if profile else None,
         machine=MachinePart(cpu=here.processor, cores=here.cores, memory_gb=here.memory_gb),
         versions=here.versions,
         commit=here.commit,

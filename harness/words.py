@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evaluation.durations import show_duration
-from harness.record import AccuracyPart, ClockPart, GpuPart, Outcome, RealEquivalentPart, Record
+from harness.record import AccuracyPart, ClockPart, GpuPart, Outcome, PlanPart, RealEquivalentPart, Record
 
 OUTCOMES = {
     Outcome.OK: "ended by itself before the deadline",
@@ -96,6 +96,14 @@ def gpu_marks(gpu: GpuPart) -> list[tuple[str, str]]:
     if gpu.count != CHALLENGE_CARDS:
         marks.append((f"{gpu.count} cards", f"{gpu.count} cards visible, the challenge has one"))
     return marks
+
+
+def foreseen_words(plan: PlanPart) -> str:
+    """`; foreseen 212 [204, 219]`, empty where nothing was."""
+    if plan.predicted_ipc is None or plan.predicted_ipc_interval is None:
+        return ""
+    low, high = plan.predicted_ipc_interval
+    return f"; foreseen {plan.predicted_ipc:.4g} [{low:.4g}, {high:.4g}]"
 
 
 def ended_words(record: Record) -> str:
