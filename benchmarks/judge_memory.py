@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,7 +89,7 @@ def make_apart(options: argparse.Namespace, folder: Path) -> None:
     subprocess.run([*command, "--dataset", options.dataset, "--images", str(options.images)], check=True)
 
 
-def measure(challenge: Challenge, shards: Path, data: Path | None, device: str) -> dict[str, object]:
+def measure(challenge: Challenge, shards: Path, data: Path | None, device: str) -> dict[str, Any]:
     """Read, audit, train some steps and test, one after the other in this process."""
     parts: list[Part] = []
 
@@ -102,7 +103,7 @@ def measure(challenge: Challenge, shards: Path, data: Path | None, device: str) 
 
     with part("load real images"):
         folder = data_folder(data)
-        train, test = (load_split(challenge, split, folder) for split in ("train", "test"))
+        train, test = load_split(challenge, "train", folder), load_split(challenge, "test", folder)
     with part("read the folder"):
         contents = read_folder(shards, challenge)
     with part("audit"):

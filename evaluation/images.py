@@ -52,6 +52,10 @@ class NormalisedSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def take(self, index: NDArray[np.int64] | slice) -> NormalisedSet:
+        """The images at `index`, in its order."""
+        return NormalisedSet(self.images[index], self.labels[index])
+
 
 def _check(images: NDArray[np.generic], labels: NDArray[np.int64], dtype: np.dtype[np.generic]) -> None:
     if images.ndim != 4 or images.shape[1] != 3 or images.dtype != dtype:

@@ -118,6 +118,54 @@ def run(
         raise typer.Exit(finished.exit_code)
 
 
+@app.command(
+    epilog="Examples:  python -m harness profile --dataset digits  |  "
+    "python -m harness profile --generator native --dataset digits --steps 4,8,16 --batch-size 50,100 --out PROFILE"
+)
+def profile(
+    dataset: Dataset,
+    generator: Annotated[str | None, typer.Option("--generator", help="Which generator, as in `run`.")] = None,
+    weights: Annotated[str | None, typer.Option(help="A local file or folder of weights.")] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="A generator's own setting, NAME=VALUE.")] = None,
+    steps: Annotated[
+        str | None, typer.Option(help="Step counts: 4,8,16. Default: the generator's own and half of it.")
+    ] = None,
+    batch_size: Annotated[
+        str | None, typer.Option(help="Batch sizes: 32,64. Default: doubled until it gains less than 3%.")
+    ] = None,
+    budget: Annotated[str | None, typer.Option(help="Predict for this budget. Default: the data set's.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    data: Data = None,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Measure again, whatever is in the cache.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for a page with plots and the profile as JSON.")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Measure a generator on this machine: seconds per batch, memory, start; and the images per class they give."""
+    with guarded(debug):
+        from evaluation.datasets import data_folder
+        from evaluation.durations import parse_duration
+        from harness.parse import parse_settings
+        from harness.profile_command import ProfileOptions, parse_counts, profile_generator
+        from harness.profiler import Wanted
+
+        wanted = Wanted(parse_counts(steps, "--steps"), parse_counts(batch_size, "--batch-size"))
+        options = ProfileOptions(
+            dataset=dataset,
+            generator=generator,
+            weights=weights,
+            settings=parse_settings(setting or []),
+            wanted=wanted,
+            device=device,
+            data=data_folder(data),
+            budget_s=parse_duration(budget) if budget is not None else None,
+            refresh=refresh,
+            out=out,
+            as_json=as_json,
+        )
+        raise typer.Exit(profile_generator(options))
+
+
 @app.command()
 def generators(
     dataset: Annotated[str | None, typer.Option("--dataset", help="Only say what can run on this one.")] = None,
@@ -129,6 +177,32 @@ def generators(
         from harness.listing import show_generators
 
         show_generators(dataset, as_json)
+
+
+@app.command(epilog="Example:  python -m harness anytime runs/mine --at 60,120,300,600 --data DATA")
+def anytime(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    at: Annotated[str | None, typer.Option(help="Moments, comma-separated: 60,120,5m. Default: --points.")] = None,
+    points: Annotated[int, typer.Option(help="So many moments, evenly spread over the time used.")] = 5,
+    rounds: Annotated[int | None, typer.Option(help="Of each judgement. Default: as the run was judged.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Of each judgement. Default: as the run was judged.")] = None,
+    judge_seed: Annotated[int | None, typer.Option(help="Makes the rounds. Default: the run's.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    data: Data = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Accuracy by the seconds used: judge what a run had on disk at each moment; plot and area under the curve."""
+    with guarded(debug):
+        from evaluation.datasets import data_folder
+        from harness.anytime_command import AnytimeOptions, show_anytime
+        from harness.anytime_command import anytime as measure
+        from harness.parse import parse_moments
+        from harness.show import Voice
+
+        voice = Voice(as_json)
+        options = AnytimeOptions(run, parse_moments(at), points, epochs, rounds, judge_seed, device, data_folder(data))
+        show_anytime(measure(options, voice), run, voice)
 
 
 def main() -> None:

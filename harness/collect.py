@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.challenge import Challenge
 from evaluation.contents import FolderContents
@@ -87,17 +88,46 @@ def examples(dropped: Sequence[Dropped]) -> tuple[str, ...]:
     return tuple(f"{each.path}: {each.reason}" for each in dropped[:EXAMPLES])
 
 
-def over_time(folder: Path, contents: FolderContents, started_at: datetime) -> tuple[tuple[float, int], ...]:
-    """When the images came, by the times their files were last written to; the writer's word, not the clock's."""
-    times_N = np.empty(len(contents.paths))
+def recollect(folder: Path, challenge: Challenge, images_hash: str | None) -> Collected:
+    """`collect` for a run that is over.
+
+    Args:
+        images_hash: what its record says of the images.
+
+    Raises:
+        ValueError: these are not the images that the run made.
+    """
+    collected = collect(folder, challenge)
+    if collected.images_hash != images_hash:
+        raise ValueError(f"the images in {folder} are not those that the run made; they cannot be judged as its own")
+    return collected
+
+
+def image_times(folder: Path, paths: Sequence[str], started_at: datetime) -> NDArray[np.float64]:
+    """Seconds from the clock's start to the last write of each image's file; the writer's word, not the clock's.
+
+    Args:
+        folder: the output folder.
+        paths: of the images in it, `shard.npz[12]` for one of a shard.
+        started_at: when the clock started.
+
+    Returns:
+        float64 (N,), in the order of `paths`, none below 0; 0 for a file that is gone.
+    """
+    times_N = np.empty(len(paths))
     seen: dict[str, float] = {}
-    for position, path in enumerate(contents.paths):
-        file = path.rpartition("[")[0] if path.endswith("]") else path  # `shard.npz[12]`
+    for position, path in enumerate(paths):
+        file = path.rpartition("[")[0] if path.endswith("]") else path
         if file not in seen:
             seen[file] = 0.0
             with suppress(OSError):
                 seen[file] = (folder / file).stat().st_mtime - started_at.timestamp()
         times_N[position] = seen[file]
-    times_N = np.sort(np.maximum(times_N, 0.0))
+    return np.maximum(times_N, 0.0)
+
+
+def over_time(folder: Path, contents: FolderContents, started_at: datetime) -> tuple[tuple[float, int], ...]:
+    """When the images came: (seconds, whole images by then), thinned to about `POINTS`."""
+    times_N = np.sort(image_times(folder, contents.paths, started_at))
     counts = np.unique(np.linspace(1, len(times_N), min(POINTS, len(times_N))).astype(int))
     return tuple((round(float(times_N[count - 1]), 3), int(count)) for count in counts)

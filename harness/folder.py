@@ -50,6 +50,20 @@ class RunFolder:
         return self.root / "class_order.txt"
 
     @property
+    def telemetry(self) -> Path:
+        """Samples of the card, where there is one."""
+        return self.root / "telemetry.csv"
+
+    @property
+    def anytime(self) -> Path:
+        """Accuracy by the seconds used, where it was measured."""
+        return self.root / "anytime.json"
+
+    @property
+    def anytime_plot(self) -> Path:
+        return self.root / "anytime.png"
+
+    @property
     def checkpoint(self) -> Path:
         """Where an interrupted judgement goes on from."""
         return self.root / "judging.ckpt"

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.folder import RunFolder
+from harness.gpu import watching
 from harness.launch import Launch, Terms, check_program, command_line, environment, write_classes
 from harness.ledger import Ledger, ledger
 from harness.options import RunOptions
 from harness.planner import Plan
+from harness.record import GpuPart
 from harness.show import Voice
 from harness.supervisor import Clock, Ending, supervise
+from harness.trials import Trial, trial_in
 from submission.events import read_events
 from submission.job import Job
 
@@ -45,6 +48,8 @@ class Generation:
         ended_by: what ended it.
         error: what the worker itself said went wrong: `crashed` or `out_of_memory`.
         detail: one sentence on it.
+        gpu: what the card did; None without one.
+        trial: the batch sizes that the worker tried, None where it tried none.
     """
 
     ending: Ending
@@ -52,6 +57,8 @@ class Generation:
     ended_by: EndedBy
     error: str | None
     detail: str | None
+    gpu: GpuPart | None
+    trial: Trial | None = None
 
 
 def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, voice: Voice) -> Generation:
@@ -61,9 +68,17 @@ def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, v
         ValueError: the command cannot be started.
     """
     write_classes(options.challenge, folder.classes)
-    with voice.generating(options.budget, lambda: images_so_far(folder.events)) as on_tick:
+    with (
+        watching(folder.telemetry, options.budget, os.environ) as watch,
+        voice.generating(options.budget, lambda: images_so_far(folder.events)) as on_tick,
+    ):
+
+        def prepare(clock: Clock) -> Launch:
+            watch.begin(clock.started)
+            return launch(clock, options, plan, needs, folder)
+
         ending = supervise(
-            lambda clock: launch(clock, options, plan, needs, folder),
+            prepare,
             budget_s=options.budget,
             grace_s=options.grace_s,
             log=folder.log,
@@ -72,7 +87,11 @@ def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, v
     own = options.command is None
     events = read_events(folder.events) if own else []
     time_spent = ledger(folder.events, ending.started, ending.ended, "load" if own else "generate")
-    return Generation(ending, time_spent, ended_by(ending, events, own), *failure(events))
+    error, detail = failure(events)
+    # A card that was there and not used says nothing of the run; what a command used nobody knows.
+    gpu = watch.summary() if not own or needs.device != "cpu" else None
+    trial = trial_in(events, ending.deadline, needs.device)
+    return Generation(ending, time_spent, ended_by(ending, events, own), error, detail, gpu, trial)
 
 
 def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder) -> Launch:
@@ -90,6 +109,8 @@ def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: 
         seed=options.seed,
         steps=plan.steps,
         batch_size=plan.batch_size,
+        trial=plan.trial,
+        batch_seconds=plan.batch_seconds,
         ipc=options.ipc_cap,
         device=needs.device,
         weights=str(needs.weights) if needs.weights else None,

@@ -108,19 +108,23 @@ def environment(base: Mapping[str, str], terms: Terms, deadline: float, data: Pa
         deadline: CLOCK_MONOTONIC seconds at which everything is killed.
         data: folder of the real data sets; None where there is none.
     """
-    inherited = {
-        name: value
-        for name, value in base.items()
-        if not name.startswith(_OURS) and (name in _NEVER_DROPPED or not _names_folder(value, data))
-    }
     values = terms.values()
-    return inherited | {
+    return inherited(base, data) | {
         "SUBMISSION_OUTPUT": values["output"],
         "SUBMISSION_DATASET": values["dataset"],
         "SUBMISSION_BUDGET_SECONDS": values["budget"],
         "SUBMISSION_DEADLINE_MONOTONIC": repr(deadline),
         "SUBMISSION_SEED": values["seed"],
         "SUBMISSION_CLASSES": values["classes"],
+    }
+
+
+def inherited(base: Mapping[str, str], data: Path | None) -> dict[str, str]:
+    """`base` without our variables and without those that hold the path of `data`."""
+    return {
+        name: value
+        for name, value in base.items()
+        if not name.startswith(_OURS) and (name in _NEVER_DROPPED or not _names_folder(value, data))
     }
 
 

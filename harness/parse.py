@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from evaluation.durations import parse_duration
+
 
 def parse_ipc(text: str | None) -> int | Literal["none"] | None:
     """`none` or a whole number; None stays None.
@@ -24,6 +26,15 @@ def parse_steps(text: str) -> int | None:
         ValueError: neither.
     """
     return None if text == "auto" else _whole(text, "--steps takes `auto` or a whole number")
+
+
+def parse_moments(text: str | None) -> tuple[float, ...] | None:
+    """`60,120,5m` as seconds; None stays None.
+
+    Raises:
+        ValueError: a part of it is no duration.
+    """
+    return None if text is None else tuple(parse_duration(part) for part in text.split(","))
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, str]:

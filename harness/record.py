@@ -78,6 +78,8 @@ class PlanPart(_Part):
     steps: int | None
     batch_size: int | None
     predicted_ipc: float | None
+    # [low, high] around it
+    predicted_ipc_interval: tuple[float, float] | None = None
 
 
 class FilesPart(_Part):
@@ -144,13 +146,32 @@ class ThroughputPart(_Part):
 
 
 class GpuPart(_Part):
-    """The card that generated."""
+    """The card that generated, sampled while the clock ran; null for what its driver does not tell."""
 
     name: str
     driver: str | None = None
+    # cards that the generator could see; `present` in the machine
     count: int
+    # held back by heat, a hardware slowdown, a power brake, or a power limit that somebody had lowered
     throttled: bool | None = None
+    # processes that are not the run's computed on the card
     others_present: bool | None = None
+    present: int | None = None
+    memory_gb: float | None = None
+    power_limit_w: float | None = None
+    default_power_limit_w: float | None = None
+    samples: int = 0
+    clock_mhz_median: float | None = None
+    clock_mhz_max: float | None = None
+    power_w_mean: float | None = None
+    power_w_max: float | None = None
+    temperature_c_max: float | None = None
+    memory_gb_max: float | None = None
+    # part of the time in which it computed, in [0, 1]
+    utilisation_mean: float | None = None
+    # part of the samples; `limits` by reason, those that are no throttling among them
+    throttled_share: float | None = None
+    limits: dict[str, float] = Field(default_factory=dict)
 
 
 class MachinePart(_Part):
@@ -190,6 +211,7 @@ class Record(_Part):
     images_hash: str | None = None
     ipc: IpcPart | None = None
     plan: PlanPart
+    # a profile that was at hand, as `harness.profile` keeps it; or `{"source": "trial", ...}` of trials on the clock
     profile: dict[str, Any] | None = None
     files: FilesPart = FilesPart()
     # [seconds since the start, whole images by then], thinned to a few hundred points

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from evaluation.challenge import get_challenge
@@ -9,17 +10,32 @@ from evaluation.curve import load_curve
 from evaluation.durations import show_duration
 from evaluation.images import ImageSet
 from harness import plots
+from harness.anytime import Anytime
 from harness.exhibits import pairs_of
+from harness.folder import RunFolder
 from harness.gallery import gallery
 from harness.published import PUBLISHED
 from harness.record import Outcome, Record
-from harness.words import ENDED_BY, OUTCOMES, accuracy_words, percent, worth_words
+from harness.telemetry import Row, read_telemetry
+from harness.words import ENDED_BY, OUTCOMES, accuracy_words, foreseen_words, gpu_marks, gpu_words, percent, worth_words
 
 TONES = {Outcome.OK: "good", Outcome.DEADLINE_TRUNCATED: "warn"}
 
 
-def render(record: Record, generated: ImageSet | None, train: ImageSet | None, test: ImageSet | None = None) -> str:
-    """The page of `record`, with pictures of what was `generated` beside real ones where there are any."""
+def render(
+    record: Record,
+    generated: ImageSet | None,
+    train: ImageSet | None,
+    test: ImageSet | None = None,
+    anytime: Anytime | None = None,
+    telemetry: Sequence[Row] = (),
+) -> str:
+    """The page of `record`, with pictures of what was `generated` beside real ones where there are any.
+
+    Args:
+        anytime: accuracy by the seconds used, where it was measured.
+        telemetry: samples of the card, where there is one.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     challenge = get_challenge(record.dataset)
@@ -36,6 +52,11 @@ def render(record: Record, generated: ImageSet | None, train: ImageSet | None, t
         charts["classes"] = plots.class_chart(record.accuracy.per_class, challenge.class_names, challenge.chance)
     if seen := next((audit.numbers.get("seen") for audit in record.audits if audit.name == "class_order"), None):
         charts["order"] = plots.class_order_chart(seen)
+    if anytime and anytime.area is not None:
+        charts["anytime"] = plots.anytime_chart(anytime)
+    if telemetry and record.clock:
+        memory_gb = record.gpu.memory_gb if record.gpu else None
+        charts["telemetry"] = plots.telemetry_chart(telemetry, record.clock.ended - record.clock.started, memory_gb)
     environment = Environment(loader=PackageLoader("harness"), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"percent": percent, "duration": show_duration}
     environment.filters |= {"accuracy": accuracy_words, "worth": worth_words}
@@ -49,14 +70,21 @@ def render(record: Record, generated: ImageSet | None, train: ImageSet | None, t
         tone=TONES.get(record.outcome, "bad"),
         meaning=OUTCOMES[record.outcome],
         ended_by=ENDED_BY,
+        foreseen=foreseen_words(record.plan),
         phases=plots.PHASES,
+        anytime=anytime,
+        card=gpu_words(record.gpu) if record.gpu else "",
+        marks=gpu_marks(record.gpu) if record.gpu else [],
     )
 
 
 def write_report(
     path: Path, record: Record, generated: ImageSet | None, train: ImageSet | None, test: ImageSet | None
 ) -> None:
-    """Render to `path`, whole or not at all."""
+    """Render to `path`, whole or not at all, with what else was measured and lies in the same folder."""
+    folder = RunFolder(path.parent)
+    telemetry = read_telemetry(folder.telemetry) if record.gpu else []
+    page = render(record, generated, train, test, Anytime.load(folder.anytime), telemetry)
     part = path.with_name(path.name + ".part")
-    part.write_text(render(record, generated, train, test), encoding="utf-8")
+    part.write_text(page, encoding="utf-8")
     part.replace(path)

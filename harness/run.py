@@ -20,13 +20,15 @@ from evaluation.exits import ExitCode
 from evaluation.images import ImageSet, NormalisedSet, to_pixels
 from evaluation.machine import this_machine
 from evaluation.orders import write_order
-from harness.collect import Collected, collect
+from harness.collect import Collected, collect, recollect
 from harness.folder import RunFolder, existing_folder, new_folder
 from harness.generation import Generation, Needs, check_command, generate
 from harness.judging import judge_images
 from harness.options import RunOptions
 from harness.outcome import outcome
-from harness.planner import Plan, plan_without_profile
+from harness.planner import Plan
+from harness.profile import Profile
+from harness.profiled import plan_of, planned, with_trial
 from harness.record import (
     AccuracyPart,
     AuditPart,
@@ -81,7 +83,7 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     maker = get_generator(options.generator_name) if options.command is None else None
     splits = load_splits(options)
     needs = fetch_needs(options, maker)
-    plan = plan_without_profile(maker, needs.weights, options.steps, options.batch_size)
+    plan, profile = plan_of(options, maker, needs)
     folder = new_folder(options.out, options.dataset, options.generator_name)
     if options.command is not None:
         check_command(options.command, options, folder)
@@ -89,11 +91,13 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     voice.say(
         f"{options.challenge.title}, {options.generator_name}: {options.budget:g} s on the clock. Run: {folder.root}"
     )
-    started = first_record(options, maker, plan, command)
+    if sentence := planned(plan, profile):
+        voice.say(sentence)
+    started = first_record(options, maker, plan, command, profile)
     started.save(folder.record)  # what is left if the harness itself is killed
     generation = generate(options, plan, needs, folder, voice)
     collected = collect(folder.images, options.challenge, generation.ending.started_at)
-    record = with_generation(started, generation, collected)
+    record = with_trial(with_generation(started, generation, collected), generation.trial)
     record.save(folder.record)
     if record.outcome is Outcome.INTERRUPTED:
         return _finish(record, folder, collected, splits, ExitCode.INTERRUPTED)
@@ -111,11 +115,7 @@ def _resume(options: RunOptions, voice: Voice) -> Finished:
         raise ValueError(f"the run in {folder.root} is of {record.dataset}, not of {options.dataset}")
     voice.log_to(folder.log)
     splits = load_splits(options)
-    collected = collect(folder.images, options.challenge)
-    if collected.images_hash != record.images_hash:
-        raise ValueError(
-            f"the images in {folder.images} are not those that the run made; they cannot be judged as its own"
-        )
+    collected = recollect(folder.images, options.challenge, record.images_hash)
     return _judge_and_finish(record, folder, collected, splits, options, voice)
 
 
@@ -181,7 +181,13 @@ def fetch_needs(options: RunOptions, maker: type[GeneratorBase] | None) -> Needs
     return Needs(weights, training_images, resolve_device(options.device))
 
 
-def first_record(options: RunOptions, maker: type[GeneratorBase] | None, plan: Plan, command: Sequence[str]) -> Record:
+def first_record(
+    options: RunOptions,
+    maker: type[GeneratorBase] | None,
+    plan: Plan,
+    command: Sequence[str],
+    profile: Profile | None = None,
+) -> Record:
     """The record before anything has happened: an interrupted run without a clock."""
     info, here = maker.info if maker else None, this_machine()
     settings: dict[str, Any] = dict(options.settings)
@@ -207,7 +213,13 @@ def first_record(options: RunOptions, maker: type[GeneratorBase] | None, plan: P
         detail="The harness did not live to see the end",
         budget_s=options.budget,
         clock=None,
-        plan=PlanPart(steps=plan.steps, batch_size=plan.batch_size, predicted_ipc=plan.predicted_ipc),
+        plan=PlanPart(
+            steps=plan.steps,
+            batch_size=plan.batch_size,
+            predicted_ipc=plan.predicted_ipc,
+            predicted_ipc_interval=plan.predicted_ipc_interval,
+        ),
+        profile=profile.to_json() if profile else None,
         machine=MachinePart(cpu=here.processor, cores=here.cores, memory_gb=here.memory_gb),
         versions=here.versions,
         commit=here.commit,
@@ -242,6 +254,7 @@ def with_generation(record: Record, generation: Generation, collected: Collected
                     killed_after_s=ending.killed_after_s,
                 ),
             ),
+            "gpu": generation.gpu,
             "images": collected.count,
             "images_hash": collected.images_hash,
             "ipc": ipc_part(collected, get_challenge(record.dataset)),

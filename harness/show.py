@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from evaluation.durations import show_duration
 from evaluation.terminal import judging, plain_console, progress, show_audits
 from harness.record import AuditPart, Record
-from harness.words import accuracy_words, ended_words, ledger_words, worth_words
+from harness.words import accuracy_words, ended_words, foreseen_words, gpu_marks, gpu_words, ledger_words, worth_words
 
 if TYPE_CHECKING:
     from evaluation.protocol import Progress
@@ -76,9 +76,12 @@ def summary(record: Record, folder: Path) -> list[tuple[str, str]]:
     lines = [("Outcome", ended_words(record))]
     if record.ipc:
         spread = "" if record.ipc.min == record.ipc.max else f" ({record.ipc.min} to {record.ipc.max})"
-        lines.append(("IPC", f"{record.ipc.mean:g}{spread}, {record.images:,} images"))
+        lines.append(("IPC", f"{record.ipc.mean:g}{spread}, {record.images:,} images{foreseen_words(record.plan)}"))
     if record.clock:
         lines.append(("Clock", ledger_words(record.clock, record.budget_s)))
+    if record.gpu:
+        lines.append(("GPU", gpu_words(record.gpu)))
+        lines += [("Mark", sentence) for _, sentence in gpu_marks(record.gpu)]
     if record.accuracy:
         lines.append(("Accuracy", accuracy_words(record.accuracy)))
     if record.real_equivalent:

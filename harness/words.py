@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evaluation.durations import show_duration
-from harness.record import AccuracyPart, ClockPart, Outcome, RealEquivalentPart, Record
+from harness.record import AccuracyPart, ClockPart, GpuPart, Outcome, PlanPart, RealEquivalentPart, Record
 
 OUTCOMES = {
     Outcome.OK: "ended by itself before the deadline",
@@ -14,6 +14,9 @@ OUTCOMES = {
     Outcome.INVALID_OUTPUT: "left an output folder that cannot be read as labelled images",
     Outcome.INTERRUPTED: "was stopped by hand before it was done",
 }
+
+# every entry of the challenge had one card to itself
+CHALLENGE_CARDS = 1
 
 ENDED_BY = {
     "clock": "the clock",
@@ -48,6 +51,59 @@ def worth_words(worth: RealEquivalentPart) -> str:
         return f"{count} real images per class"
     low, high = (f"above {worth.highest:g}" if end is None else f"{end:.1f}" for end in worth.ci95)
     return f"{count} real images per class (95% interval {low} to {high})"
+
+
+LIMITS = {
+    "idle": "idle",
+    "clock_setting": "a clock setting",
+    "power_cap": "the power limit",
+    "hardware_slowdown": "a hardware slowdown",
+    "sync_boost": "cards in step",
+    "thermal_software": "heat",
+    "thermal_hardware": "heat (hardware)",
+    "power_brake": "a power brake",
+    "display_clock": "the display's clock",
+}
+
+
+def gpu_words(gpu: GpuPart) -> str:
+    """`NVIDIA X, driver 550.1; up to 71 °C, 431 W of 450 W, 18.2 of 24.0 GB; busy 93% of the time`, what is known."""
+    name = gpu.name if gpu.driver is None else f"{gpu.name}, driver {gpu.driver}"
+    reached = []
+    if gpu.temperature_c_max is not None:
+        reached.append(f"{gpu.temperature_c_max:g} °C")
+    if gpu.power_w_max is not None:
+        reached.append(f"{gpu.power_w_max:.0f}" + (f" of {gpu.power_limit_w:.0f} W" if gpu.power_limit_w else " W"))
+    if gpu.memory_gb_max is not None:
+        reached.append(f"{gpu.memory_gb_max:.1f}" + (f" of {gpu.memory_gb:.1f} GB" if gpu.memory_gb else " GB"))
+    told = [name]
+    if reached:
+        told.append(f"up to {', '.join(reached)}")
+    if gpu.utilisation_mean is not None:
+        told.append(f"busy {100 * gpu.utilisation_mean:.0f}% of the time")
+    return "; ".join(told)
+
+
+def gpu_marks(gpu: GpuPart) -> list[tuple[str, str]]:
+    """What stands against a run's card: (a word or two, a sentence)."""
+    marks = []
+    if gpu.throttled and gpu.throttled_share is not None:
+        reasons = sorted(gpu.limits.items(), key=lambda item: -item[1])
+        why = ", ".join(f"{LIMITS.get(name, name)} {100 * share:.0f}%" for name, share in reasons if name != "idle")
+        marks.append(("throttled", f"throttled for {100 * gpu.throttled_share:.0f}% of the run: {why}"))
+    if gpu.others_present:
+        marks.append(("not alone", "another process was on the card"))
+    if gpu.count != CHALLENGE_CARDS:
+        marks.append((f"{gpu.count} cards", f"{gpu.count} cards visible, the challenge has one"))
+    return marks
+
+
+def foreseen_words(plan: PlanPart) -> str:
+    """`; foreseen 212 [204, 219]`, empty where nothing was."""
+    if plan.predicted_ipc is None or plan.predicted_ipc_interval is None:
+        return ""
+    low, high = plan.predicted_ipc_interval
+    return f"; foreseen {plan.predicted_ipc:.4g} [{low:.4g}, {high:.4g}]"
 
 
 def ended_words(record: Record) -> str:

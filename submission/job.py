@@ -21,6 +21,8 @@ class Job:
         seed: makes the images; image seed = `image_seed(seed, label, index)`.
         steps: denoising steps; None for the generator's default.
         batch_size: images per call; None for the generator's default.
+        trial: whether to try batch sizes on the job's first images; `batch_size` is then what it falls back on.
+        batch_seconds: (images, seconds) of batches as a profile measured them; empty where there is none.
         ipc: images per class to stop at; None for as many as the clock allows.
         device: torch device name.
         weights: local path of the weights, None where none are needed.
@@ -36,6 +38,8 @@ class Job:
     seed: int = 0
     steps: int | None = None
     batch_size: int | None = None
+    trial: bool = False
+    batch_seconds: tuple[tuple[int, float], ...] = ()
     ipc: int | None = None
     device: str = "cpu"
     weights: str | None = None
@@ -47,7 +51,8 @@ class Job:
 
     @classmethod
     def load(cls, path: Path) -> Job:
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**told, "batch_seconds": tuple((n, s) for n, s in told["batch_seconds"])})
 
 
 def image_seed(seed: int, label: int, index: int) -> int:

@@ -1,19 +1,37 @@
-"""Pacing: whether another batch can be made *and* written before the deadline, and how large it may be."""
+"""Pacing: whether another batch can be made *and* written before the deadline, and how large it may be.
+
+Nothing here reads a clock or a disk: the worker tells what it sees. `docs/planning.md` says how the parts fit.
+"""
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_right
 from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-# A batch may take this much longer than the slowest recent one and still be on disk in time.
+# A batch may take this much longer than the recent ones let expect and still be on disk in time; where batches have
+# lately surprised by more, up to MOST_SAFETY.
 SAFETY = 1.15
+MOST_SAFETY = 1.5
 RECENT = 4
+SURPRISES = 16
+
+# What a process takes to end: the driver gives a card's memory back first.
+_ENDING_S = {"cpu": 0.15, "cuda": 0.5}
+
+
+def margin_s(budget_left_s: float, device: str) -> float:
+    """Seconds kept free before the deadline: a part of the budget, and never less than a process takes to end."""
+    return _ENDING_S["cpu" if device.startswith("cpu") else "cuda"] + 0.002 * budget_left_s
 
 
 @dataclass
 class Pacer:
     """Predicts the next batch from the recent ones.
+
+    The seconds of a batch are taken to grow with its images, in proportion at most, and to drift together for all
+    sizes when the machine slows down.
 
     Attributes:
         deadline: CLOCK_MONOTONIC seconds.
@@ -22,35 +40,73 @@ class Pacer:
 
     deadline: float
     margin_s: float
+    # size -> the fewest seconds that a batch of it took
+    _fastest: dict[int, float] = field(default_factory=dict)
     _recent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
-    _fastest_s: float = math.inf
+    _surprises: deque[float] = field(default_factory=lambda: deque(maxlen=SURPRISES))
+
+    def expect(self, batches: Iterable[tuple[int, float]]) -> None:
+        """Take (images, seconds) for granted that were measured in an earlier process, or on the first, slow batch."""
+        for images, seconds in batches:
+            self._fastest[images] = min(seconds, self._fastest.get(images, seconds))
 
     def observe(self, images: int, seconds: float) -> None:
-        """A batch of `images` took `seconds`, waiting for the writer included."""
+        """A batch of `images` took `seconds` to make, without the time that the writer needed."""
+        if self._recent:
+            self._surprises.append(seconds / self._at_recent_pace(images))
+        self.expect([(images, seconds)])
         self._recent.append((images, seconds))
-        self._fastest_s = min(self._fastest_s, seconds)
 
     def seconds_for(self, images: int) -> float:
-        """Upper estimate of the seconds for a batch of `images`; 0 while nothing has been seen.
-
-        Linear in the images at the slowest recent rate, but never less than the fastest batch yet: on a GPU a batch
-        of one can cost as much as a full one.
-        """
-        if not self._recent:
+        """Upper estimate of the seconds for a batch; 0 while nothing is known. It never falls with `images`."""
+        if not self._fastest:
             return 0.0
-        slowest_rate = max(seconds / count for count, seconds in self._recent)
-        return SAFETY * max(images * slowest_rate, self._fastest_s)
+        return self.safety * self._at_recent_pace(images)
 
-    def next_batch(self, now: float, wanted: int, drain_s: float) -> int:
+    @property
+    def safety(self) -> float:
+        """What the estimate is multiplied with."""
+        return min(MOST_SAFETY, max([SAFETY, *self._surprises]))
+
+    def next_batch(self, now: float, wanted: int, seconds_to_write: Callable[[int], float], queued: int = 0) -> int:
         """Images to make next, at most `wanted`; 0 when none would be on disk in time.
 
         Args:
             now: CLOCK_MONOTONIC seconds.
             wanted: the full batch.
-            drain_s: seconds that the writer needs for what is queued already.
+            seconds_to_write: how long the writer needs for so many images; must not fall with them.
+            queued: images that wait for the writer already. They are written while the batch is made.
         """
-        left = self.deadline - self.margin_s - drain_s - now
-        if left <= 0 or self.seconds_for(1) > left:
+        left = self.deadline - self.margin_s - now
+        if left <= 0:
             return 0
-        full = self.seconds_for(wanted)
-        return wanted if full <= left else max(1, int(wanted * left / full))
+        drain_s = seconds_to_write(queued)
+
+        def too_long(images: int) -> bool:
+            return max(self.seconds_for(images), drain_s) + seconds_to_write(images) > left
+
+        # the first size that is too long follows the largest that fits
+        return bisect_right(range(1, wanted + 1), False, key=too_long)
+
+    def _at_recent_pace(self, images: int) -> float:
+        """Seconds for a batch of `images` at the slowest pace of the recent batches."""
+        slowdown = max((seconds / self._at_best(size) for size, seconds in self._recent), default=1.0)
+        # an image is never cheaper in a smaller batch, whatever was measured when the machine was faster
+        rate = max((seconds / size for size, seconds in self._recent if size >= images), default=0.0)
+        return max(slowdown * self._at_best(images), images * rate)
+
+    def _at_best(self, images: int) -> float:
+        """Fewest seconds for a batch of `images`, between and beyond the sizes that have been seen.
+
+        Below the smallest as much as that one: on a GPU a batch of one can cost as much as a full one.
+        """
+        sizes = sorted(self._fastest)
+        # a smaller batch costs no more than a larger one: what it took for being the first is left out
+        costs = [min(self._fastest[larger] for larger in sizes[i:]) for i in range(len(sizes))]
+        place = bisect_right(sizes, images)
+        if place == 0:
+            return costs[0]
+        if place == len(sizes):
+            return costs[-1] * images / sizes[-1]
+        share = (images - sizes[place - 1]) / (sizes[place] - sizes[place - 1])
+        return costs[place - 1] + share * (costs[place] - costs[place - 1])

@@ -10,30 +10,19 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from evaluation.challenge import Challenge, get_challenge
 from submission.events import EventLog
-from submission.generator import Generator, GeneratorBase, GeneratorInfo, LoadContext, Selector, get_generator
-from submission.job import Job, image_seed
-from submission.pacing import Pacer
-from submission.schedule import interleaved
+from submission.job import Job
+from submission.pacing import Pacer, margin_s
+from submission.source import Source, decoded, is_out_of_memory, load_generator
+from submission.trial import size_after_trials, worth_doubling
 from submission.writer import ImageWriter
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from evaluation.workers import Workers
-
 WARMUP_BATCH = 8
-
-
-def margin(budget_left_s: float) -> float:
-    """Seconds kept free before the deadline: a part of the budget, and never less than a process takes to end."""
-    return 0.15 + 0.002 * budget_left_s
+# Of the time that is left after warming up, the part that trying batch sizes may take.
+TRIAL_SHARE = 0.025
 
 
 def main() -> None:
@@ -55,12 +44,6 @@ def leave(code: int) -> None:
     os._exit(code)
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the machine or the card had no memory left."""
-    torch = sys.modules.get("torch")
-    return isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError))
-
-
 def first_line(error: BaseException) -> str:
     text = str(error).strip().split("\n")[0]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -69,120 +52,104 @@ def first_line(error: BaseException) -> str:
 def work(job: Job, events: EventLog) -> None:
     """Carry out `job`: images into its output folder, what happens into `events`."""
     challenge = get_challenge(job.challenge)
-    maker = get_generator(job.generator)
-    pacer = Pacer(job.deadline, margin(job.deadline - time.monotonic()))
-    context = LoadContext(
-        challenge=challenge,
-        device=job.device,
-        weights=Path(job.weights) if job.weights else None,
-        training_images=Path(job.training_images) if job.training_images else None,
-        seed=job.seed,
-        settings=job.settings,
-    )
-    generator = maker.load(context)
-    source = Source(generator, job, challenge)
-    writer = ImageWriter(Path(job.output), challenge)
-    events.say(phase="warmup", steps=source.steps, batch_size=source.batch_size)
+    pacer = Pacer(job.deadline, margin_s(job.deadline - time.monotonic(), job.device))
+    source = Source(load_generator(job, challenge), job, challenge)
+    line = Line(source, ImageWriter(Path(job.output), challenge), pacer, events, challenge)
+    line.enter("warmup", steps=source.steps, batch_size=source.batch_size)
+    line.warm_up()
+    pacer.expect(job.batch_seconds)
+    if job.trial:
+        line.try_sizes()
+    while line.make(source.batch_size, "generate"):
+        pass
+    line.close()
 
-    queued = 0
-    end = "clock"
-    warm = False
-    while True:
-        wanted = source.batch_size if warm else min(WARMUP_BATCH, source.batch_size)
-        size = pacer.next_batch(time.monotonic(), wanted, writer.seconds_to_drain())
-        if size == 0:
-            events.say(phase="write")
-            if writer.drain_some():
-                continue  # the queue may have gone faster than was feared
-            break
-        batch = source.take(size)
+
+class Line:
+    """The way of an image: made, handed to the writer, told to the pacer and to the events."""
+
+    def __init__(
+        self, source: Source, writer: ImageWriter, pacer: Pacer, events: EventLog, challenge: Challenge
+    ) -> None:
+        self._source, self._writer, self._pacer, self._events = source, writer, pacer, events
+        self._size = challenge.size
+        self._phase = "load"
+        self._queued = 0
+        self._end = "clock"
+
+    def enter(self, phase: str, **what: object) -> None:
+        """Say that a phase of the ledger begins, if it is not under way."""
+        if phase != self._phase or what:
+            self._events.say(phase=phase, **what)
+            self._phase = phase
+
+    def warm_up(self) -> None:
+        """The first batch, a small one. It holds costs that no other has, and only bounds what the others take."""
+        size = min(WARMUP_BATCH, self._source.batch_size)
+        if made := self._make(self._fitting(size)):
+            self._pacer.expect([made])
+
+    def try_sizes(self) -> None:
+        """Take the batch size that is fastest here, by doubling it. Every image tried is an image of the job."""
+        self.enter("profile")
+        until = time.monotonic() + TRIAL_SHARE * (self._pacer.deadline - time.monotonic())
+        tried: list[tuple[int, float]] = []
+        default = self._source.batch_size
+        size, cut_short = min(WARMUP_BATCH, default), False
+        while worth_doubling(tried) and not cut_short:
+            self._source.batch_size = size
+            made = self.make(size, "profile")
+            if made is None or made[0] < size:
+                break
+            if self._source.batch_size < size:  # memory ran out; the source has halved the batch until it was enough
+                default = self._source.batch_size
+                break
+            tried.append(made)
+            cut_short = time.monotonic() + 2 * made[1] > until
+            size *= 2
+        self._source.batch_size = size_after_trials(tried, default, cut_short)
+        self._events.say(trial=tried, batch_size=self._source.batch_size, images=self._queued)
+
+    def make(self, size: int, phase: str) -> tuple[int, float] | None:
+        """One batch of at most `size` in `phase`: (images, seconds); None when there is none, or no time for it."""
+        while not (fitting := self._fitting(size)):
+            self.enter("write")
+            if not self._writer.drain_some():
+                return None
+            # the queue may have gone faster than was feared
+        self.enter(phase)
+        if made := self._make(fitting):
+            self._pacer.observe(*made)
+        return made
+
+    def close(self) -> None:
+        """Wait for the disk and say how it ended."""
+        self.enter("write")
+        self._writer.close()
+        self._events.say(end=self._end, images=self._writer.written)
+
+    def _fitting(self, size: int) -> int:
+        return self._pacer.next_batch(
+            time.monotonic(), size, self._writer.seconds_to_write, queued=self._writer.pending
+        )
+
+    def _make(self, size: int) -> tuple[int, float] | None:
+        batch = self._source.take(size)
         if not batch:
-            end = source.end
-            break
+            if size:
+                self._end = self._source.end
+            return None
         start = time.monotonic()
-        images_BHWC = to_size(source.make(batch), challenge.size).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        if writer.full(len(batch)):
-            events.say(phase="write")
-        writer.write(images_BHWC, *zip(*batch, strict=True))
-        pacer.observe(len(batch), time.monotonic() - start)
-        queued += len(batch)
-        events.say(phase="generate", images=queued)
-        warm = True
-    events.say(phase="write")
-    writer.close()
-    events.say(end=end, images=writer.written)
-
-
-class Source:
-    """The images of a job in order: what comes next, and the pixels of it.
-
-    Attributes:
-        steps, batch_size: as the job says, else the generator's defaults; the batch shrinks when memory runs out.
-        end: why there is nothing left: `ipc` reached, or the choices of a selector `exhausted`.
-    """
-
-    def __init__(self, generator: GeneratorBase, job: Job, challenge: Challenge) -> None:
-        info: GeneratorInfo = generator.info
-        self.generator = generator
-        self.seed = job.seed
-        self.steps = job.steps or generator.default_steps(Path(job.weights) if job.weights else None)
-        self.batch_size = job.batch_size or info.default_batch
-        ipc, self.end = job.ipc, "ipc"
-        if isinstance(generator, Selector) and (ipc is None or generator.available() < ipc):
-            ipc, self.end = generator.available(), "exhausted"
-        self._workers: Workers | None = None
-        if job.device == "cpu" and info.parts:
-            from evaluation.workers import Workers
-
-            self._workers = Workers()
-        self._order: Iterator[tuple[int, int]] = interleaved(challenge.classes, ipc)
-
-    def take(self, size: int) -> list[tuple[int, int]]:
-        """The next `size` (label, index) pairs, fewer at the end."""
-        return list(islice(self._order, size))
-
-    def make(self, batch: list[tuple[int, int]]) -> Tensor:
-        """uint8 (B, 3, H, W) for `batch`; where memory runs out in halves, and in smaller batches from then on."""
-        try:
-            return self._make(batch)
-        except Exception as error:
-            if not is_out_of_memory(error) or len(batch) == 1:
-                raise
-        # outside the handler, so that the failed call's tensors are free
-        import torch
-
-        half = len(batch) // 2
-        self.batch_size = max(1, min(self.batch_size, len(batch)) // 2)
-        return torch.cat([self.make(batch[:half]), self.make(batch[half:])])
-
-    def _make(self, batch: list[tuple[int, int]]) -> Tensor:
-        import torch
-
-        if self._workers is None:
-            return self._make_part(batch)
-        each = -(-len(batch) // self._workers.count)
-        parts = [batch[start : start + each] for start in range(0, len(batch), each)]
-        return torch.cat(self._workers.map(self._make_part, parts))
-
-    def _make_part(self, part: list[tuple[int, int]]) -> Tensor:
-        import torch
-
-        labels_B = torch.tensor([label for label, _ in part])
-        if isinstance(self.generator, Selector):
-            return self.generator.select(labels_B, torch.tensor([index for _, index in part]))
-        assert isinstance(self.generator, Generator), "a generator generates or selects"
-        seeds_B = torch.tensor([image_seed(self.seed, label, index) for label, index in part])
-        return self.generator.generate(labels_B, seeds_B, self.steps)
-
-
-def to_size(images_BCHW: Tensor, size: int) -> Tensor:
-    """uint8 images at `size` x `size`: antialiased bicubic where they are of another size."""
-    if images_BCHW.shape[-2:] == (size, size):
-        return images_BCHW
-    from torch.nn.functional import interpolate
-
-    resized = interpolate(images_BCHW.float(), (size, size), mode="bicubic", antialias=True)
-    return resized.round().clamp(0, 255).byte()
+        images_BHWC = decoded(self._source.make(batch), self._size)
+        seconds = time.monotonic() - start
+        making = self._phase
+        if self._writer.full(len(batch)):
+            self.enter("write")
+        self._writer.write(images_BHWC, *zip(*batch, strict=True))
+        self._queued += len(batch)
+        self._events.say(images=self._queued)
+        self.enter(making)
+        return len(batch), seconds
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Condition
+from queue import SimpleQueue
+from threading import Condition, Thread
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,48 +16,73 @@ from PIL import Image
 from evaluation.challenge import Challenge
 
 UNFINISHED = ".part"
-# writes that the speed is taken from
-RECENT = 256
+# writes that the speed is taken from, and those of them that show a disk that has just become slower
+RECENT, LATEST = 128, 16
+# A write that takes this many times its processor time waits for the disk, and more can wait at once.
+WAITING = 4.0
+MOST_THREADS = 64
+
+_Waiting = tuple[NDArray[np.uint8], Path]
 
 
 class ImageWriter:
     """Writes `OUTPUT/<label:03d>-<class_name>/<index:06d>.png`.
 
     A file gets its name once it is whole: it is written under a name that ends in `.part`, then renamed. The queue is
-    bounded, so a slow disk slows the generator down instead of filling memory. The first write that fails raises its
-    OSError from the next call here.
+    bounded, so a slow disk slows the generator down instead of filling memory. Where it is the disk that is waited
+    for, more threads wait for it. The first write that fails raises its OSError from the next call here.
     """
 
     def __init__(self, output: Path, challenge: Challenge, threads: int = 2, queue: int = 2048) -> None:
         self._folders = [output / challenge.folder_name(label) for label in range(challenge.classes)]
         for folder in self._folders:
             folder.mkdir(parents=True, exist_ok=True)
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="writer")
-        self._threads = threads
         self._queue = queue
         self._changed = Condition()
+        self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._pending = 0
         self._failure: OSError | None = None
-        self._recent_s: deque[float] = deque(maxlen=RECENT)
+        # of each of the latest writes: seconds, and processor seconds
+        self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT)
+        self._began: dict[int, float] = {}
+        self._threads: list[Thread] = []
+        self._start(threads)
         self.written = 0
+
+    @property
+    def pending(self) -> int:
+        """Images that are queued and not on disk yet."""
+        return self._pending
+
+    @property
+    def threads(self) -> int:
+        return len(self._threads)
 
     def write(self, images_BHWC: NDArray[np.uint8], labels: Sequence[int], indices: Sequence[int]) -> None:
         """Queue images, uint8 (B, H, W, 3). Blocks while the queue is full."""
+        if self._pending and self._disk_bound():  # the batch before is still not on disk
+            self._start(min(self.threads, MOST_THREADS - self.threads))
         for image_HWC, label, index in zip(images_BHWC, labels, indices, strict=True):
             with self._changed:
                 self._pending += 1
-            self._pool.submit(self._write_one, image_HWC, self._folders[label] / f"{index:06d}.png")
+            self._waiting.put((image_HWC, self._folders[label] / f"{index:06d}.png"))
         self._wait(leave=self._queue)
 
     def full(self, images: int) -> bool:
         """Whether queueing `images` more would have to wait for the disk."""
         return self._pending + images > self._queue
 
-    def seconds_to_drain(self) -> float:
-        """How long the queue will take at the speed of the latest writes."""
+    def seconds_to_write(self, images: int) -> float:
+        """How long `images` take at the speed of the latest writes, and of those that are not done yet."""
         with self._changed:
-            each = sum(self._recent_s) / len(self._recent_s) if self._recent_s else 0.0
-            return self._pending * each / self._threads
+            if not images or not self._recent:
+                return 0.0
+            seconds = [seconds for seconds, _ in self._recent]
+            now = time.monotonic()
+            slowest_now = max((now - began for began in self._began.values()), default=0.0)
+            latest = seconds[-LATEST:]
+            each = max(sum(seconds) / len(seconds), sum(latest) / len(latest), slowest_now)
+            return -(-images // self.threads) * each
 
     def drain_some(self) -> bool:
         """Wait until about a quarter of the queue is on disk; whether there was anything to wait for."""
@@ -68,7 +93,21 @@ class ImageWriter:
     def close(self) -> None:
         """Wait until every image is on disk."""
         self._wait(leave=0)
-        self._pool.shutdown()
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _start(self, count: int) -> None:
+        for _ in range(count):
+            # a daemon: when a write has failed nobody closes, and nobody waits for the others
+            thread = Thread(target=self._work, args=(len(self._threads),), name="writer", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _disk_bound(self) -> bool:
+        with self._changed:
+            return sum(s for s, _ in self._recent) > WAITING * sum(cpu for _, cpu in self._recent)
 
     def _wait(self, leave: int) -> None:
         with self._changed:
@@ -76,19 +115,28 @@ class ImageWriter:
             if self._failure:
                 raise self._failure
 
-    def _write_one(self, image_HWC: NDArray[np.uint8], path: Path) -> None:
-        start = time.monotonic()
-        failure: OSError | None = None
-        try:
-            part = path.with_name(path.name + UNFINISHED)
-            # level 1: on small images higher levels cost several times the time for a few percent of the bytes
-            Image.fromarray(image_HWC).save(part, format="PNG", compress_level=1)
-            part.replace(path)
-        except OSError as error:
-            failure = error
-        with self._changed:
-            self._pending -= 1
-            self._failure = self._failure or failure
-            self._recent_s.append(time.monotonic() - start)
-            self.written += failure is None
-            self._changed.notify_all()
+    def _work(self, number: int) -> None:
+        while (waiting := self._waiting.get()) is not None:
+            start, cpu_start = time.monotonic(), time.thread_time()
+            with self._changed:
+                self._began[number] = start
+            failure = _write(*waiting)
+            with self._changed:
+                del self._began[number]
+                self._pending -= 1
+                self._failure = self._failure or failure
+                self._recent.append((time.monotonic() - start, time.thread_time() - cpu_start))
+                self.written += failure is None
+                self._changed.notify_all()
+
+
+def _write(image_HWC: NDArray[np.uint8], path: Path) -> OSError | None:
+    """Write one image; what went wrong."""
+    try:
+        part = path.with_name(path.name + UNFINISHED)
+        # level 1: on small images higher levels cost several times the time for a few percent of the bytes
+        Image.fromarray(image_HWC).save(part, format="PNG", compress_level=1)
+        part.replace(path)
+    except OSError as error:
+        return error
+    return None

@@ -13,6 +13,8 @@ from harness.gallery import gallery
 from harness.published import PUBLISHED
 from harness.record import AuditPart, BaselinePart, FilesPart, Outcome
 from harness.report import render
+from harness.telemetry import Row, summarise
+from tests.harness.cards import card, row
 from tests.harness.records import accuracy, record
 
 DIGITS = get_challenge("digits")
@@ -102,3 +104,18 @@ def test_the_pairs_are_the_images_that_the_audits_name() -> None:
     upper = np.asarray(Image.open(io.BytesIO(base64.b64decode(pairs.upper.partition(",")[2]))))
     np.testing.assert_array_equal(upper[:, :32], generated.images[2].transpose(1, 2, 0))
     np.testing.assert_array_equal(upper[:, 32:], generated.images[0].transpose(1, 2, 0))
+
+
+def test_the_card_is_shown_with_its_marks() -> None:
+    rows = [row(second, power_w=300 + second, limits="thermal_software" if second > 9 else "") for second in range(40)]
+    gpu = summarise([*rows, row(40, others=1)], [card(0), card(1)], 2, "550.54")
+    page = render(record(gpu=gpu), None, None, telemetry=rows)
+    for text in ("NVIDIA GeForce RTX 4090, driver 550.54", "throttled for 73%", "another process", "2 cards visible"):
+        assert text in page
+    assert page.count("<svg") == 5
+    assert "The card" not in render(record(), None, None)
+
+
+def test_a_card_that_tells_nothing_is_no_fault() -> None:
+    silent = [Row(float(second), 0) for second in range(3)]
+    assert "The card" in render(record(gpu=summarise(silent, [card()], 1, None)), None, None, telemetry=silent)

@@ -1,5 +1,7 @@
-from harness.record import Outcome
-from harness.words import accuracy_words, ended_words, ledger_words, percent
+import pytest
+
+from harness.record import GpuPart, Outcome
+from harness.words import accuracy_words, ended_words, gpu_marks, gpu_words, ledger_words, percent
 from tests.harness.records import accuracy, record
 
 
@@ -27,3 +29,41 @@ def test_the_outcome_in_words() -> None:
 
 def test_an_unknown_accuracy_is_a_dash() -> None:
     assert (percent(None), percent(0.12345)) == ("–", "12.35%")
+
+
+def test_a_card_in_words_as_far_as_it_is_known() -> None:
+    assert gpu_words(GpuPart(name="A card", count=1)) == "A card"
+    full = GpuPart(
+        name="A card",
+        driver="550",
+        count=1,
+        memory_gb=24.0,
+        memory_gb_max=6.04,
+        power_limit_w=450.0,
+        power_w_max=437.5,
+        temperature_c_max=71,
+        utilisation_mean=0.931,
+    )
+    assert gpu_words(full) == "A card, driver 550; up to 71 °C, 438 of 450 W, 6.0 of 24.0 GB; busy 93% of the time"
+
+
+@pytest.mark.parametrize(
+    ("told", "sentences"),
+    [
+        ({}, []),
+        ({"throttled": False, "others_present": None}, []),
+        (
+            {
+                "throttled": True,
+                "throttled_share": 0.12,
+                "limits": {"idle": 0.5, "power_brake": 0.02, "thermal_software": 0.1},
+            },
+            ["throttled for 12% of the run: heat 10%, a power brake 2%"],
+        ),
+        ({"others_present": True}, ["another process was on the card"]),
+        ({"count": 2}, ["2 cards visible, the challenge has one"]),
+    ],
+)
+def test_what_stands_against_a_card(told: dict[str, object], sentences: list[str]) -> None:
+    marks = gpu_marks(GpuPart.model_validate({"name": "A card", "count": 1, **told}))
+    assert [sentence for _, sentence in marks] == sentences

@@ -1,4 +1,7 @@
+import os
+import time
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -42,3 +45,34 @@ def test_a_failed_write_is_told(tmp_path: Path) -> None:
     with pytest.raises(NotADirectoryError):
         writer.write(pictures(1), [3], [0])
         writer.close()
+
+
+def test_more_threads_wait_for_a_disk_that_is_slow_to_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow_replace(part: Path, path: Path) -> None:
+        time.sleep(0.02)
+        replace(part, path)
+
+    replace = os.replace
+    monkeypatch.setattr(Path, "replace", slow_replace)
+    writer = ImageWriter(tmp_path, DIGITS, threads=2)
+    for batch in range(12):
+        writer.write(pictures(10), [0] * 10, list(range(10 * batch, 10 * batch + 10)))
+        time.sleep(0.02)
+    assert writer.threads > 2
+    assert writer.seconds_to_write(100) > 0.02
+    writer.close()
+    assert writer.written == 120 and writer.pending == 0
+
+
+def test_a_write_that_hangs_shows_before_it_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = ImageWriter(tmp_path, DIGITS, threads=1)
+    writer.write(pictures(4), [0] * 4, list(range(4)))
+    writer._wait(leave=0)
+    hang = Event()
+    replace = os.replace
+    monkeypatch.setattr(Path, "replace", lambda part, path: (hang.wait(20), replace(part, path)))
+    writer.write(pictures(1), [1], [0])
+    time.sleep(0.3)
+    assert writer.seconds_to_write(1) >= 0.25
+    hang.set()
+    writer.close()

@@ -1,0 +1,155 @@
+"""`profile`: measure a generator on this machine, show it, keep it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evaluation.challenge import Challenge, get_challenge
+from evaluation.datasets import cache_folder, training_images_file
+from evaluation.device import resolve_device
+from evaluation.exits import ExitCode
+from evaluation.terminal import plain_console
+from harness.options import default_generator
+from harness.planner import Prediction, predict_ipc
+from harness.profile import Profile, keep_profile, load_profile, profile_key
+from harness.profile_page import profile_table, start_words, write_page
+from harness.profiler import Wanted, measure_profile
+from submission.generator import get_generator
+from submission.job import Job
+
+
+@dataclass(frozen=True)
+class ProfileOptions:
+    """What a user asked of `profile`; None stands for the default, as in `RunOptions`.
+
+    Attributes:
+        wanted: step counts and batch sizes to measure.
+        refresh: whether to measure although a profile is kept.
+        out: folder for the page and the JSON.
+    """
+
+    dataset: str
+    generator: str | None = None
+    weights: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    wanted: Wanted = field(default_factory=Wanted)
+    device: str = "auto"
+    data: Path | None = None
+    budget_s: float | None = None
+    refresh: bool = False
+    out: Path | None = None
+    as_json: bool = False
+
+
+def parse_counts(text: str | None, option: str) -> tuple[int, ...]:
+    """`4,8,16` as numbers in order, each once; empty for None.
+
+    Raises:
+        ValueError: something else.
+    """
+    if text is None:
+        return ()
+    try:
+        counts = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        counts = [0]
+    if counts[0] < 1:
+        raise ValueError(f"{option} takes whole numbers of at least 1 with commas between, like 4,8,16; not {text!r}")
+    return tuple(counts)
+
+
+def profile_generator(options: ProfileOptions) -> ExitCode:
+    """Measure, or take what is kept; print it and write what was asked for.
+
+    Raises:
+        ValueError: bad input, or the generator cannot be measured.
+    """
+    challenge = get_challenge(options.dataset)
+    console = plain_console(stderr=options.as_json)
+    profile, kept = _profile(options, challenge, lambda sentence: console.print(f"  {sentence}", markup=False))
+    budget_s = options.budget_s or challenge.budget_s
+    predictions = [predict_ipc(profile, budget_s, steps) for steps in sorted({point.steps for point in profile.points})]
+    if options.as_json:
+        print(json.dumps(_as_json(profile, predictions, budget_s, kept), indent=2))
+    else:
+        console.print(profile_table(profile))
+        console.print(start_words(profile), markup=False)
+        for found in predictions:
+            console.print(_foreseen(found, budget_s), markup=False)
+        console.print("From the cache; --refresh measures again." if kept else "Kept for `run`.", markup=False)
+    if options.out is not None:
+        page = write_page(options.out, profile, predictions, budget_s)
+        told = _as_json(profile, predictions, budget_s, kept)
+        (options.out / "profile.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        console.print(f"Written: {page}", markup=False)
+    return ExitCode.DONE
+
+
+def _profile(options: ProfileOptions, challenge: Challenge, say: Any) -> tuple[Profile, bool]:
+    name = options.generator or default_generator(challenge)
+    maker = get_generator(name)
+    maker.check_settings(options.settings)
+    weights = maker.find_weights(challenge, options.weights)
+    device = resolve_device(options.device)
+    key = profile_key(name, challenge.name, options.settings, weights, device)
+    kept = None if options.refresh else load_profile(key)
+    if kept and _holds(kept, options.wanted):
+        return kept, True
+    training_images = None
+    if maker.info.needs_training_images:
+        training_images = training_images_file(challenge, options.data, cache_folder() / "training")
+    job = Job(
+        challenge=challenge.name,
+        generator=name,
+        output="",
+        events="",
+        deadline=0.0,
+        device=device,
+        weights=str(weights) if weights else None,
+        training_images=str(training_images) if training_images else None,
+        settings=dict(options.settings),
+    )
+    scratch = options.out or Path("runs")
+    try:
+        scratch.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"cannot make the folder {scratch}: {error.strerror}; choose another --out") from None
+    say(f"profiling {name} on {challenge.title}, {key.machine}")
+    profile = measure_profile(key, job, options.wanted, options.data, scratch.resolve(), say)
+    keep_profile(profile)
+    return profile, False
+
+
+def _holds(profile: Profile, wanted: Wanted) -> bool:
+    """Whether everything that is wanted was measured, or tried."""
+    found = {(point.steps, point.batch_size) for point in profile.points}
+    found |= {(failed.steps, failed.batch_size) for failed in profile.failed}
+    steps, sizes = {count for count, _ in found}, {size for _, size in found}
+    if wanted.steps and wanted.batch_sizes:
+        return all((count, size) in found for count in wanted.steps for size in wanted.batch_sizes)
+    return set(wanted.steps) <= steps and set(wanted.batch_sizes) <= sizes
+
+
+def _foreseen(found: Prediction, budget_s: float) -> str:
+    low, high = found.interval
+    return (
+        f"{budget_s:g} s at {found.steps} steps, batch {found.batch_size}: "
+        f"{found.ipc:.4g} [{low:.4g}, {high:.4g}] images per class"
+    )
+
+
+def _as_json(profile: Profile, predictions: list[Prediction], budget_s: float, kept: bool) -> dict[str, Any]:
+    foreseen = [
+        {
+            "budget_s": budget_s,
+            "steps": found.steps,
+            "batch_size": found.batch_size,
+            "predicted_ipc": found.ipc,
+            "predicted_ipc_interval": list(found.interval),
+        }
+        for found in predictions
+    ]
+    return {**profile.to_json(), "predictions": foreseen, "from_cache": kept}

@@ -1,0 +1,61 @@
+"""What `run` does with a profile: it plans with the one at hand, or records what the worker tried on the clock."""
+
+from __future__ import annotations
+
+from harness.generation import Needs
+from harness.options import RunOptions
+from harness.planner import Plan, make_plan, predict_after_trial
+from harness.profile import Profile, load_profile, profile_key
+from harness.record import PlanPart, Record
+from harness.trials import Trial
+from submission.generator import GeneratorBase
+
+
+def plan_of(options: RunOptions, maker: type[GeneratorBase] | None, needs: Needs) -> tuple[Plan, Profile | None]:
+    """The plan of a run, and the kept profile that it rests on, None where there is none that fits."""
+    profile = None
+    if maker is not None:
+        key = profile_key(options.generator_name, options.dataset, options.settings, needs.weights, needs.device)
+        profile = load_profile(key)
+    plan = make_plan(maker, needs.weights, options.steps, options.batch_size, profile, options.budget, options.ipc_cap)
+    return plan, profile
+
+
+def planned(plan: Plan, profile: Profile | None) -> str | None:
+    """One sentence on the profile that was found; None where none was."""
+    if profile is None or plan.predicted_ipc is None or plan.predicted_ipc_interval is None:
+        return None
+    low, high = plan.predicted_ipc_interval
+    return (
+        f"With the profile of {profile.measured_at[:10]}: batch {plan.batch_size}, {plan.steps} steps, "
+        f"{plan.predicted_ipc:.4g} [{low:.4g}, {high:.4g}] images per class foreseen."
+    )
+
+
+def with_trial(record: Record, trial: Trial | None) -> Record:
+    """`record` with the batch size that the worker chose on the clock, and what its trials foretell."""
+    if trial is None:
+        return record
+    tried = [{"batch_size": images, "seconds": seconds} for images, seconds in trial.tried]
+    plan = record.plan.model_copy(update={"batch_size": trial.batch_size})
+    if trial.tried:
+        plan = _foretold(plan, trial, record)
+    return record.model_copy(update={"plan": plan, "profile": {"source": "trial", "points": tried}})
+
+
+def _foretold(plan: PlanPart, trial: Trial, record: Record) -> PlanPart:
+    from evaluation.challenge import get_challenge
+
+    classes = get_challenge(record.dataset).classes
+    found = predict_after_trial(trial.tried, trial.batch_size, trial.made, trial.left_s)
+    cap = record.settings.get("ipc_cap")
+
+    def ipc(images: float) -> float:
+        return round(images / classes if cap is None else min(images / classes, cap), 3)
+
+    return plan.model_copy(
+        update={
+            "predicted_ipc": ipc(found.middle),
+            "predicted_ipc_interval": (ipc(found.low), ipc(found.high)),
+        }
+    )
