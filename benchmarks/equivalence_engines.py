@@ -17,24 +17,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from benchmarks.equivalence import MARGIN, two_one_sided_tests
 from evaluation.challenge import get_challenge
 from evaluation.datasets import data_folder, load_split
 from evaluation.draws import round_seed
-from evaluation.images import ImageSet
 from evaluation.machine import this_machine
 from evaluation.protocol import Protocol
 from evaluation.resident import resident
+from evaluation.subset import first_of_each
 from evaluation.trainer import ENGINES, build_engine, train_round
-
-
-def balanced(images: ImageSet, ipc: int) -> ImageSet:
-    """The first `ipc` images of each class."""
-    index = np.concatenate([np.flatnonzero(images.labels == label)[:ipc] for label in np.unique(images.labels)])
-    return ImageSet(images.images[index], images.labels[index])
 
 
 def main() -> None:
@@ -63,7 +56,7 @@ def compare(options: argparse.Namespace) -> None:
     accuracies: dict[str, dict[str, float]] = report["accuracies"]
 
     data, protocol = data_folder(options.data), Protocol(epochs=options.epochs)
-    train = balanced(load_split(challenge, "train", data), options.ipc)
+    train = first_of_each(load_split(challenge, "train", data), options.ipc)
     train_set, test_set = (
         resident(images, challenge, torch.device(options.device))
         for images in (train, load_split(challenge, "test", data))

@@ -1,4 +1,4 @@
-"""Random subsets of real images: the baseline that generated ones are held against."""
+"""Subsets of labelled images: random real ones to hold generated ones against, held-out ones to choose by."""
 
 from __future__ import annotations
 
@@ -14,3 +14,28 @@ def random_subset(images: ImageSet, per_class: int, seed: int) -> ImageSet:
     by_class = [order[images.labels[order] == label][:per_class] for label in np.unique(images.labels)]
     chosen = np.concatenate(by_class)
     return ImageSet(images.images[chosen], images.labels[chosen])
+
+
+def first_of_each(images: ImageSet, per_class: int) -> ImageSet:
+    """The first `per_class` images of each class, fewer where it has fewer; class by class."""
+    index = [np.flatnonzero(images.labels == label)[:per_class] for label in np.unique(images.labels)]
+    return images.take(np.concatenate(index))
+
+
+def hold_out(train: ImageSet, share: float, most: int, seed: int = 0) -> tuple[ImageSet, ImageSet]:
+    """Part `train` into what may be used and what choices are judged on; as many of each class, at random.
+
+    Args:
+        share: of each class that is held out.
+        most: images held out in all, at least one a class.
+
+    Returns:
+        (the rest, the held-out images).
+    """
+    fewest = int(np.bincount(train.labels)[np.unique(train.labels)].min())
+    each = max(1, min(int(share * fewest), most // len(np.unique(train.labels))))
+    order = np.random.default_rng(seed).permutation(len(train))
+    chosen = np.concatenate([order[train.labels[order] == label][:each] for label in np.unique(train.labels)])
+    held = np.zeros(len(train), bool)
+    held[chosen] = True
+    return train.take(np.flatnonzero(~held)), train.take(np.flatnonzero(held))

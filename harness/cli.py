@@ -166,6 +166,60 @@ def profile(
         raise typer.Exit(profile_generator(options))
 
 
+@app.command(
+    epilog="Examples:  python -m harness tune --dataset digits  |  "
+    "python -m harness tune --generator native --dataset digits --steps 4,8,16 --try guidance=1,2 --budget 30s"
+)
+def tune(
+    dataset: Dataset,
+    generator: Annotated[str | None, typer.Option("--generator", help="Which generator, as in `run`.")] = None,
+    weights: Annotated[str | None, typer.Option(help="A local file or folder of weights.")] = None,
+    steps: Annotated[
+        str | None, typer.Option(help="Step counts to try: 4,8,16. Default: around the generator's own.")
+    ] = None,
+    tried: Annotated[
+        list[str] | None, typer.Option("--try", help="A setting to try, NAME=VALUE,VALUE, with every step count.")
+    ] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="A setting of all candidates, NAME=VALUE.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Tune for this budget. Default: the data set's.")] = None,
+    ipc: Annotated[str | None, typer.Option(help="Tune for runs with this --ipc.")] = None,
+    rounds: Annotated[int, typer.Option(help="Trainings of the judge's network for each pilot.")] = 3,
+    epochs: Annotated[int, typer.Option(help="Epochs of each.")] = 100,
+    seed: Annotated[int, typer.Option(help="Makes the images.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    data: Data = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the result. Default: runs/<time>-tune-...")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Choose the step count that buys the most accuracy with the budget; `run` picks it up."""
+    with guarded(debug):
+        from evaluation.datasets import data_folder
+        from evaluation.durations import parse_duration
+        from harness.parse import parse_ipc, parse_settings, parse_tried
+        from harness.profile_command import parse_counts
+        from harness.tune_command import TuneOptions, tune_generator
+
+        options = TuneOptions(
+            dataset=dataset,
+            generator=generator,
+            weights=weights,
+            steps=parse_counts(steps, "--steps"),
+            tried=parse_tried(tried or []),
+            settings=parse_settings(setting or []),
+            budget_s=parse_duration(budget) if budget is not None else None,
+            ipc=parse_ipc(ipc),
+            rounds=rounds,
+            epochs=epochs,
+            seed=seed,
+            device=device,
+            data=data_folder(data),
+            out=out,
+            as_json=as_json,
+        )
+        raise typer.Exit(tune_generator(options))
+
+
 @app.command()
 def generators(
     dataset: Annotated[str | None, typer.Option("--dataset", help="Only say what can run on this one.")] = None,

@@ -37,7 +37,20 @@ def parse_moments(text: str | None) -> tuple[float, ...] | None:
     return None if text is None else tuple(parse_duration(part) for part in text.split(","))
 
 
-def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
+def parse_tried(pairs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """`NAME=VALUE,VALUE` pairs.
+
+    Raises:
+        ValueError: a pair without `=`, a name or a value twice.
+    """
+    tried = {name: tuple(values.split(",")) for name, values in parse_settings(pairs, "--try").items()}
+    for name, values in tried.items():
+        if len(set(values)) < len(values):
+            raise ValueError(f"--try {name} names a value twice")
+    return tried
+
+
+def parse_settings(pairs: Sequence[str], option: str = "--set") -> dict[str, str]:
     """`NAME=VALUE` pairs.
 
     Raises:
@@ -47,9 +60,9 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise ValueError(f"--set takes NAME=VALUE, not {pair!r}")
+            raise ValueError(f"{option} takes NAME=VALUE, not {pair!r}")
         if name in settings:
-            raise ValueError(f"--set {name} is given twice")
+            raise ValueError(f"{option} {name} is given twice")
         settings[name] = value
     return settings
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def profile_generator(options: ProfileOptions) -> ExitCode:
     """
     challenge = get_challenge(options.dataset)
     console = plain_console(stderr=options.as_json)
-    profile, kept = _profile(options, challenge, lambda sentence: console.print(f"  {sentence}", markup=False))
+    profile, kept = measured_or_kept(options, challenge, lambda sentence: console.print(f"  {sentence}", markup=False))
     budget_s = options.budget_s or challenge.budget_s
     predictions = [predict_ipc(profile, budget_s, steps) for steps in sorted({point.steps for point in profile.points})]
     if options.as_json:
@@ -88,7 +89,12 @@ def profile_generator(options: ProfileOptions) -> ExitCode:
     return ExitCode.DONE
 
 
-def _profile(options: ProfileOptions, challenge: Challenge, say: Any) -> tuple[Profile, bool]:
+def measured_or_kept(options: ProfileOptions, challenge: Challenge, say: Callable[[str], None]) -> tuple[Profile, bool]:
+    """The profile that `options` ask for, and whether it was kept from before.
+
+    Raises:
+        ValueError: bad input, or the generator cannot be measured.
+    """
     name = options.generator or default_generator(challenge)
     maker = get_generator(name)
     maker.check_settings(options.settings)

@@ -80,6 +80,8 @@ class PlanPart(_Part):
     predicted_ipc: float | None
     # [low, high] around it
     predicted_ipc_interval: tuple[float, float] | None = None
+    # whether steps and settings come from a plan that `tune` kept for this budget
+    tuned: bool = False
 
 
 class FilesPart(_Part):

@@ -47,6 +47,7 @@ from harness.record import (
 )
 from harness.report import write_report
 from harness.show import Voice
+from harness.tuned import TunedPlan, take_tuned, tuned_words
 from submission.generator import GeneratorBase, get_generator
 
 
@@ -83,6 +84,7 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     maker = get_generator(options.generator_name) if options.command is None else None
     splits = load_splits(options)
     needs = fetch_needs(options, maker)
+    options, tuned = take_tuned(options, needs)
     plan, profile = plan_of(options, maker, needs)
     folder = new_folder(options.out, options.dataset, options.generator_name)
     if options.command is not None:
@@ -91,9 +93,11 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     voice.say(
         f"{options.challenge.title}, {options.generator_name}: {options.budget:g} s on the clock. Run: {folder.root}"
     )
+    if tuned is not None:
+        voice.say(tuned_words(tuned))
     if sentence := planned(plan, profile):
         voice.say(sentence)
-    started = first_record(options, maker, plan, command, profile)
+    started = first_record(options, maker, plan, command, profile, tuned)
     started.save(folder.record)  # what is left if the harness itself is killed
     generation = generate(options, plan, needs, folder, voice)
     collected = collect(folder.images, options.challenge, generation.ending.started_at)
@@ -187,6 +191,7 @@ def first_record(
     plan: Plan,
     command: Sequence[str],
     profile: Profile | None = None,
+    tuned: TunedPlan | None = None,
 ) -> Record:
     """The record before anything has happened: an interrupted run without a clock."""
     info, here = maker.info if maker else None, this_machine()
@@ -218,6 +223,7 @@ def first_record(
             batch_size=plan.batch_size,
             predicted_ipc=plan.predicted_ipc,
             predicted_ipc_interval=plan.predicted_ipc_interval,
+            tuned=tuned is not None,
         ),
         profile=profile.to_json() if profile else None,
         machine=MachinePart(cpu=here.processor, cores=here.cores, memory_gb=here.memory_gb),

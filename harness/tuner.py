@@ -82,7 +82,7 @@ def levels(candidates: int, ipc: float) -> list[list[int]]:
 def tune(
     candidates: Sequence[Candidate],
     ipc_of: Callable[[Candidate], float],
-    measure: Callable[[Candidate, int], tuple[float, ...]],
+    measure: Callable[[Candidate, Sequence[int]], Sequence[Pilot]],
     on_level: Callable[[int, Sequence[Trial]], None] = lambda level, trials: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Tuned:
@@ -91,7 +91,7 @@ def tune(
     Args:
         candidates: at least one, all different.
         ipc_of: images per class that the budget gives a candidate.
-        measure: pilots a candidate with that many images per class: one accuracy for each round.
+        measure: pilots a candidate with each of these numbers of images per class.
         on_level: told the level that is done and the trials so far.
         clock: seconds, for what the pilots cost.
     """
@@ -106,7 +106,7 @@ def tune(
     for level, sizes in enumerate(levels(len(candidates), median(ipc.values())), 1):
         for name in alive:
             start = clock()
-            pilots[name] += [Pilot(size, measure(by_name[name], size)) for size in sizes]
+            pilots[name] += measure(by_name[name], sizes)
             seconds[name] += clock() - start
         found = forecasts({name: pilots[name] for name in alive}, {name: ipc[name] for name in alive})
         for name in alive:

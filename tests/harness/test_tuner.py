@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -36,7 +37,10 @@ class World:
     def ipc_of(self, candidate: Candidate) -> float:
         return self.budget_ipc[candidate.steps]
 
-    def measure(self, candidate: Candidate, ipc: int) -> tuple[float, ...]:
+    def measure(self, candidate: Candidate, sizes: Sequence[int]) -> list[Pilot]:
+        return [Pilot(ipc, self.rounds(candidate, ipc)) for ipc in sizes]
+
+    def rounds(self, candidate: Candidate, ipc: int) -> tuple[float, ...]:
         self.images += ipc
         there = self.at_budget[candidate.steps]
         z = math.log(there / (1 - there)) + self.slope * math.log(ipc / self.budget_ipc[candidate.steps])
