@@ -3,8 +3,9 @@
 The logit of accuracy is taken as linear in the logarithm of IPC, z = a_c + (b + d_c) (log IPC - x0): each candidate c
 has its own level a_c, all share a slope b, and a candidate's own slope departs from it by d_c ~ N(0, (TAU b)^2). With
 few pilots a slope is known badly and would decide everything on the way from 8 images a class to 800; candidates of one
-generator have slopes alike. The noise is that between rounds. Everything is then one linear Gaussian model, solved in
-closed form.
+generator have slopes alike, if not equal: images of very few steps are near their class's mean, good when there are few
+and no better when there are many. The noise is that between rounds, and more where the lines miss the pilots by more.
+Everything is then one linear Gaussian model, solved in closed form.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 _Floats = NDArray[np.float64]
 
 # How far slopes of candidates differ, as a share of the slope itself.
-TAU = 0.15
+TAU = 0.5
 # Of the noise, in logits, where pilots have a single round each: that of a 10,000-image test between rounds.
 _NOISE_WITHOUT_ROUNDS = 0.05
 _LEAST_NOISE = 0.005
@@ -85,6 +86,7 @@ def forecasts(pilots: Mapping[str, Sequence[Pilot]], ipc: Mapping[str, float]) -
     prior[count + 1 :] = 1 / max(TAU * abs(slope), 1e-3) ** 2
     covariance = np.linalg.inv(design_RP.T @ design_RP / noise**2 + np.diag(prior))
     solution = covariance @ design_RP.T @ z_R / noise**2
+    covariance *= _misfit(z_R - design_RP @ solution, noise, len(rows) - count - 1)
 
     target_CP = np.zeros((count, 2 * count + 1))
     away_C = np.log([max(ipc[name], 1e-9) for name in names]) - x0
@@ -111,6 +113,11 @@ def _noise(cells: Sequence[_Floats]) -> float:
     if freedom == 0:
         return _NOISE_WITHOUT_ROUNDS
     return max(_LEAST_NOISE, float(np.sqrt(sum(((cell - cell.mean()) ** 2).sum() for cell in cells) / freedom)))
+
+
+def _misfit(residual_R: _Floats, noise: float, freedom: int) -> float:
+    """By how much the pilots scatter around the lines more than rounds do, as a ratio of variances; at least 1."""
+    return max(1.0, float((residual_R**2).sum()) / noise**2 / freedom) if freedom > 0 else 1.0
 
 
 def _shared_slope(candidate_R: NDArray[np.int64], x_R: _Floats, z_R: _Floats) -> float:

@@ -14,6 +14,7 @@ from harness.planner import Prediction
 from harness.tuner import Trial, Tuned
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from rich.table import Table
 
 COLUMNS = ("candidate", "images in the budget", "IPC", "pilots up to IPC", "forecast", "95% interval", "best", "cost")
@@ -87,7 +88,7 @@ def steps_chart(tuned: Tuned) -> str:
             capsize=3,
         )
     axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
+    _percent_axis(axes)
     axes.set_xlabel("steps")
     axes.set_ylabel("forecast accuracy, %")
     return as_svg(figure)
@@ -106,10 +107,16 @@ def ipc_chart(tuned: Tuned) -> str:
         axes.plot([ipc[-1], end[0]], [means[-1], end[1]], ":", color=colour, linewidth=1.2)
         axes.annotate(f" {trial.candidate.steps}", end, color=colour, fontsize=8.5, va="center")
     axes.xaxis.set_major_formatter(plain_number)
-    axes.set_ylim(bottom=0)
+    _percent_axis(axes)
     axes.set_xlabel("images per class (IPC); dotted: to the budget's")
     axes.set_ylabel("accuracy, %")
     return as_svg(figure)
+
+
+def _percent_axis(axes: Axes) -> None:
+    """Room above and below what is drawn, within 0 and 100."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(0.0, low - 0.1 * (high - low)), min(102.0, high + 0.1 * (high - low)))
 
 
 def time_chart(tuned: Tuned, foreseen: Mapping[str, Prediction]) -> str:
