@@ -75,6 +75,9 @@ def run(
     epochs: Annotated[int, typer.Option(help="Epochs of each; fewer than 1000 is a preview.")] = 1000,
     engine: Annotated[str, typer.Option(help="The judge's engine: fast or reference.")] = "fast",
     judge_seed: Annotated[int, typer.Option(help="Makes the rounds.")] = 0,
+    as_card: Annotated[
+        str | None, typer.Option("--as", help="Another card's budget, scaled to this machine: rtx4090 or rtx3090.")
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on judging the run in --out.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -107,6 +110,7 @@ def run(
             epochs=epochs,
             engine=engine,
             judge_seed=judge_seed,
+            as_card=as_card,
             resume=resume,
         )
         from harness.run import run as run_job

@@ -13,10 +13,11 @@ from harness import plots
 from harness.anytime import Anytime
 from harness.folder import RunFolder
 from harness.gallery import gallery
+from harness.other_card import get_card
 from harness.published import PUBLISHED
 from harness.record import Outcome, Record
 from harness.telemetry import Row, read_telemetry
-from harness.words import ENDED_BY, OUTCOMES, accuracy_words, gpu_marks, gpu_words, percent
+from harness.words import ENDED_BY, OUTCOMES, accuracy_words, gpu_marks, gpu_words, other_card_words, percent
 
 TONES = {Outcome.OK: "good", Outcome.DEADLINE_TRUNCATED: "warn"}
 
@@ -55,6 +56,7 @@ def render(
         charts["telemetry"] = plots.telemetry_chart(telemetry, record.clock.ended - record.clock.started, memory_gb)
     environment = Environment(loader=PackageLoader("harness"), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"percent": percent, "duration": show_duration, "accuracy": accuracy_words}
+    environment.filters["card_title"] = lambda name: get_card(name).title
     return environment.get_template("report.html").render(
         record=record,
         challenge=challenge,
@@ -67,6 +69,7 @@ def render(
         phases=plots.PHASES,
         anytime=anytime,
         card=gpu_words(record.gpu) if record.gpu else "",
+        estimate=other_card_words(record.other_card) if record.other_card else "",
         marks=gpu_marks(record.gpu) if record.gpu else [],
     )
 

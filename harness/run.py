@@ -16,6 +16,7 @@ from evaluation.device import resolve_device
 from evaluation.exits import ExitCode
 from evaluation.images import ImageSet, NormalisedSet
 from evaluation.machine import this_machine
+from harness.card_budget import on_another_card
 from harness.collect import Collected, collect, recollect
 from harness.folder import RunFolder, existing_folder, new_folder
 from harness.generation import Generation, Needs, check_command, generate
@@ -74,6 +75,7 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     maker = get_generator(options.generator_name) if options.command is None else None
     splits = load_splits(options)
     needs = fetch_needs(options, maker)
+    options, other_card = on_another_card(options, voice)
     plan = plan_without_profile(maker, needs.weights, options.steps, options.batch_size)
     folder = new_folder(options.out, options.dataset, options.generator_name)
     if options.command is not None:
@@ -82,7 +84,7 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     voice.say(
         f"{options.challenge.title}, {options.generator_name}: {options.budget:g} s on the clock. Run: {folder.root}"
     )
-    started = first_record(options, maker, plan, command)
+    started = first_record(options, maker, plan, command).model_copy(update={"other_card": other_card})
     started.save(folder.record)  # what is left if the harness itself is killed
     generation = generate(options, plan, needs, folder, voice)
     collected = collect(folder.images, options.challenge, generation.ending.started_at)

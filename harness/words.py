@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from evaluation.durations import show_duration
-from harness.record import AccuracyPart, ClockPart, GpuPart, Outcome, Record
+from harness.other_card import get_card
+from harness.record import AccuracyPart, ClockPart, GpuPart, OtherCardPart, Outcome, Record
 
 OUTCOMES = {
     Outcome.OK: "ended by itself before the deadline",
@@ -84,6 +85,17 @@ def gpu_marks(gpu: GpuPart) -> list[tuple[str, str]]:
     if gpu.count != CHALLENGE_CARDS:
         marks.append((f"{gpu.count} cards", f"{gpu.count} cards visible, the challenge has one"))
     return marks
+
+
+def other_card_words(part: OtherCardPart) -> str:
+    """What a run with another card's budget stands for, with its interval."""
+    title, (low, high) = get_card(part.card).title, part.interval
+    least, most = (show_duration(part.scaled_budget * ratio) for ratio in (low, high))
+    return (
+        f"An estimate for one {title}: its {show_duration(part.budget)} are {show_duration(part.scaled_budget)} here, "
+        f"where work goes {part.ratio:.3g} times as fast ({low:.2g} to {high:.2g}); that is as much as "
+        f"{least} to {most} of its time"
+    )
 
 
 def ended_words(record: Record) -> str:
