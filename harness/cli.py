@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -159,6 +160,17 @@ def anytime(
         voice = Voice(as_json)
         options = AnytimeOptions(run, parse_moments(at), points, epochs, rounds, judge_seed, device, data_folder(data))
         show_anytime(measure(options, voice), run, voice)
+
+
+@app.command(epilog="Example:  python -m harness doctor --data DATA")
+def doctor(data: Data = None, as_json: AsJson = False, debug: Debug = False) -> None:
+    """What this machine can run, and what is missing, in plain words; exit code 0 if `run --dataset digits` works."""
+    with guarded(debug):
+        from evaluation.datasets import data_folder
+        from harness.doctor import examine, show_checks
+
+        os.environ["HF_HUB_OFFLINE"] = "1"  # no library that could ask a model hub does so here
+        raise typer.Exit(show_checks(examine(data_folder(data)), as_json))
 
 
 def main() -> None:

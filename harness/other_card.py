@@ -147,12 +147,12 @@ def mixture(card: float, host: float, host_share: float) -> float:
 
 
 def scaled_budget(budget_s: float, card: ReferenceCard, speed: RelativeSpeed) -> float:
-    """How long the reference card's `budget_s` lasts here, seconds.
+    """How long the reference card's `budget_s` lasts here, in seconds, to the tenth.
 
     Raises:
         ValueError: under a second or over a day; the sentence has the figures.
     """
-    scaled_s = budget_s / speed.ratio
+    scaled_s = round(budget_s / speed.ratio, 1)
     if SHORTEST_S <= scaled_s <= LONGEST_S:
         return scaled_s
     parts = ", ".join(

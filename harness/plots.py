@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from evaluation.curve import CurvePoint
 from evaluation.files import written_whole
 from harness.anytime import Anytime
+from harness.nvml import THROTTLING
 from harness.published import Published
 from harness.record import AccuracyPart, LedgerPart, Record
-from harness.telemetry import THROTTLING, Row
+from harness.telemetry import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,7 +17,7 @@ from harness.other_card import get_card
 from harness.published import PUBLISHED
 from harness.record import Outcome, Record
 from harness.telemetry import Row, read_telemetry
-from harness.words import ENDED_BY, OUTCOMES, accuracy_words, gpu_marks, gpu_words, other_card_words, percent
+from harness.words import ENDED_BY, OUTCOMES, accuracy_words, figure, gpu_marks, gpu_words, other_card_words, percent
 
 TONES = {Outcome.OK: "good", Outcome.DEADLINE_TRUNCATED: "warn"}
 
@@ -56,7 +56,7 @@ def render(
         charts["telemetry"] = plots.telemetry_chart(telemetry, record.clock.ended - record.clock.started, memory_gb)
     environment = Environment(loader=PackageLoader("harness"), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"percent": percent, "duration": show_duration, "accuracy": accuracy_words}
-    environment.filters["card_title"] = lambda name: get_card(name).title
+    environment.filters |= {"card_title": lambda name: get_card(name).title, "figure": figure}
     return environment.get_template("report.html").render(
         record=record,
         challenge=challenge,

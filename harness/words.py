@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evaluation.durations import show_duration
+from harness.nvml import throttling
 from harness.other_card import get_card
 from harness.record import AccuracyPart, ClockPart, GpuPart, OtherCardPart, Outcome, Record
 
@@ -30,6 +31,11 @@ ENDED_BY = {
 
 def percent(accuracy: float | None) -> str:
     return "–" if accuracy is None else f"{100 * accuracy:.2f}%"
+
+
+def figure(number: float) -> str:
+    """`24,000`, `64.1`, `0.0233`: three digits that count, or whole thousands."""
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
 def accuracy_words(accuracy: AccuracyPart) -> str:
@@ -78,7 +84,8 @@ def gpu_marks(gpu: GpuPart) -> list[tuple[str, str]]:
     marks = []
     if gpu.throttled and gpu.throttled_share is not None:
         reasons = sorted(gpu.limits.items(), key=lambda item: -item[1])
-        why = ", ".join(f"{LIMITS.get(name, name)} {100 * share:.0f}%" for name, share in reasons if name != "idle")
+        guilty = throttling(gpu.power_limit_w, gpu.default_power_limit_w)
+        why = ", ".join(f"{LIMITS[name]} {100 * share:.0f}%" for name, share in reasons if name in guilty)
         marks.append(("throttled", f"throttled for {100 * gpu.throttled_share:.0f}% of the run: {why}"))
     if gpu.others_present:
         marks.append(("not alone", "another process was on the card"))

@@ -2,10 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness import card_budget
 from harness.card_budget import other_card_part
 from harness.options import RunOptions
 from harness.other_card import CARDS, HOST, Figure, compare, get_card, mixture, relative_speed, scaled_budget
 from harness.record import OtherCardPart
+from harness.show import Voice
 from harness.words import other_card_words
 
 CARD = CARDS["rtx4090"]
@@ -81,6 +83,18 @@ def test_the_record_has_the_words_of_the_command() -> None:
 def test_bad_options_are_refused(options: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         RunOptions("digits", **options)  # type: ignore[arg-type]
+
+
+def test_the_budget_that_is_asked_for_is_scaled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(card_budget, "calibrate", lambda device: {name: 2 * value for name, value in ITSELF.items()})
+    options, part = card_budget.on_another_card(RunOptions("cifar100", as_card="rtx4090", device="cpu"), Voice())
+    assert part is not None and options.budget == part.scaled_budget == pytest.approx(300.0)
+    options, part = card_budget.on_another_card(
+        RunOptions("cifar100", as_card="rtx4090", budget_s=60.0, device="cpu"), Voice()
+    )
+    assert part is not None and (options.budget, part.budget) == (pytest.approx(30.0), 60.0)
+    plain = RunOptions("cifar100")
+    assert card_budget.on_another_card(plain, Voice()) == (plain, None)
 
 
 def test_every_card_has_every_figure() -> None:
