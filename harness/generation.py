@@ -55,7 +55,7 @@ class Generation:
     ended_by: EndedBy
     error: str | None
     detail: str | None
-    gpu: GpuPart | None
+    gpu: GpuPart | None = None
 
 
 def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, voice: Voice) -> Generation:
