@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, overload
 
@@ -63,6 +64,16 @@ def load_split(challenge: Challenge, split: Split, data: Path | None) -> ImageSe
     found = _find(challenge, split, _download(challenge, split, roots))
     assert found is not None
     return _load(challenge, split, found)
+
+
+def is_at_hand(challenge: Challenge, split: Split, data: Path | None) -> bool:
+    """Whether `load_split` would find a split without a network; it is not opened."""
+    if challenge.name == "digits":
+        return find_spec("sklearn") is not None
+    roots = [root for root in (data, cache_folder()) if root is not None]
+    if any(_find(challenge, split, root) for root in roots):
+        return True
+    return split == "test" and any(reference.find(root, challenge) for root in roots)
 
 
 def training_images_file(challenge: Challenge, data: Path | None, folder: Path) -> Path:

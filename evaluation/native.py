@@ -61,10 +61,15 @@ class Native:
         return y_NCHW, dgamma_NC.sum(0), dbeta_NC.sum(0)
 
 
+def find_compiler() -> str | None:
+    """The C++ compiler that would be used, as named or found; None where there is none."""
+    return os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
+
+
 @cache
 def build_native() -> Native | None:
     """Build `fused.cpp`, which takes about a second, once a process; None where no compiler works."""
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
+    compiler = find_compiler()
     if not compiler:
         return None
     flags = _FLAGS + (_X86_FLAGS if platform.machine() == "x86_64" else ())

@@ -28,6 +28,8 @@ from harness.show import Voice
 from harness.words import percent
 
 ENGINE = "fast"
+# what a file system may round times by
+TIMES_AGREE_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def anytime(options: AnytimeOptions, voice: Voice) -> Anytime:
     """Judge the prefixes of a run; each point is saved as it is done, and one that is there is not judged again.
 
     Raises:
-        ValueError: there is no finished run with images, or a moment lies beyond its budget.
+        ValueError: there is no finished run with images, a moment lies beyond its budget, or the files have lost
+            their times.
     """
     folder = RunFolder(options.run.resolve())
     record = Record.load(folder.record)
@@ -73,6 +76,11 @@ def anytime(options: AnytimeOptions, voice: Voice) -> Anytime:
     images = collected.contents.images
     started_at = datetime.fromisoformat(record.clock.started_at)
     times_N = image_times(folder.images, collected.contents.paths, started_at)
+    if record.images_over_time and abs(times_N.max() - record.images_over_time[-1][0]) > TIMES_AGREE_S:
+        raise ValueError(
+            f"the files in {folder.images} have other times than when the run ended, as after a copy, so nobody knows"
+            " which came first; copy runs with `cp -a`"
+        )
     used_s = min(record.clock.ended - record.clock.started, budget_s)
     # All that was counted belongs to the run's end: files' times are coarser than the clock's.
     times_N = np.minimum(times_N, used_s)

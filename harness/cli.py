@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -75,6 +76,9 @@ def run(
     epochs: Annotated[int, typer.Option(help="Epochs of each; fewer than 1000 is a preview.")] = 1000,
     engine: Annotated[str, typer.Option(help="The judge's engine: fast or reference.")] = "fast",
     judge_seed: Annotated[int, typer.Option(help="Makes the rounds.")] = 0,
+    as_card: Annotated[
+        str | None, typer.Option("--as", help="Another card's budget, scaled to this machine: rtx4090 or rtx3090.")
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on judging the run in --out.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -107,6 +111,7 @@ def run(
             epochs=epochs,
             engine=engine,
             judge_seed=judge_seed,
+            as_card=as_card,
             resume=resume,
         )
         from harness.run import run as run_job
@@ -257,6 +262,17 @@ def anytime(
         voice = Voice(as_json)
         options = AnytimeOptions(run, parse_moments(at), points, epochs, rounds, judge_seed, device, data_folder(data))
         show_anytime(measure(options, voice), run, voice)
+
+
+@app.command(epilog="Example:  python -m harness doctor --data DATA")
+def doctor(data: Data = None, as_json: AsJson = False, debug: Debug = False) -> None:
+    """What this machine can run, and what is missing, in plain words; exit code 0 if `run --dataset digits` works."""
+    with guarded(debug):
+        from evaluation.datasets import data_folder
+        from harness.doctor import examine, show_checks
+
+        os.environ["HF_HUB_OFFLINE"] = "1"  # no library that could ask a model hub does so here
+        raise typer.Exit(show_checks(examine(data_folder(data)), as_json))
 
 
 def main() -> None:

@@ -57,7 +57,7 @@ class Generation:
     ended_by: EndedBy
     error: str | None
     detail: str | None
-    gpu: GpuPart | None
+    gpu: GpuPart | None = None
     trial: Trial | None = None
 
 

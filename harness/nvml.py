@@ -21,9 +21,13 @@ REASONS = {
     0x080: "power_brake",
     0x100: "display_clock",
 }
+# reasons that hold a card back from what its maker sold
+THROTTLING = frozenset({"hardware_slowdown", "thermal_software", "thermal_hardware", "power_brake"})
+POWER_CAP = "power_cap"
 GIB = 2**30
 # nvml.h, nvmlClockType_t and nvmlTemperatureSensors_t
 _SM_CLOCK, _MEMORY_CLOCK, _CORE_SENSOR = 1, 2, 0
+_LIBRARY_NOT_FOUND = 12  # nvmlReturn_t
 
 
 class Calls(Protocol):
@@ -173,13 +177,22 @@ def open_nvml(calls: Calls | None = None) -> tuple[Nvml | None, str]:
     try:
         calls.nvmlInit()
     except calls.NVMLError as error:
-        return None, f"the NVIDIA driver does not answer: {error}"
+        if getattr(error, "value", None) == _LIBRARY_NOT_FOUND:
+            return None, "no NVIDIA driver is installed"
+        return None, f"the NVIDIA driver does not answer ({error})"
     return Nvml(calls), ""
 
 
 def limits(bits: int) -> tuple[str, ...]:
     """The names of the reasons in a bit mask; those that this list does not know are left out."""
     return tuple(name for bit, name in REASONS.items() if bits & bit)
+
+
+def throttling(power_limit_w: float | None, default_power_limit_w: float | None) -> frozenset[str]:
+    """The reasons that count as throttling: a power cap is one where somebody lowered the limit."""
+    if power_limit_w is None or default_power_limit_w is None or power_limit_w >= default_power_limit_w:
+        return THROTTLING
+    return THROTTLING | {POWER_CAP}
 
 
 def visible(cards: tuple[Card, ...], environ: Mapping[str, str]) -> tuple[Card, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from evaluation.challenge import Challenge, get_challenge
+from harness.other_card import get_card
 from submission.generator import get_generator
 
 COMMAND = "command"
@@ -44,6 +45,7 @@ class RunOptions:
         judged: whether to judge after generating.
         strict: whether a failed audit is fatal: exit code 1.
         grace_s: how much before the deadline a SIGTERM comes; 0 for none.
+        as_card: the card whose budget is meant: this machine's is scaled to what that card would have done in it.
         resume: go on with a run that was interrupted after its images were made.
     """
 
@@ -67,6 +69,7 @@ class RunOptions:
     epochs: int = 1000
     engine: str = "fast"
     judge_seed: int = 0
+    as_card: str | None = None
     resume: bool = False
 
     def __post_init__(self) -> None:
@@ -90,6 +93,10 @@ class RunOptions:
         if self.grace_s < 0 or self.grace_s >= self.budget:
             raise ValueError(f"--grace must be less than the budget of {self.budget:g} s, not {self.grace_s:g} s")
         get_challenge(self.dataset)
+        if self.as_card is not None:
+            get_card(self.as_card)
+            if self.resume:
+                raise ValueError("--as is for a new run; the one to resume has had its budget")
 
     @property
     def challenge(self) -> Challenge:

@@ -25,10 +25,11 @@ from harness.drawing import (
     plain_number,
     time_axis,
 )
+from harness.nvml import THROTTLING
 from harness.profile import Point, Sustained
 from harness.published import Published
 from harness.record import LedgerPart, Record
-from harness.telemetry import THROTTLING, Row
+from harness.telemetry import Row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -176,6 +176,34 @@ class GpuPart(_Part):
     limits: dict[str, float] = Field(default_factory=dict)
 
 
+class SpeedPart(_Part):
+    """One part of the work: measured here, and what another card reaches, as published and assumed."""
+
+    unit: str
+    here: float
+    there: float
+    # here over there, with the ends that follow from what part of the published figure programs reach
+    ratio: float
+    low: float
+    high: float
+
+
+class OtherCardPart(_Part):
+    """Another card's budget on this machine (`docs/other-cards.md`): the run is an estimate of that card's."""
+
+    card: str = Field(alias="as")
+    # this machine's speed over that card's; more than 1 is faster
+    ratio: float
+    interval: tuple[float, float]
+    # that card's budget, and how long it lasts here: the record's `budget_s`
+    budget: float
+    scaled_budget: float
+    device: str
+    parts: dict[str, SpeedPart]
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
+
+
 class MachinePart(_Part):
     """The host, without its name."""
 
@@ -228,6 +256,8 @@ class Record(_Part):
     real_equivalent: RealEquivalentPart | None = None
     throughput: ThroughputPart | None = None
     gpu: GpuPart | None = None
+    # set where the budget was another card's
+    other_card: OtherCardPart | None = None
     machine: MachinePart
     versions: dict[str, str]
     commit: str | None

@@ -14,10 +14,22 @@ from harness.anytime import Anytime
 from harness.exhibits import pairs_of
 from harness.folder import RunFolder
 from harness.gallery import gallery
+from harness.other_card import get_card
 from harness.published import PUBLISHED
 from harness.record import Outcome, Record
 from harness.telemetry import Row, read_telemetry
-from harness.words import ENDED_BY, OUTCOMES, accuracy_words, foreseen_words, gpu_marks, gpu_words, percent, worth_words
+from harness.words import (
+    ENDED_BY,
+    OUTCOMES,
+    accuracy_words,
+    figure,
+    foreseen_words,
+    gpu_marks,
+    gpu_words,
+    other_card_words,
+    percent,
+    worth_words,
+)
 
 TONES = {Outcome.OK: "good", Outcome.DEADLINE_TRUNCATED: "warn"}
 
@@ -60,6 +72,7 @@ def render(
     environment = Environment(loader=PackageLoader("harness"), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"percent": percent, "duration": show_duration}
     environment.filters |= {"accuracy": accuracy_words, "worth": worth_words}
+    environment.filters |= {"card_title": lambda name: get_card(name).title, "figure": figure}
     return environment.get_template("report.html").render(
         record=record,
         challenge=challenge,
@@ -74,6 +87,7 @@ def render(
         phases=plots.PHASES,
         anytime=anytime,
         card=gpu_words(record.gpu) if record.gpu else "",
+        estimate=other_card_words(record.other_card) if record.other_card else "",
         marks=gpu_marks(record.gpu) if record.gpu else [],
     )
 

@@ -20,6 +20,7 @@ from evaluation.exits import ExitCode
 from evaluation.images import ImageSet, NormalisedSet, to_pixels
 from evaluation.machine import this_machine
 from evaluation.orders import write_order
+from harness.card_budget import on_another_card
 from harness.collect import Collected, collect, recollect
 from harness.folder import RunFolder, existing_folder, new_folder
 from harness.generation import Generation, Needs, check_command, generate
@@ -84,6 +85,7 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     maker = get_generator(options.generator_name) if options.command is None else None
     splits = load_splits(options)
     needs = fetch_needs(options, maker)
+    options, other_card = on_another_card(options, voice)
     options, tuned = take_tuned(options, needs)
     plan, profile = plan_of(options, maker, needs)
     folder = new_folder(options.out, options.dataset, options.generator_name)
@@ -98,6 +100,7 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     if sentence := planned(plan, profile):
         voice.say(sentence)
     started = first_record(options, maker, plan, command, profile, tuned)
+    started = started.model_copy(update={"other_card": other_card})
     started.save(folder.record)  # what is left if the harness itself is killed
     generation = generate(options, plan, needs, folder, voice)
     collected = collect(folder.images, options.challenge, generation.ending.started_at)

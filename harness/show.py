@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 from evaluation.durations import show_duration
 from evaluation.terminal import judging, plain_console, progress, show_audits
 from harness.record import AuditPart, Record
-from harness.words import accuracy_words, ended_words, foreseen_words, gpu_marks, gpu_words, ledger_words, worth_words
+from harness.words import (
+    accuracy_words,
+    ended_words,
+    foreseen_words,
+    gpu_marks,
+    gpu_words,
+    ledger_words,
+    other_card_words,
+    worth_words,
+)
 
 if TYPE_CHECKING:
     from evaluation.protocol import Progress
@@ -82,6 +91,8 @@ def summary(record: Record, folder: Path) -> list[tuple[str, str]]:
     if record.gpu:
         lines.append(("GPU", gpu_words(record.gpu)))
         lines += [("Mark", sentence) for _, sentence in gpu_marks(record.gpu)]
+    if record.other_card:
+        lines.append(("Estimate", other_card_words(record.other_card)))
     if record.accuracy:
         lines.append(("Accuracy", accuracy_words(record.accuracy)))
     if record.real_equivalent:

@@ -8,12 +8,8 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from statistics import fmean, median
 
-from harness.nvml import Card
+from harness.nvml import Card, throttling
 from harness.record import GpuPart
-
-# reasons that hold a card back from what its maker sold; a power cap is one where somebody lowered the limit
-THROTTLING = frozenset({"hardware_slowdown", "thermal_software", "thermal_hardware", "power_brake"})
-POWER_CAP = "power_cap"
 
 
 @dataclass(frozen=True)
@@ -88,8 +84,8 @@ def read_telemetry(path: Path) -> list[Row]:
 
 def is_throttled(row: Row, card: Card) -> bool:
     """Whether something held the card back that a card in good order would not have."""
-    reasons = set((row.limits or "").split("+"))
-    return bool(reasons & THROTTLING) or (POWER_CAP in reasons and _limit_was_lowered(card))
+    guilty = throttling(card.power_limit_w, card.default_power_limit_w)
+    return not guilty.isdisjoint((row.limits or "").split("+"))
 
 
 def summarise(rows: Sequence[Row], cards: Sequence[Card], present: int, driver: str | None) -> GpuPart | None:
@@ -132,12 +128,6 @@ def summarise(rows: Sequence[Row], cards: Sequence[Card], present: int, driver: 
         throttled_share=len(throttled) / len(told) if told else None,
         limits={reason: sum(reason in (row.limits or "").split("+") for row in told) / len(told) for reason in reasons},
     )
-
-
-def _limit_was_lowered(card: Card) -> bool:
-    if card.power_limit_w is None or card.default_power_limit_w is None:
-        return False
-    return card.power_limit_w < card.default_power_limit_w
 
 
 def _known(rows: Sequence[Row], name: str) -> list[float]:

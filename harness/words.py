@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from evaluation.durations import show_duration
-from harness.record import AccuracyPart, ClockPart, GpuPart, Outcome, PlanPart, RealEquivalentPart, Record
+from harness.nvml import throttling
+from harness.other_card import get_card
+from harness.record import (
+    AccuracyPart,
+    ClockPart,
+    GpuPart,
+    OtherCardPart,
+    Outcome,
+    PlanPart,
+    RealEquivalentPart,
+    Record,
+)
 
 OUTCOMES = {
     Outcome.OK: "ended by itself before the deadline",
@@ -29,6 +40,11 @@ ENDED_BY = {
 
 def percent(accuracy: float | None) -> str:
     return "–" if accuracy is None else f"{100 * accuracy:.2f}%"
+
+
+def figure(number: float) -> str:
+    """`24,000`, `64.1`, `0.0233`: three digits that count, or whole thousands."""
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
 def accuracy_words(accuracy: AccuracyPart) -> str:
@@ -89,7 +105,8 @@ def gpu_marks(gpu: GpuPart) -> list[tuple[str, str]]:
     marks = []
     if gpu.throttled and gpu.throttled_share is not None:
         reasons = sorted(gpu.limits.items(), key=lambda item: -item[1])
-        why = ", ".join(f"{LIMITS.get(name, name)} {100 * share:.0f}%" for name, share in reasons if name != "idle")
+        guilty = throttling(gpu.power_limit_w, gpu.default_power_limit_w)
+        why = ", ".join(f"{LIMITS[name]} {100 * share:.0f}%" for name, share in reasons if name in guilty)
         marks.append(("throttled", f"throttled for {100 * gpu.throttled_share:.0f}% of the run: {why}"))
     if gpu.others_present:
         marks.append(("not alone", "another process was on the card"))
@@ -104,6 +121,17 @@ def foreseen_words(plan: PlanPart) -> str:
         return ""
     low, high = plan.predicted_ipc_interval
     return f"; foreseen {plan.predicted_ipc:.4g} [{low:.4g}, {high:.4g}]"
+
+
+def other_card_words(part: OtherCardPart) -> str:
+    """What a run with another card's budget stands for, with its interval."""
+    title, (low, high) = get_card(part.card).title, part.interval
+    least, most = (show_duration(part.scaled_budget * ratio) for ratio in (low, high))
+    return (
+        f"An estimate for one {title}: its {show_duration(part.budget)} are {show_duration(part.scaled_budget)} here, "
+        f"where work goes {part.ratio:.3g} times as fast ({low:.2g} to {high:.2g}); that is as much as "
+        f"{least} to {most} of its time"
+    )
 
 
 def ended_words(record: Record) -> str:

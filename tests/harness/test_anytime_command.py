@@ -37,7 +37,8 @@ def run(tmp_path: Path) -> Path:
         written = STARTED_AT.timestamp() + (5.0 if number % 2 == 0 else 35.0)
         os.utime(path, (written, written))
     found = collect(folder.images, DIGITS, STARTED_AT)
-    record(accuracy=None, images_hash=found.images_hash).save(folder.record)
+    over_time = list(found.over_time)
+    record(accuracy=None, images_hash=found.images_hash, images_over_time=over_time).save(folder.record)
     return tmp_path
 
 
@@ -103,4 +104,11 @@ def test_bad_input_is_refused(run: Path, options: dict[str, object], sentence: s
 def test_images_of_another_run_are_refused(run: Path) -> None:
     next((run / "images").rglob("*.png")).unlink()
     with pytest.raises(ValueError, match="not those that the run made"):
+        anytime(asked(run, (20.0,)), Voice())
+
+
+def test_a_copy_without_its_times_is_refused(run: Path) -> None:
+    for path in (run / "images").rglob("*.png"):
+        path.touch()
+    with pytest.raises(ValueError, match="cp -a"):
         anytime(asked(run, (20.0,)), Voice())

@@ -8,8 +8,10 @@ from PIL import Image
 
 from evaluation.challenge import get_challenge
 from evaluation.images import ImageSet
+from harness.card_budget import other_card_part
 from harness.exhibits import pairs_of
 from harness.gallery import gallery
+from harness.other_card import CARDS, relative_speed
 from harness.published import PUBLISHED
 from harness.record import AuditPart, BaselinePart, FilesPart, Outcome
 from harness.report import render
@@ -114,6 +116,13 @@ def test_the_card_is_shown_with_its_marks() -> None:
         assert text in page
     assert page.count("<svg") == 5
     assert "The card" not in render(record(), None, None)
+
+
+def test_an_estimate_for_another_card_says_so_with_its_interval() -> None:
+    speed = relative_speed(CARDS["rtx4090"], {"matmul": 600.0, "convolution": 400.0, "memory": 4000.0, "host": 16e3})
+    page = render(record(other_card=other_card_part(CARDS["rtx4090"], "cuda", 60.0, speed)), None, None)
+    for text in (">estimate<", "An estimate for one RTX 4090", "This machine beside one RTX 4090", "16,000"):
+        assert text in page
 
 
 def test_a_card_that_tells_nothing_is_no_fault() -> None:
