@@ -18,7 +18,7 @@ RECENT = 4
 SURPRISES = 16
 
 # What a process takes to end: the driver gives a card's memory back first.
-_ENDING_S = {"cpu": 0.15, "cuda": 0.5}
+_ENDING_S = {"cpu": 0.2, "cuda": 0.5}
 
 
 def margin_s(budget_left_s: float, device: str) -> float:
