@@ -30,7 +30,8 @@ class ImageWriter:
 
     A file gets its name once it is whole: it is written under a name that ends in `.part`, then renamed. The queue is
     bounded, so a slow disk slows the generator down instead of filling memory. Where it is the disk that is waited
-    for, more threads wait for it. The first write that fails raises its OSError from the next call here.
+    for, more threads wait for it. The first write that fails raises its
+    error from the next call here.
     """
 
     def __init__(self, output: Path, challenge: Challenge, threads: int = 2, queue: int = 2048) -> None:
@@ -41,7 +42,7 @@ class ImageWriter:
         self._changed = Condition()
         self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._pending = 0
-        self._failure: OSError | None = None
+        self._failure: Exception | None = None
         # of each of the latest writes: seconds, and processor seconds
         self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT)
         self._began: dict[int, float] = {}
@@ -130,13 +131,13 @@ class ImageWriter:
                 self._changed.notify_all()
 
 
-def _write(image_HWC: NDArray[np.uint8], path: Path) -> OSError | None:
+def _write(image_HWC: NDArray[np.uint8], path: Path) -> Exception | None:
     """Write one image; what went wrong."""
     try:
         part = path.with_name(path.name + UNFINISHED)
         # level 1: on small images higher levels cost several times the time for a few percent of the bytes
         Image.fromarray(image_HWC).save(part, format="PNG", compress_level=1)
         part.replace(path)
-    except OSError as error:
+    except Exception as error:  # whatever it is, a thread that died of it would be waited for
         return error
     return None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.planner import predict_ipc
-from harness.profile import Failed, Profile, Sustained, content_hash, keep_profile, load_profile, profile_key
+from harness.profile import Failed, Profile, Sustained, content_hash, keep_profile, load_profile, merged, profile_key
 from harness.profile_command import parse_counts
 from harness.profile_page import render, rows, start_words
 from tests.harness.profiles import key, profile
@@ -26,6 +26,15 @@ def test_a_profile_comes_back_from_the_cache(tmp_path: Path) -> None:
     assert load_profile(WHOLE.key, tmp_path) is None
     keep_profile(WHOLE, tmp_path)
     assert load_profile(WHOLE.key, tmp_path) == WHOLE
+
+
+def test_what_is_measured_later_is_added() -> None:
+    few = profile(lambda _k, _n: 9.0, [(8, 16), (2, 32)], doubled=False)
+    both = merged(WHOLE, few)
+    assert {(p.steps, p.batch_size): p.seconds for p in both.points}[8, 16] == 9.0
+    assert len(both.points) == 4 and both.doubled and both.sustained == WHOLE.sustained
+    assert both.failed == WHOLE.failed
+    assert merged(few, WHOLE).sustained == WHOLE.sustained
 
 
 @pytest.mark.parametrize(
