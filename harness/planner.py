@@ -14,6 +14,7 @@ from evaluation.challenge import get_challenge
 from harness.profile import Point, Profile
 from submission.generator import GeneratorBase
 from submission.pacing import SAFETY, margin_s
+from submission.trial import GAIN
 
 # A run's mean batch is not known better than this from a profile, whatever the quartiles say.
 LEAST_SPREAD = 0.03
@@ -141,7 +142,11 @@ def predict_ipc(
         _prediction(profile, budget_s, steps, size, classes, most) for size in batch_sizes(profile, batch_size)
     ]
     # where the cap ends the run all sizes give as much, and the fastest is still the better one
-    return max(candidates, key=lambda found: (found.images, _rate(profile, found), -found.batch_size))
+    best = max(candidates, key=lambda found: (found.images, _rate(profile, found), -found.batch_size))
+    # what was measured longest is believed most
+    longest = profile.sustained.batch_size if profile.sustained else best.batch_size
+    surest = next((found for found in candidates if found.batch_size == longest), best)
+    return surest if surest.images * (1 + GAIN) >= best.images else best
 
 
 def batch_sizes(profile: Profile, given: int | None) -> list[int]:

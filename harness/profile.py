@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,6 +112,7 @@ class Profile:
 
     Attributes:
         default_steps, default_batch: what the generator takes where nobody says otherwise.
+        doubled: whether the batch sizes were doubled until it gained no more, so that the best one is among them.
         write_s: seconds an image takes to the disk, the writer's threads together.
         commit: of this project, None outside a checkout. It is no part of the key.
     """
@@ -122,6 +123,7 @@ class Profile:
     start: ColdStart
     points: tuple[Point, ...]
     sustained: Sustained | None = None
+    doubled: bool = True
     write_s: float = 0.0
     failed: tuple[Failed, ...] = ()
     measured_at: str = ""
@@ -149,6 +151,20 @@ class Profile:
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"a damaged profile ({error!r}); measure it again with --refresh") from None
+
+
+def merged(older: Profile, newer: Profile) -> Profile:
+    """`newer` with the points of `older` that it has not measured itself. Both are of the same key."""
+    assert older.key == newer.key
+    points = {(point.steps, point.batch_size): point for point in (*older.points, *newer.points)}
+    failed = {(each.steps, each.batch_size): each for each in (*older.failed, *newer.failed)}
+    return replace(
+        newer,
+        points=tuple(points[place] for place in sorted(points)),
+        failed=tuple(failed[place] for place in sorted(failed) if place not in points),
+        sustained=newer.sustained if newer.doubled or not older.doubled else older.sustained,
+        doubled=older.doubled or newer.doubled,
+    )
 
 
 def content_hash(weights: Path | None) -> str | None:

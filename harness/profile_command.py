@@ -15,7 +15,7 @@ from evaluation.exits import ExitCode
 from evaluation.terminal import plain_console
 from harness.options import default_generator
 from harness.planner import Prediction, predict_ipc
-from harness.profile import Profile, keep_profile, load_profile, profile_key
+from harness.profile import Profile, keep_profile, load_profile, merged, profile_key
 from harness.profile_page import profile_table, start_words, write_page
 from harness.profiler import Wanted, measure_profile
 from submission.generator import get_generator
@@ -125,6 +125,7 @@ def measured_or_kept(options: ProfileOptions, challenge: Challenge, say: Callabl
         raise ValueError(f"cannot make the folder {scratch}: {error.strerror}; choose another --out") from None
     say(f"profiling {name} on {challenge.title}, {key.machine}")
     profile = measure_profile(key, job, options.wanted, options.data, scratch.resolve(), say)
+    profile = merged(kept, profile) if kept else profile
     keep_profile(profile)
     return profile, False
 

@@ -49,7 +49,7 @@ def _cells(point: Point) -> tuple[str, ...]:
         str(point.batch_size),
         f"{point.seconds:.4g}",
         f"{point.low_s:.4g} to {point.high_s:.4g}",
-        f"{point.decode_s:.3g}",
+        f"{1000 * point.decode_s:.2g} ms",
         f"{point.images_per_s:.1f}",
         memory,
     )

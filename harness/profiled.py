@@ -17,6 +17,8 @@ def plan_of(options: RunOptions, maker: type[GeneratorBase] | None, needs: Needs
     if maker is not None:
         key = profile_key(options.generator_name, options.dataset, options.settings, needs.weights, needs.device)
         profile = load_profile(key)
+    if profile and not profile.doubled and options.batch_size is None:
+        profile = None  # its few batch sizes say nothing of the best one
     plan = make_plan(maker, needs.weights, options.steps, options.batch_size, profile, options.budget, options.ipc_cap)
     return plan, profile
 

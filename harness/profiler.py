@@ -193,6 +193,7 @@ class Session:
             ),
             points=tuple(sorted(self.points, key=lambda point: (point.steps, point.batch_size))),
             sustained=sustained,
+            doubled=not wanted.batch_sizes,
             write_s=write_s,
             failed=tuple(self.failed),
             measured_at=datetime.now(UTC).isoformat(timespec="seconds"),

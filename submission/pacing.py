@@ -16,9 +16,11 @@ SAFETY = 1.15
 MOST_SAFETY = 1.5
 RECENT = 4
 SURPRISES = 16
+# Of the time that is left at the start: the most that is added to the margin where the machine was seen to stall.
+STALL_SHARE = 0.005
 
 # What a process takes to end: the driver gives a card's memory back first.
-_ENDING_S = {"cpu": 0.15, "cuda": 0.5}
+_ENDING_S = {"cpu": 0.2, "cuda": 0.5}
 
 
 def margin_s(budget_left_s: float, device: str) -> float:
@@ -36,10 +38,14 @@ class Pacer:
     Attributes:
         deadline: CLOCK_MONOTONIC seconds.
         margin_s: kept free before the deadline for closing files and for the process to end.
+        most_stall_s: a machine that let a batch wait can let the end wait: as much as a batch has ever taken more than
+            it was foreseen to take at most is kept free as well, up to this.
     """
 
     deadline: float
     margin_s: float
+    most_stall_s: float = 0.0
+    _stall_s: float = 0.0
     # size -> the fewest seconds that a batch of it took
     _fastest: dict[int, float] = field(default_factory=dict)
     _recent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
@@ -53,6 +59,7 @@ class Pacer:
     def observe(self, images: int, seconds: float) -> None:
         """A batch of `images` took `seconds` to make, without the time that the writer needed."""
         if self._recent:
+            self._stall_s = max(self._stall_s, min(self.most_stall_s, seconds - self.seconds_for(images)))
             self._surprises.append(seconds / self._at_recent_pace(images))
         self.expect([(images, seconds)])
         self._recent.append((images, seconds))
@@ -77,7 +84,7 @@ class Pacer:
             seconds_to_write: how long the writer needs for so many images; must not fall with them.
             queued: images that wait for the writer already. They are written while the batch is made.
         """
-        left = self.deadline - self.margin_s - now
+        left = self.deadline - self.margin_s - self._stall_s - now
         if left <= 0:
             return 0
         drain_s = seconds_to_write(queued)

@@ -15,7 +15,7 @@ from pathlib import Path
 from evaluation.challenge import Challenge, get_challenge
 from submission.events import EventLog
 from submission.job import Job
-from submission.pacing import Pacer, margin_s
+from submission.pacing import STALL_SHARE, Pacer, margin_s
 from submission.source import Source, decoded, is_out_of_memory, load_generator
 from submission.trial import size_after_trials, worth_doubling
 from submission.writer import ImageWriter
@@ -52,7 +52,8 @@ def first_line(error: BaseException) -> str:
 def work(job: Job, events: EventLog) -> None:
     """Carry out `job`: images into its output folder, what happens into `events`."""
     challenge = get_challenge(job.challenge)
-    pacer = Pacer(job.deadline, margin_s(job.deadline - time.monotonic(), job.device))
+    left_s = job.deadline - time.monotonic()
+    pacer = Pacer(job.deadline, margin_s(left_s, job.device), STALL_SHARE * left_s)
     source = Source(load_generator(job, challenge), job, challenge)
     line = Line(source, ImageWriter(Path(job.output), challenge), pacer, events, challenge)
     line.enter("warmup", steps=source.steps, batch_size=source.batch_size)

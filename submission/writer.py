@@ -16,11 +16,13 @@ from PIL import Image
 from evaluation.challenge import Challenge
 
 UNFINISHED = ".part"
-# writes that the speed is taken from, and those of them that show a disk that has just become slower
-RECENT, LATEST = 128, 16
+# writes that the speed is taken from
+RECENT = 128
 # A write that takes this many times its processor time waits for the disk, and more can wait at once.
 WAITING = 4.0
 MOST_THREADS = 64
+# Twice the threads have to bring this many times the files a second, or it is the disk's throughput that is the limit.
+FASTER = 1.25
 
 _Waiting = tuple[NDArray[np.uint8], Path]
 
@@ -29,8 +31,9 @@ class ImageWriter:
     """Writes `OUTPUT/<label:03d>-<class_name>/<index:06d>.png`.
 
     A file gets its name once it is whole: it is written under a name that ends in `.part`, then renamed. The queue is
-    bounded, so a slow disk slows the generator down instead of filling memory. Where it is the disk that is waited
-    for, more threads wait for it. The first write that fails raises its OSError from the next call here.
+    bounded, so a slow disk slows the generator down instead of filling memory. Where it is the disk's answer that
+    is waited for, more threads wait for it. The first write that fails raises its
+    error from the next call here.
     """
 
     def __init__(self, output: Path, challenge: Challenge, threads: int = 2, queue: int = 2048) -> None:
@@ -41,10 +44,15 @@ class ImageWriter:
         self._changed = Condition()
         self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._pending = 0
-        self._failure: OSError | None = None
+        self._failure: Exception | None = None
         # of each of the latest writes: seconds, and processor seconds
         self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT)
         self._began: dict[int, float] = {}
+        # the clock that runs while anything is pending, at each write's end since threads were added last
+        self._busy_s, self._busy_since = 0.0, 0.0
+        self._finished: deque[float] = deque([0.0], maxlen=RECENT + 1)
+        self._each_before_s: float | None = None
+        self._most_threads = MOST_THREADS
         self._threads: list[Thread] = []
         self._start(threads)
         self.written = 0
@@ -60,10 +68,12 @@ class ImageWriter:
 
     def write(self, images_BHWC: NDArray[np.uint8], labels: Sequence[int], indices: Sequence[int]) -> None:
         """Queue images, uint8 (B, H, W, 3). Blocks while the queue is full."""
-        if self._pending and self._disk_bound():  # the batch before is still not on disk
-            self._start(min(self.threads, MOST_THREADS - self.threads))
+        if self._pending:  # the batch before is still not on disk
+            self._add_threads()
         for image_HWC, label, index in zip(images_BHWC, labels, indices, strict=True):
             with self._changed:
+                if not self._pending:
+                    self._busy_since = time.monotonic()
                 self._pending += 1
             self._waiting.put((image_HWC, self._folders[label] / f"{index:06d}.png"))
         self._wait(leave=self._queue)
@@ -77,12 +87,11 @@ class ImageWriter:
         with self._changed:
             if not images or not self._recent:
                 return 0.0
-            seconds = [seconds for seconds, _ in self._recent]
             now = time.monotonic()
-            slowest_now = max((now - began for began in self._began.values()), default=0.0)
-            latest = seconds[-LATEST:]
-            each = max(sum(seconds) / len(seconds), sum(latest) / len(latest), slowest_now)
-            return -(-images // self.threads) * each
+            oldest = max((now - began for began in self._began.values()), default=0.0)
+            answer_s = max(sum(seconds for seconds, _ in self._recent) / len(self._recent), oldest)
+            each_s = self._each_s() if self._settled() or self._each_before_s is None else self._each_before_s
+            return images * each_s + answer_s
 
     def drain_some(self) -> bool:
         """Wait until about a quarter of the queue is on disk; whether there was anything to wait for."""
@@ -105,9 +114,30 @@ class ImageWriter:
             self._threads.append(thread)
             thread.start()
 
-    def _disk_bound(self) -> bool:
+    def _add_threads(self) -> None:
+        """Twice as many where the disk is slow to answer, as long as that helps."""
         with self._changed:
-            return sum(s for s, _ in self._recent) > WAITING * sum(cpu for _, cpu in self._recent)
+            disk_bound = sum(s for s, _ in self._recent) > WAITING * sum(cpu for _, cpu in self._recent)
+            if not disk_bound or not self._settled() or self.threads >= self._most_threads:
+                return
+            each_s = self._each_s()
+            if self._each_before_s is not None and each_s * FASTER > self._each_before_s:
+                self._most_threads = self.threads
+                return
+            self._each_before_s = each_s
+            self._finished = deque([self._busy_now()], maxlen=RECENT + 1)
+        self._start(min(self.threads, self._most_threads - self.threads))
+
+    def _settled(self) -> bool:
+        """Whether enough was written with the threads that there are to say how fast they are."""
+        return len(self._finished) > 2 * self.threads
+
+    def _each_s(self) -> float:
+        """Seconds for each of the latest images, while there was something to write."""
+        return (self._finished[-1] - self._finished[0]) / max(1, len(self._finished) - 1)
+
+    def _busy_now(self) -> float:
+        return self._busy_s + (time.monotonic() - self._busy_since if self._pending else 0.0)
 
     def _wait(self, leave: int) -> None:
         with self._changed:
@@ -123,20 +153,23 @@ class ImageWriter:
             failure = _write(*waiting)
             with self._changed:
                 del self._began[number]
+                self._finished.append(self._busy_now())
                 self._pending -= 1
+                if not self._pending:
+                    self._busy_s = self._finished[-1]
                 self._failure = self._failure or failure
                 self._recent.append((time.monotonic() - start, time.thread_time() - cpu_start))
                 self.written += failure is None
                 self._changed.notify_all()
 
 
-def _write(image_HWC: NDArray[np.uint8], path: Path) -> OSError | None:
+def _write(image_HWC: NDArray[np.uint8], path: Path) -> Exception | None:
     """Write one image; what went wrong."""
     try:
         part = path.with_name(path.name + UNFINISHED)
         # level 1: on small images higher levels cost several times the time for a few percent of the bytes
         Image.fromarray(image_HWC).save(part, format="PNG", compress_level=1)
         part.replace(path)
-    except OSError as error:
+    except Exception as error:  # whatever it is, a thread that died of it would be waited for
         return error
     return None

@@ -1,7 +1,7 @@
 import pytest
 
-from harness.record import GpuPart, Outcome
-from harness.words import accuracy_words, ended_words, gpu_marks, gpu_words, ledger_words, percent
+from harness.record import GpuPart, Outcome, PlanPart
+from harness.words import accuracy_words, ended_words, foreseen_words, gpu_marks, gpu_words, ledger_words, percent
 from tests.harness.records import accuracy, record
 
 
@@ -20,6 +20,12 @@ def test_the_ledger_in_words() -> None:
     assert ledger_words(clock, 60.0) == (
         "40 s of 1 min 00 s: load 2.0 s, generate 37.0 s, write 1.0 s; ended by the cap on images per class"
     )
+
+
+def test_what_was_foreseen_stands_beside_what_came() -> None:
+    assert foreseen_words(record().plan) == ""
+    plan = PlanPart(steps=8, batch_size=64, predicted_ipc=212.34, predicted_ipc_interval=(204.0, 219.0))
+    assert foreseen_words(plan) == "; foreseen 212.3 [204, 219]"
 
 
 def test_the_outcome_in_words() -> None:

@@ -143,6 +143,24 @@ def test_a_surprise_makes_it_careful_for_a_while() -> None:
     assert pacer.safety == SAFETY
 
 
+def test_a_machine_that_stalls_gets_a_wider_margin_up_to_a_limit() -> None:
+    def fits_until(pacer: Pacer) -> float:
+        return max(now / 100 for now in range(1000) if pacer.next_batch(now / 100, 1, no_time))
+
+    pacer = Pacer(deadline=10.0, margin_s=0.1, most_stall_s=0.3)
+    for _ in range(3):
+        pacer.observe(1, 1.0)
+    before = fits_until(pacer)
+    pacer.observe(1, 1.25)  # 0.1 more than 1.15
+    for _ in range(40):
+        pacer.observe(1, 1.0)
+    assert fits_until(pacer) == pytest.approx(before - 0.1, abs=0.011)
+    pacer.observe(1, 9.0)
+    for _ in range(40):
+        pacer.observe(1, 1.0)
+    assert fits_until(pacer) == pytest.approx(before - 0.3, abs=0.011)
+
+
 def test_no_small_batch_is_tried_where_a_small_one_may_cost_as_much_as_a_full_one() -> None:
     pacer = Pacer(deadline=10.0, margin_s=0.0)
     pacer.observe(64, 4.0)

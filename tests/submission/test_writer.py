@@ -1,7 +1,7 @@
 import os
 import time
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 
 import numpy as np
 import pytest
@@ -62,6 +62,27 @@ def test_more_threads_wait_for_a_disk_that_is_slow_to_answer(tmp_path: Path, mon
     assert writer.seconds_to_write(100) > 0.02
     writer.close()
     assert writer.written == 120 and writer.pending == 0
+
+
+def test_a_disk_that_takes_one_file_at_a_time_is_not_met_with_more_and_more_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, one_at_a_time = os.replace, Lock()
+
+    def slow_replace(part: Path, path: Path) -> None:
+        with one_at_a_time:
+            time.sleep(0.01)
+            replace(part, path)
+
+    monkeypatch.setattr(Path, "replace", slow_replace)
+    writer = ImageWriter(tmp_path, DIGITS, threads=2)
+    for batch in range(20):
+        writer.write(pictures(10), [0] * 10, list(range(10 * batch, 10 * batch + 10)))
+        time.sleep(0.03)
+    assert writer.threads <= 8
+    assert writer.seconds_to_write(100) >= 0.9 * 100 * 0.01
+    writer.close()
+    assert writer.written == 200
 
 
 def test_a_write_that_hangs_shows_before_it_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,199 @@
+"""How well the budget is used: no run over the deadline, little of it left over, nearly all of it spent generating.
+
+    python -m benchmarks.budget_use                        # about 20 minutes; on an idle machine
+    python -m benchmarks.budget_use --runs 1 --budget 10   # a rehearsal
+
+Every run is the whole harness as a user starts it, on digits, with no cap on images per class. First the generator is
+profiled; what the profile foretells is held against what the runs give. Then come machines that misbehave, as
+`tests/end_to_end/awkward` has them. What has to hold stands in `REQUIRED`; where it does not the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from evaluation.machine import this_machine
+from submission.pacing import margin_s
+
+ROOT = Path(__file__).resolve().parent.parent
+AWKWARD = ROOT / "tests" / "end_to_end" / "awkward"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to run.
+
+    Attributes:
+        profiled: whether a profile is at hand; else the worker tries batch sizes on the clock.
+        environment: added to the harness's.
+        disk_bound: the disk and not the generator is the limit, so that time spent generating says nothing.
+    """
+
+    name: str
+    generator: str
+    profiled: bool
+    environment: Mapping[str, str]
+    disk_bound: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run did with its budget.
+
+    Attributes:
+        overrun: it had to be killed, or ended after the deadline.
+        used: part of the budget, from the start to the end of the last process.
+        generating: part of the time after loading and warming up.
+        apart: most images of a class less fewest.
+        foretold: predicted IPC over what came out, None where nothing was foretold.
+        ledger: seconds by phase.
+    """
+
+    case: str
+    outcome: str
+    overrun: bool
+    used: float
+    generating: float
+    apart: int
+    ipc: float
+    foretold: float | None
+    batch_size: int | None
+    left_s: float
+    ledger: dict[str, float]
+
+
+REQUIRED = {"overrun": "none", "used": 0.97, "generating": 0.95, "apart": 1, "foretold within": 0.05}
+
+
+def cases() -> list[Case]:
+    """Steady first, then what goes wrong."""
+    awkward = {"PYTHONPATH": str(AWKWARD / "generators")}
+    disk = str(AWKWARD / "slow_disk")
+    return [
+        Case("steady", "native", True, {}),
+        Case("without a profile", "native", False, {}),
+        Case("slow disk, latency", "native", True, {"PYTHONPATH": disk, "SLOW_DISK": "latency:0.1"}),
+        Case("slow disk, throughput", "native", True, {"PYTHONPATH": disk, "SLOW_DISK": "throughput:0.1"}, True),
+        Case("throttled midway", "throttled", False, awkward),
+        Case("slow first batch", "slow-first", False, awkward),
+    ]
+
+
+def run_case(case: Case, budget_s: float, out: Path, caches: Path) -> Run:
+    """One run in a process of its own. `caches / "profiled"` holds the profile, `caches / "empty"` none."""
+    cache = caches / ("profiled" if case.profiled else "empty")
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache), **case.environment}
+    arguments = ("--dataset", "digits", "--generator", case.generator, "--ipc", "none", "--no-judge")
+    _harness([*arguments, "--budget", f"{budget_s:g}s", "--out", str(out)], environment)
+    record = json.loads((out / "record.json").read_text(encoding="utf-8"))
+    return read_run(case.name, record)
+
+
+def read_run(case: str, record: dict[str, Any]) -> Run:
+    """What a record says of the use of its budget."""
+    clock, ipc = record["clock"], record["ipc"] or {"mean": 0.0, "min": 0, "max": 0}
+    phases = {name: seconds for name, seconds in clock["ledger"].items() if name != "killed_after_s"}
+    used_s = clock["ended"] - clock["started"]
+    after_start_s = used_s - phases["load"] - phases["warmup"]
+    foretold = record["plan"]["predicted_ipc"]
+    return Run(
+        case=case,
+        outcome=record["outcome"],
+        overrun=record["outcome"] != "ok" or clock["ended"] > clock["deadline"],
+        used=used_s / record["budget_s"],
+        generating=phases["generate"] / after_start_s if after_start_s > 0 else 0.0,
+        apart=ipc["max"] - ipc["min"],
+        ipc=ipc["mean"],
+        foretold=foretold / ipc["mean"] if foretold is not None and ipc["mean"] else None,
+        batch_size=record["plan"]["batch_size"],
+        left_s=clock["deadline"] - clock["ended"],
+        ledger={name: round(seconds, 3) for name, seconds in phases.items()},
+    )
+
+
+def failings(case: Case, run: Run) -> list[str]:
+    """What does not hold of what is required. A prediction is held to only where nothing misbehaves."""
+    found = []
+    if run.overrun:
+        found.append(f"overrun ({run.outcome})")
+    if run.used < 0.97:
+        found.append(f"{run.used:.1%} of the budget used")
+    if run.generating < 0.95 and not case.disk_bound:
+        found.append(f"{run.generating:.1%} generating after loading")
+    if run.apart > 1:
+        found.append(f"classes {run.apart} images apart")
+    if case.name == "steady" and (run.foretold is None or abs(run.foretold - 1) > 0.05):
+        found.append("no prediction" if run.foretold is None else f"{run.foretold:.3f} times its IPC foretold")
+    return found
+
+
+def _harness(arguments: list[str], environment: Mapping[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    if done.returncode not in (0, 3):
+        raise SystemExit(f"the harness ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=10, help="steady ones; of the others at most 3 (default: 10)")
+    parser.add_argument("--budget", type=float, default=60.0, help="seconds; the others have half (default: 60)")
+    parser.add_argument("--only", help="the cases whose names begin so")
+    parser.add_argument("--out", type=Path, help="default: benchmarks/results/budget-use-<machine>.json")
+    options = parser.parse_args()
+
+    machine = this_machine()
+    out = options.out or Path(__file__).parent / "results" / f"budget-use-{machine.label}.json"
+    runs: list[Run] = []
+    failed = False
+    with TemporaryDirectory(prefix="budget-use-") as folder:
+        caches = Path(folder) / "caches"
+        print("profiling native on digits", flush=True)
+        profiled = {**os.environ, "XDG_CACHE_HOME": str(caches / "profiled")}
+        _harness(
+            ["profile", "--dataset", "digits", "--generator", "native", "--out", str(Path(folder) / "profile")],
+            profiled,
+        )
+        profile = json.loads((Path(folder) / "profile" / "profile.json").read_text(encoding="utf-8"))
+        for case in cases():
+            if options.only and not case.name.startswith(options.only):
+                continue
+            steady = case.name == "steady"
+            for number in range(options.runs if steady else min(3, options.runs)):
+                budget_s = options.budget if steady else max(10.0, options.budget / 2)
+                run = run_case(case, budget_s, Path(folder) / f"{len(runs):03d}", caches)
+                runs.append(run)
+                found = failings(case, run)
+                failed = failed or bool(found)
+                print(f"{case.name} {number + 1}: {_words(run)}: {'; '.join(found) or 'holds'}", flush=True)
+                report = {
+                    "machine": asdict(machine),
+                    "budget_s": options.budget,
+                    "margin_s": margin_s(options.budget, "cpu"),
+                    "required": REQUIRED,
+                    "profile": {name: profile[name] for name in ("start", "points", "sustained", "predictions")},
+                    "runs": [asdict(each) for each in runs],
+                }
+                out.parent.mkdir(parents=True, exist_ok=True)
+                out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print(f"written to {out}")
+    raise SystemExit(int(failed))
+
+
+def _words(run: Run) -> str:
+    foretold = "" if run.foretold is None else f", {run.foretold:.3f} times that foretold"
+    return f"{run.used:.1%} used, {run.generating:.1%} generating, IPC {run.ipc:g}{foretold}, {run.left_s:.2f} s left"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The profiler on real processes: generators that are quick, that run out of memory, and that die."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.profile import Profile
+from harness.profiler import Wanted, measure_profile
+from submission.job import Job
+from tests.harness.profiles import key
+
+AWKWARD = Path(__file__).parents[1] / "end_to_end" / "awkward" / "generators"
+
+
+@pytest.fixture
+def awkward(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(AWKWARD))
+    monkeypatch.setattr("harness.profiler.SUSTAINED_S", 0.3)
+    monkeypatch.setattr("harness.profiler.POINT_S", 0.05)
+
+
+def measured(generator: str, folder: Path, wanted: Wanted | None = None) -> tuple[Profile, list[str]]:
+    said: list[str] = []
+    job = Job("digits", generator, "", "", deadline=0.0)
+    profile = measure_profile(key(generator=generator), job, wanted or Wanted(), None, folder, said.append)
+    assert not list(folder.iterdir()), "nothing is left behind"
+    return profile, said
+
+
+@pytest.mark.usefixtures("awkward")
+def test_the_points_that_are_asked_for(tmp_path: Path) -> None:
+    profile, said = measured("slow-first", tmp_path, Wanted(steps=(1, 2), batch_sizes=(4, 8)))
+    assert [(p.steps, p.batch_size) for p in profile.points] == [(1, 4), (1, 8), (2, 4), (2, 8)]
+    # it sleeps, so that no machine makes it faster
+    assert all(p.seconds >= 0.02 + 0.006 * p.batch_size and p.low_s <= p.seconds <= p.high_s for p in profile.points)
+    assert profile.start.first_batch_s > 10 * 0.02 and profile.start.import_s > 0
+    assert profile.sustained and profile.sustained.batch_size in (4, 8)
+    assert profile.write_s > 0
+    assert (profile.default_steps, profile.default_batch) == (1, 64)
+    assert Profile.from_json(profile.to_json()) == profile
+    assert any("images/s" in sentence for sentence in said)
+
+
+@pytest.mark.usefixtures("awkward")
+@pytest.mark.parametrize(("generator", "reason"), [("hungry", "out_of_memory"), ("fragile", "crashed")])
+def test_what_fails_costs_a_point_and_is_remembered(tmp_path: Path, generator: str, reason: str) -> None:
+    profile, _ = measured(generator, tmp_path, Wanted(batch_sizes=(8, 32, 16)))
+    assert [(failed.batch_size, failed.reason) for failed in profile.failed] == [(32, reason)]
+    assert [point.batch_size for point in profile.points] == [8, 16]
+    assert profile.sustained
+
+
+@pytest.mark.usefixtures("awkward")
+def test_doubling_ends_where_memory_does(tmp_path: Path) -> None:
+    profile, _ = measured("hungry", tmp_path, Wanted(steps=(1,)))
+    assert [point.batch_size for point in profile.points] == [1, 2, 4, 8, 16]
+    assert [failed.batch_size for failed in profile.failed] == [32]
+
+
+@pytest.mark.usefixtures("awkward")
+def test_nothing_measured_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="smaller --batch-size"):
+        measured("hungry", tmp_path, Wanted(batch_sizes=(64,)))
+    with pytest.raises(ValueError, match="did not start: ValueError"):
+        measured("nobody", tmp_path)

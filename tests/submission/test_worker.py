@@ -1,0 +1,59 @@
+"""The worker in a process of its own, on quick generators."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from submission.events import read_events
+from submission.job import Job
+
+ROOT = Path(__file__).parents[2]
+AWKWARD = ROOT / "tests" / "end_to_end" / "awkward" / "generators"
+
+
+def work(folder: Path, generator: str, **changes: Any) -> list[dict[str, Any]]:
+    job = Job("digits", generator, str(folder / "images"), str(folder / "events"), time.monotonic() + 300, **changes)
+    job.save(folder / "job.json")
+    subprocess.run([sys.executable, "-m", "submission.worker", folder / "job.json"], cwd=ROOT, check=True, timeout=300)
+    return read_events(folder / "events")
+
+
+def phases(events: list[dict[str, Any]]) -> list[str]:
+    return [event["phase"] for event in events if "phase" in event]
+
+
+def written(folder: Path) -> list[int]:
+    return sorted(len(list(each.glob("*.png"))) for each in (folder / "images").iterdir())
+
+
+def test_trials_are_on_the_ledger_and_their_images_count(tmp_path: Path) -> None:
+    events = work(tmp_path, "noise", ipc=200, trial=True)
+    assert phases(events) == ["warmup", "profile", "generate", "write"]
+    (trial,) = [event for event in events if "trial" in event]
+    sizes = [size for size, _ in trial["trial"]]
+    assert sizes[:2] == [8, 16] and all(b == 2 * a for a, b in pairwise(sizes))
+    assert trial["images"] == 8 + sum(sizes)
+    assert events[-1]["images"] == 2000 and events[-1]["end"] == "ipc"
+    assert written(tmp_path) == [200] * 10
+
+
+def test_a_batch_that_was_given_is_not_tried(tmp_path: Path) -> None:
+    events = work(tmp_path, "noise", ipc=13, batch_size=50)
+    assert phases(events) == ["warmup", "generate", "write"]
+    assert [event["images"] for event in events if "images" in event and "end" not in event] == [8, 58, 108, 130]
+
+
+def test_memory_that_runs_out_in_a_trial_ends_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(AWKWARD))
+    events = work(tmp_path, "hungry", ipc=20, trial=True)
+    (trial,) = [event for event in events if "trial" in event]
+    assert [size for size, _ in trial["trial"]] == [8, 16]
+    assert trial["batch_size"] == 16
+    assert written(tmp_path) == [20] * 10
