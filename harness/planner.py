@@ -204,12 +204,12 @@ def predict_after_trial(tried: Sequence[tuple[int, float]], batch_size: int, mad
     """Images of a whole run, from the trials on its clock.
 
     Args:
-        tried: (images, seconds) of the trials, not empty.
-        batch_size: what was chosen; where that was not tried, the largest that was stands for it.
+        tried: (images, seconds) of the trials, the chosen size among them.
+        batch_size: what was chosen.
         made: images made by the end of the trials.
         left_s: seconds from then to the deadline, less the margin.
     """
-    images, seconds = next((each for each in tried if each[0] == batch_size), tried[-1])
+    images, seconds = next(each for each in tried if each[0] == batch_size)
     more = left_s * images / seconds
     return Span(made + more * (1 - TRIAL_SPREAD), made + more, made + more * (1 + TRIAL_SPREAD))
 

@@ -40,7 +40,8 @@ def with_trial(record: Record, trial: Trial | None) -> Record:
         return record
     tried = [{"batch_size": images, "seconds": seconds} for images, seconds in trial.tried]
     plan = record.plan.model_copy(update={"batch_size": trial.batch_size})
-    if trial.tried:
+    # where time ran out before the chosen size was tried, a smaller one would foretell far too little
+    if trial.batch_size in dict(trial.tried):
         plan = _foretold(plan, trial, record)
     return record.model_copy(update={"plan": plan, "profile": {"source": "trial", "points": tried}})
 

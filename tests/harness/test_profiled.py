@@ -1,0 +1,32 @@
+from harness.profiled import with_trial
+from harness.trials import Trial, trial_in
+from tests.harness.records import record
+
+
+def test_trials_set_the_plan_and_foretell_where_the_chosen_size_was_tried() -> None:
+    told = with_trial(record(), Trial(((8, 1.0), (16, 1.6)), 16, made=32, left_s=16.0))
+    assert told.plan.batch_size == 16 and told.plan.predicted_ipc == 19.2
+    assert told.plan.predicted_ipc_interval is not None
+    assert told.profile == {
+        "source": "trial",
+        "points": [{"batch_size": 8, "seconds": 1.0}, {"batch_size": 16, "seconds": 1.6}],
+    }
+    untried = with_trial(record(), Trial(((8, 1.0),), 100, made=16, left_s=16.0))
+    assert untried.plan.batch_size == 100 and untried.plan.predicted_ipc is None
+    assert with_trial(record(), None) == record()
+
+
+def test_the_cap_bounds_what_is_foretold() -> None:
+    capped = with_trial(record(settings={"ipc_cap": 5}), Trial(((8, 0.1),), 8, made=16, left_s=50.0))
+    assert capped.plan.predicted_ipc == 5
+
+
+def test_a_trial_is_read_from_the_events_and_strangers_lines_are_passed_over() -> None:
+    events = [
+        {"t": 1.0, "trial": "nonsense", "batch_size": 8, "images": 8},
+        {"t": 2.0, "trial": [[8, 0.5]], "batch_size": 8, "images": 16},
+    ]
+    found = trial_in(events, deadline=12.0, device="cpu")
+    assert found is not None and (found.tried, found.batch_size, found.made) == (((8, 0.5),), 8, 16)
+    assert 9.5 < found.left_s < 10.0
+    assert trial_in([{"t": 1.0}], 12.0, "cpu") is None
