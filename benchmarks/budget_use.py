@@ -6,6 +6,9 @@
 Every run is the whole harness as a user starts it, on digits, with no cap on images per class. First the generator is
 profiled; what the profile foretells is held against what the runs give. Then come machines that misbehave, as
 `tests/end_to_end/awkward` has them. What has to hold stands in `REQUIRED`; where it does not the exit code is 1.
+
+A prediction is held against the mean of the steady runs: machines that others use as well swing by more than 5% from
+minute to minute, so that equal runs differ by more than that among themselves. The file has each run's own ratio too.
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -71,7 +75,7 @@ class Run:
     ledger: dict[str, float]
 
 
-REQUIRED = {"overrun": "none", "used": 0.97, "generating": 0.95, "apart": 1, "foretold within": 0.05}
+REQUIRED = {"overrun": "none", "used": 0.97, "generating": 0.95, "apart": 1, "foretold within, of the mean": 0.05}
 
 
 def cases() -> list[Case]:
@@ -121,7 +125,7 @@ def read_run(case: str, record: dict[str, Any]) -> Run:
 
 
 def failings(case: Case, run: Run) -> list[str]:
-    """What does not hold of what is required. A prediction is held to only where nothing misbehaves."""
+    """What does not hold of what is required of a single run."""
     found = []
     if run.overrun:
         found.append(f"overrun ({run.outcome})")
@@ -131,9 +135,34 @@ def failings(case: Case, run: Run) -> list[str]:
         found.append(f"{run.generating:.1%} generating after loading")
     if run.apart > 1:
         found.append(f"classes {run.apart} images apart")
-    if case.name == "steady" and (run.foretold is None or abs(run.foretold - 1) > 0.05):
-        found.append("no prediction" if run.foretold is None else f"{run.foretold:.3f} times its IPC foretold")
     return found
+
+
+@dataclass(frozen=True)
+class Foretelling:
+    """What the profile foretold against what the steady runs gave.
+
+    Attributes:
+        over_mean: predicted IPC over the mean of the runs' IPC.
+        least, most: predicted IPC over that of a single run; the machine's own swings are in them.
+    """
+
+    predicted_ipc: float
+    mean_ipc: float
+    over_mean: float
+    least: float
+    most: float
+    holds: bool
+
+
+def foretelling(runs: Sequence[Run]) -> Foretelling | None:
+    """Of the steady ones among `runs`; None where there is none with a prediction."""
+    told = [(run.ipc, run.foretold) for run in runs if run.case == "steady" and run.foretold is not None]
+    if not told:
+        return None
+    predicted, got = fmean(ipc * ratio for ipc, ratio in told), fmean(ipc for ipc, _ in told)
+    ratios = [ratio for _, ratio in told]
+    return Foretelling(predicted, got, predicted / got, min(ratios), max(ratios), abs(predicted / got - 1) <= 0.05)
 
 
 def _harness(arguments: list[str], environment: Mapping[str, str]) -> None:
@@ -155,6 +184,7 @@ def main() -> None:
     machine = this_machine()
     out = options.out or Path(__file__).parent / "results" / f"budget-use-{machine.label}.json"
     runs: list[Run] = []
+    told: Foretelling | None = None
     failed = False
     with TemporaryDirectory(prefix="budget-use-") as folder:
         caches = Path(folder) / "caches"
@@ -182,10 +212,14 @@ def main() -> None:
                     "margin_s": margin_s(options.budget, "cpu"),
                     "required": REQUIRED,
                     "profile": {name: profile[name] for name in ("start", "points", "sustained", "predictions")},
+                    "foretelling": asdict(told) if (told := foretelling(runs)) else None,
                     "runs": [asdict(each) for each in runs],
                 }
                 out.parent.mkdir(parents=True, exist_ok=True)
                 out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if told is not None:
+        failed = failed or not told.holds
+        print(f"foretold {told.predicted_ipc:.4g}, got {told.mean_ipc:.4g} on average: {told.over_mean:.3f} times")
     print(f"written to {out}")
     raise SystemExit(int(failed))
 

@@ -116,6 +116,7 @@ def curve(
     data: Data = None,
     rounds: Rounds = 3,
     epochs: Epochs = 1000,
+    engine: Engine = "fast",
     device: Device = "auto",
     debug: Debug = False,
 ) -> None:
@@ -123,7 +124,7 @@ def curve(
     with guarded(debug):
         from evaluation.commands import measure_curve
 
-        measure_curve(dataset, out, ipc, data, rounds=rounds, epochs=epochs, device=device)
+        measure_curve(dataset, out, ipc, data, rounds=rounds, epochs=epochs, device=device, engine=engine)
 
 
 @app.command(epilog="Example:  python -m evaluation export runs/mine --dataset cifar100 --out cifar100.pt --ipc 10")

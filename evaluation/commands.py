@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,7 @@ def audit_submission(
 
 
 def measure_curve(
-    dataset: str, out: Path, ipcs: str, data: Path | None, *, rounds: int, epochs: int, device: str
+    dataset: str, out: Path, ipcs: str, data: Path | None, *, rounds: int, epochs: int, device: str, engine: str
 ) -> None:
     """Measure the points of a curve that `out` does not hold yet. Raises ValueError for bad input."""
     challenge, device = get_challenge(dataset), resolve_device(device)
@@ -130,13 +130,16 @@ def measure_curve(
     folder = data_folder(data)
     train, test = load_split(challenge, "train", folder), load_split(challenge, "test", folder)
     console = plain_console()
-    points = {(point.ipc, point.epochs): point for point in load_curve(challenge, out).points}
+    before_this = load_curve(challenge, out)
+    if before_this.points and before_this.engine != engine:
+        raise ValueError(f"{out} was measured with the {before_this.engine} engine; choose another --out")
+    points = {(point.ipc, point.epochs): point for point in before_this.points}
 
-    how = {"engine": "fast", "device": device, **asdict(this_machine(device))}
+    how = {"device": device, **asdict(this_machine(device))}
 
     def keep(point: CurvePoint) -> None:
-        points[point.ipc, point.epochs] = point
-        save_curve(Curve(challenge.name, tuple(points.values()), how), out)
+        points[point.ipc, point.epochs] = replace(point, how=how)
+        save_curve(Curve(challenge.name, tuple(points.values()), engine), out)
         accuracies = ", ".join(f"{100 * accuracy:.2f}%" for accuracy in point.rounds)
         console.print(f"IPC {point.ipc}, {point.epochs} epochs: {accuracies} ({show_duration(point.seconds)})")
 
@@ -154,6 +157,7 @@ def measure_curve(
                 rounds=rounds,
                 epochs=epochs,
                 device=device,
+                engine=engine,
                 checkpoints=cache_folder() / "curve",
                 before=before,
                 on_round=keep,

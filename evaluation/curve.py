@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -30,12 +30,14 @@ class CurvePoint:
         rounds: test accuracy of each round, fractions.
         epochs: of each round; fewer than 1,000 is a preview.
         seconds: spent on all rounds.
+        how: machine, versions and command of its last round.
     """
 
     ipc: int
     rounds: tuple[float, ...]
     epochs: int
     seconds: float
+    how: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def mean(self) -> float:
@@ -52,11 +54,11 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Curve:
-    """Points in order of IPC, and how they were made."""
+    """Points in order of IPC, and the engine that judged them."""
 
     dataset: str
     points: tuple[CurvePoint, ...]
-    how: dict[str, Any]
+    engine: str = "fast"
 
     def at(self, epochs: int) -> list[CurvePoint]:
         """The points with this many epochs, in order of IPC."""
@@ -67,14 +69,15 @@ def load_curve(challenge: Challenge, path: Path | None = None) -> Curve:
     """The curve in `path`, or the one that is shipped; without a point where there is none."""
     path = path or _SHIPPED / f"{challenge.name}.json"
     if not path.exists():
-        return Curve(challenge.name, (), {})
+        return Curve(challenge.name, ())
     told = json.loads(path.read_text(encoding="utf-8"))
     if told["dataset"] != challenge.name:
         raise ValueError(f"{path} is a curve of {told['dataset']}, not of {challenge.name}; choose another file")
     points = (
-        CurvePoint(point["ipc"], tuple(point["rounds"]), point["epochs"], point["seconds"]) for point in told["points"]
+        CurvePoint(point["ipc"], tuple(point["rounds"]), point["epochs"], point["seconds"], point["how"])
+        for point in told["points"]
     )
-    return Curve(told["dataset"], tuple(points), told["how"])
+    return Curve(told["dataset"], tuple(points), told["engine"])
 
 
 def save_curve(curve: Curve, path: Path) -> None:
@@ -91,7 +94,7 @@ def save_curve(curve: Curve, path: Path) -> None:
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as part:
-        told = {"dataset": curve.dataset, "how": curve.how, "points": points}
+        told = {"dataset": curve.dataset, "engine": curve.engine, "points": points}
         part.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
@@ -104,6 +107,7 @@ def measure_point(
     rounds: int,
     epochs: int,
     device: str,
+    engine: str = "fast",
     checkpoints: Path,
     before: CurvePoint | None = None,
     on_round: Callable[[CurvePoint], None] = lambda point: None,
@@ -126,16 +130,17 @@ def measure_point(
     seconds = before.seconds if before else 0.0
     point = before or CurvePoint(ipc, (), epochs, 0.0)
     for number in range(len(done), rounds):
-        checkpoint = checkpoints / f"{challenge.name}-{ipc}-{epochs}-{number}.ckpt"
+        checkpoint = checkpoints / f"{challenge.name}-{engine}-{ipc}-{epochs}-{number}.ckpt"
         score = judge(
             random_subset(train, ipc, seed=number),
             test,
             challenge,
+            engine=engine,
             rounds=1,
             epochs=epochs,
             judge_seed=number,
             device=device,
-            on_progress=on_progress,
+            on_progress=_within(number, rounds, on_progress) if on_progress else None,
             checkpoint=checkpoint,
         )
         done.append(score.mean)
@@ -144,3 +149,15 @@ def measure_point(
         on_round(point)
         checkpoint.unlink(missing_ok=True)
     return point
+
+
+def _within(number: int, rounds: int, tell: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Tells the progress of judging round `number` alone as that of all `rounds`."""
+
+    def told(now: Progress) -> None:
+        left = now.remaining_s
+        if left is not None:
+            left += (rounds - number - 1) * (now.elapsed_s + left)  # the rounds after this one take as long
+        tell(replace(now, round=number + 1, rounds=rounds, remaining_s=left))
+
+    return told

@@ -7,13 +7,14 @@ from evaluation.challenge import get_challenge
 from evaluation.curve import Curve, CurvePoint, load_curve, measure_point, save_curve
 from evaluation.datasets import load_split
 from evaluation.images import ImageSet
+from evaluation.protocol import Progress
 from evaluation.subset import random_subset
 
 DIGITS = get_challenge("digits")
 
 
 def test_a_curve_comes_back_from_its_file(tmp_path: Path) -> None:
-    curve = Curve("digits", (CurvePoint(1, (0.5, 0.6), 1000, 3.0), CurvePoint(2, (0.7,), 60, 1.0)), {"device": "cpu"})
+    curve = Curve("digits", (CurvePoint(1, (0.5, 0.6), 1000, 3.0), CurvePoint(2, (0.7,), 60, 1.0)))
     save_curve(curve, tmp_path / "curve.json")
     assert load_curve(DIGITS, tmp_path / "curve.json") == curve
     assert [point.ipc for point in curve.at(60)] == [2]
@@ -44,5 +45,8 @@ def test_a_point_is_measured_round_by_round_and_only_what_is_missing(tmp_path: P
     again = measure_point(1, train, small, DIGITS, rounds=2, before=told[0], **options)
     assert again.rounds == point.rounds and len(told) == 3
     assert not list(tmp_path.iterdir())
+    seen: list[Progress] = []
+    measure_point(1, train, small, DIGITS, rounds=3, before=told[1], **options, on_progress=seen.append)
+    assert seen and {(now.round, now.rounds) for now in seen} == {(3, 3)}
     with pytest.raises(ValueError, match="IPC 121 cannot be drawn"):
         measure_point(121, train, small, DIGITS, rounds=1, **options)
