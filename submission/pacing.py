@@ -90,7 +90,7 @@ class Pacer:
         drain_s = seconds_to_write(queued)
 
         def too_long(images: int) -> bool:
-            return max(self.seconds_for(images), drain_s) + seconds_to_write(images) > left
+            return max(self.seconds_for(images), drain_s) + SAFETY * seconds_to_write(images) > left
 
         # the first size that is too long follows the largest that fits
         return bisect_right(range(1, wanted + 1), False, key=too_long)

@@ -21,6 +21,8 @@ from submission.trial import size_after_trials, worth_doubling
 from submission.writer import ImageWriter
 
 WARMUP_BATCH = 8
+# The speed of the disk, as the files that are written show it, is believed for so many times as many files.
+TRUST = 16
 # Of the time that is left after warming up, the part that trying batch sizes may take.
 TRIAL_SHARE = 0.025
 
@@ -89,6 +91,7 @@ class Line:
         size = min(WARMUP_BATCH, self._source.batch_size)
         if made := self._make(self._fitting(size)):
             self._pacer.expect([made])
+        self._writer.drain()  # nothing larger is made before something is known of the disk
 
     def try_sizes(self) -> None:
         """Take the batch size that is fastest here, by doubling it. Every image tried is an image of the job."""
@@ -130,8 +133,9 @@ class Line:
         self._events.say(end=self._end, images=self._writer.written)
 
     def _fitting(self, size: int) -> int:
+        believed = min(size, TRUST * self._writer.written) if self._writer.written else size
         return self._pacer.next_batch(
-            time.monotonic(), size, self._writer.seconds_to_write, queued=self._writer.pending
+            time.monotonic(), believed, self._writer.seconds_to_write, queued=self._writer.pending
         )
 
     def _make(self, size: int) -> tuple[int, float] | None:

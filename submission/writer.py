@@ -23,6 +23,8 @@ WAITING = 4.0
 MOST_THREADS = 64
 # Twice the threads have to bring this many times the files a second, or it is the disk's throughput that is the limit.
 FASTER = 1.25
+# Seconds after which whoever waits for the disk looks whether more threads would help.
+LOOK_S = 0.1
 
 _Waiting = tuple[NDArray[np.uint8], Path]
 
@@ -99,9 +101,13 @@ class ImageWriter:
         self._wait(leave=waiting * 3 // 4)
         return waiting > 0
 
-    def close(self) -> None:
+    def drain(self) -> None:
         """Wait until every image is on disk."""
         self._wait(leave=0)
+
+    def close(self) -> None:
+        """Wait until every image is on disk, and end the threads."""
+        self.drain()
         for _ in self._threads:
             self._waiting.put(None)
         for thread in self._threads:
@@ -140,10 +146,14 @@ class ImageWriter:
         return self._busy_s + (time.monotonic() - self._busy_since if self._pending else 0.0)
 
     def _wait(self, leave: int) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._failure or self._pending <= leave)
-            if self._failure:
-                raise self._failure
+        done: object = False
+        while not done:
+            with self._changed:
+                done = self._changed.wait_for(lambda: self._failure or self._pending <= leave, timeout=LOOK_S)
+                if self._failure:
+                    raise self._failure
+            if not done:
+                self._add_threads()
 
     def _work(self, number: int) -> None:
         while (waiting := self._waiting.get()) is not None:

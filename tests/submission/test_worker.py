@@ -16,10 +16,12 @@ from submission.job import Job
 
 ROOT = Path(__file__).parents[2]
 AWKWARD = ROOT / "tests" / "end_to_end" / "awkward" / "generators"
+SLOW_DISK = ROOT / "tests" / "end_to_end" / "awkward" / "slow_disk"
 
 
-def work(folder: Path, generator: str, **changes: Any) -> list[dict[str, Any]]:
-    job = Job("digits", generator, str(folder / "images"), str(folder / "events"), time.monotonic() + 300, **changes)
+def work(folder: Path, generator: str, seconds: float = 300.0, **changes: Any) -> list[dict[str, Any]]:
+    deadline = time.monotonic() + seconds
+    job = Job("digits", generator, str(folder / "images"), str(folder / "events"), deadline, **changes)
     job.save(folder / "job.json")
     subprocess.run([sys.executable, "-m", "submission.worker", folder / "job.json"], cwd=ROOT, check=True, timeout=300)
     return read_events(folder / "events")
@@ -57,3 +59,14 @@ def test_memory_that_runs_out_in_a_trial_ends_the_trial(tmp_path: Path, monkeypa
     assert [size for size, _ in trial["trial"]] == [8, 16]
     assert trial["batch_size"] == 16
     assert written(tmp_path) == [20] * 10
+
+
+def test_no_first_batch_is_larger_than_the_disk_can_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(SLOW_DISK))
+    monkeypatch.setenv("SLOW_DISK", "throughput:0.05")
+    seconds = 12.0  # for 240 files at most, less the start
+    began = time.monotonic()
+    events = work(tmp_path, "noise", seconds, batch_size=512)
+    assert time.monotonic() - began < seconds
+    assert events[-1]["end"] == "clock" and events[-1]["images"] == sum(written(tmp_path)) > 30
+    assert max(written(tmp_path)) - min(written(tmp_path)) <= 1

@@ -64,6 +64,22 @@ def test_more_threads_wait_for_a_disk_that_is_slow_to_answer(tmp_path: Path, mon
     assert writer.written == 120 and writer.pending == 0
 
 
+def test_a_single_large_batch_gets_more_threads_while_it_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow_replace(part: Path, path: Path) -> None:
+        time.sleep(0.03)
+        replace(part, path)
+
+    replace = os.replace
+    monkeypatch.setattr(Path, "replace", slow_replace)
+    writer = ImageWriter(tmp_path, DIGITS, threads=2)
+    writer.write(pictures(300), [0] * 300, list(range(300)))
+    assert writer.drain_some()
+    writer.close()
+    assert writer.threads >= 8
+
+
 def test_a_disk_that_takes_one_file_at_a_time_is_not_met_with_more_and_more_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
