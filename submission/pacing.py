@@ -19,8 +19,8 @@ SURPRISES = 16
 # Of the time that is left at the start: the most that is added to the margin where the machine was seen to stall.
 STALL_SHARE = 0.005
 
-# What a process takes to end: the driver gives a card's memory back first. On a processor that others use as well, one of
-# ten runs of a minute stood still for 0.4 s at its very end.
+# What a process takes to end: the driver gives a card's memory back first. On a processor that others use as well, one
+# of ten runs of a minute stood still for 0.4 s at its very end.
 _ENDING_S = {"cpu": 0.3, "cuda": 0.5}
 _SHARE = 0.004
 
