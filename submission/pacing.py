@@ -19,15 +19,15 @@ SURPRISES = 16
 # Of the time that is left at the start: the most that is added to the margin where the machine was seen to stall.
 STALL_SHARE = 0.005
 
-# What a process takes to end: the driver gives a card's memory back first. On a processor that others use as well, one
-# of ten runs of a minute stood still for 0.4 s at its very end.
-_ENDING_S = {"cpu": 0.3, "cuda": 0.5}
-_SHARE = 0.004
+# Seconds, and a share of the budget. The driver gives a card's memory back before a process ends. On a processor that
+# others use as well, one of ten runs of a minute stood still for 0.4 s at its very end.
+_KEPT = {"cpu": (0.3, 0.004), "cuda": (0.5, 0.002)}
 
 
 def margin_s(budget_left_s: float, device: str) -> float:
     """Seconds kept free before the deadline: a part of the budget, and never less than a process takes to end."""
-    return _ENDING_S["cpu" if device.startswith("cpu") else "cuda"] + _SHARE * budget_left_s
+    ending_s, share = _KEPT["cpu" if device.startswith("cpu") else "cuda"]
+    return ending_s + share * budget_left_s
 
 
 @dataclass

@@ -80,9 +80,11 @@ def test_a_curve_is_measured_and_then_left_alone(tmp_path: Path) -> None:
     arguments = ("curve", "--dataset", "digits", "--ipc", "1", "--rounds", "1", "--epochs", "1", "--out", out)
     assert evaluation(*arguments).returncode == 0
     told = json.loads(out.read_text())
-    assert told["points"][0]["preview"] and told["how"]["versions"]["torch"]
+    assert told["points"][0]["preview"] and told["points"][0]["how"]["versions"]["torch"]
     assert "done before" in evaluation(*arguments).stdout
     assert json.loads(out.read_text()) == told
+    other = evaluation(*arguments, "--engine", "reference")
+    assert other.returncode == 2 and "was measured with the fast engine" in other.stderr
 
 
 @pytest.mark.parametrize(
