@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -82,9 +84,6 @@ def main() -> None:
 
 def make_apart(options: argparse.Namespace, folder: Path) -> None:
     """Write the shards in a process of its own, whose memory is not the judge's."""
-    import subprocess
-    import sys
-
     command = [sys.executable, "-m", "benchmarks.judge_memory", "--make", str(folder)]
     subprocess.run([*command, "--dataset", options.dataset, "--images", str(options.images)], check=True)
 

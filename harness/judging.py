@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 from evaluation.estimate import estimate
 from evaluation.images import ImageSet, NormalisedSet
@@ -47,36 +48,28 @@ def judge_images(
             test_images=len(test),
         )
         voice.say(expected.sentence(options.epochs, options.rounds))
-    with voice.judging("the images") as on_progress:
-        score = judge(
-            images,
-            test,
-            options.challenge,
-            engine=options.engine,
-            rounds=options.rounds,
-            epochs=options.epochs,
-            judge_seed=options.judge_seed,
-            device=device,
-            on_progress=on_progress,
-            checkpoint=folder.checkpoint,
-        )
+
+    def judged(what: str, labelled: ImageSet | NormalisedSet, rounds: int, checkpoint: Path) -> Score:
+        with voice.judging(what) as on_progress:
+            return judge(
+                labelled,
+                test,
+                options.challenge,
+                engine=options.engine,
+                rounds=rounds,
+                epochs=options.epochs,
+                judge_seed=options.judge_seed,
+                device=device,
+                on_progress=on_progress,
+                checkpoint=checkpoint,
+            )
+
+    score = judged("the images", images, options.rounds, folder.checkpoint)
     if train is None or options.generator_name == REAL:
         return accuracy_part(score), None
     per_class = round(len(images) / options.challenge.classes)
     real = random_subset(train, max(1, per_class), options.judge_seed)
-    with voice.judging("random real images beside them") as on_progress:
-        real_score = judge(
-            real,
-            test,
-            options.challenge,
-            engine=options.engine,
-            rounds=BASELINE_ROUNDS,
-            epochs=options.epochs,
-            judge_seed=options.judge_seed,
-            device=device,
-            on_progress=on_progress,
-            checkpoint=folder.baseline_checkpoint,
-        )
+    real_score = judged("random real images beside them", real, BASELINE_ROUNDS, folder.baseline_checkpoint)
     baseline = BaselinePart(ipc=len(real) / options.challenge.classes, accuracy=accuracy_part(real_score))
     return accuracy_part(score), baseline
 

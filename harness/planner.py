@@ -181,12 +181,6 @@ def images_in(left_s: float, batch_size: int, batch_s: float, smaller: Sequence[
     return images
 
 
-def per_class(images: int, classes: int) -> tuple[int, ...]:
-    """How many images each class gets, by label: the same, or one more for the first ones."""
-    whole, more = divmod(images, classes)
-    return tuple(whole + (label < more) for label in range(classes))
-
-
 def images_gained_by_compiling(
     compile_s: float, batch_size: int, batch_s: float, compiled_batch_s: float, left_s: float
 ) -> int:

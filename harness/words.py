@@ -59,14 +59,13 @@ def accuracy_words(accuracy: AccuracyPart) -> str:
 
 def worth_words(worth: RealEquivalentPart) -> str:
     """`12.3 real images per class (95% interval 10.1 to 14.9)`; what lies beyond the measured curve is said so."""
-    count = "more" if worth.ipc is None else f"{worth.ipc:.1f}"
-    beyond = f"real images per class than were measured (above {worth.highest:g})"
     if worth.ipc is None:
-        return f"{count} {beyond}"
+        return f"more real images per class than were measured (above {worth.highest:g})"
+    told = f"{worth.ipc:.1f} real images per class"
     if worth.ci95 is None:
-        return f"{count} real images per class"
+        return told
     low, high = (f"above {worth.highest:g}" if end is None else f"{end:.1f}" for end in worth.ci95)
-    return f"{count} real images per class (95% interval {low} to {high})"
+    return f"{told} (95% interval {low} to {high})"
 
 
 LIMITS = {

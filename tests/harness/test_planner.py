@@ -9,7 +9,6 @@ from harness.planner import (
     images_gained_by_compiling,
     images_in,
     make_plan,
-    per_class,
     predict_after_trial,
     predict_ipc,
 )
@@ -91,12 +90,6 @@ def test_more_budget_never_gives_less_and_the_interval_holds_the_middle(
 def test_the_cap_on_images_per_class_holds(budget: float, cap: int) -> None:
     found = predict_ipc(profile(lambda _k, n: 0.01 * n, [(8, 1), (8, 64)]), budget, ipc_cap=cap)
     assert found.ipc <= cap and found.interval[1] <= cap
-
-
-@given(images=st.integers(0, 100_000), classes=st.integers(1, 200))
-def test_classes_are_balanced_to_one_image(images: int, classes: int) -> None:
-    shared = per_class(images, classes)
-    assert len(shared) == classes and sum(shared) == images and max(shared) - min(shared) <= 1
 
 
 def test_the_fastest_batch_is_planned_and_the_users_is_kept() -> None:

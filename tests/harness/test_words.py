@@ -1,7 +1,16 @@
 import pytest
 
-from harness.record import GpuPart, Outcome, PlanPart
-from harness.words import accuracy_words, ended_words, foreseen_words, gpu_marks, gpu_words, ledger_words, percent
+from harness.record import GpuPart, Outcome, PlanPart, RealEquivalentPart
+from harness.words import (
+    accuracy_words,
+    ended_words,
+    foreseen_words,
+    gpu_marks,
+    gpu_words,
+    ledger_words,
+    percent,
+    worth_words,
+)
 from tests.harness.records import accuracy, record
 
 
@@ -73,3 +82,11 @@ def test_a_card_in_words_as_far_as_it_is_known() -> None:
 def test_what_stands_against_a_card(told: dict[str, object], sentences: list[str]) -> None:
     marks = gpu_marks(GpuPart.model_validate({"name": "A card", "count": 1, **told}))
     assert [sentence for _, sentence in marks] == sentences
+
+
+def test_what_an_accuracy_is_worth() -> None:
+    assert worth_words(RealEquivalentPart(ipc=12.34, ci95=None, highest=100)) == "12.3 real images per class"
+    between = RealEquivalentPart(ipc=12.34, ci95=(10.0, None), highest=100)
+    assert worth_words(between) == "12.3 real images per class (95% interval 10.0 to above 100)"
+    beyond = RealEquivalentPart(ipc=None, ci95=(90.0, None), highest=100)
+    assert worth_words(beyond) == "more real images per class than were measured (above 100)"
