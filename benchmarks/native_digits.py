@@ -27,10 +27,11 @@ from evaluation.images import ImageSet
 from evaluation.score import judge
 from submission.generator import Generator, LoadContext
 from submission.generators.gaussian import Gaussian
-from submission.generators.native import Native, fastest_precision, inference_denoiser
+from submission.generators.native import Native, inference_denoiser
 from submission.job import image_seed
 from submission.networks.edm import AUGMENT_CONDITION
 from submission.networks.unet import PRESETS, UNet
+from submission.precision import fastest_precision
 from submission.training.copies import measure_nearness
 from submission.training.held_out import hold_out
 

@@ -19,7 +19,7 @@ def rows(dataset: str | None) -> list[dict[str, Any]]:
         ready, missing = [], {}
         for challenge in wanted:
             try:
-                maker.find_weights(challenge, None)
+                maker.check_weights(challenge)
                 ready.append(challenge.name)
             except ValueError as error:
                 missing[challenge.name] = str(error)

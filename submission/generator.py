@@ -104,6 +104,11 @@ class GeneratorBase(ABC):
         return None
 
     @classmethod
+    def check_weights(cls, challenge: Challenge) -> None:
+        """Raises ValueError where a run for `challenge` without `--weights` would lack them; fetches nothing."""
+        cls.find_weights(challenge, None)
+
+    @classmethod
     def check_settings(cls, settings: Mapping[str, str]) -> None:
         """Look at the user's settings before the clock starts; a subclass looks at their values too.
 

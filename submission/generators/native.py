@@ -14,11 +14,10 @@ from evaluation.challenge import Challenge
 from submission.generator import Generator, GeneratorInfo, LoadContext
 from submission.networks.edm import AUGMENT_CONDITION, SIGMA_DATA, Denoiser
 from submission.networks.unet import UNet, UNetConfig, fold
+from submission.precision import PRECISIONS, check_precision, fastest_precision
 from submission.samplers import SOLVERS, sample
 from submission.seeded import normal
 from submission.weights import find_weights_file, load_weights, read_header
-
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -38,16 +37,15 @@ class NativeSettings:
     @classmethod
     def parse(cls, settings: Mapping[str, str]) -> NativeSettings:
         """Raises ValueError for a value that a setting cannot take."""
-        for name, choices in (("solver", SOLVERS), ("precision", PRECISIONS)):
-            if name in settings and settings[name] not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(choices)}, not {settings[name]!r}")
+        if "solver" in settings and settings["solver"] not in SOLVERS:
+            raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, not {settings['solver']!r}")
         try:
             guidance = float(settings.get("guidance", "1"))
         except ValueError:
             guidance = -1.0
         if not 0 <= guidance <= 20:
             raise ValueError(f"guidance must be a number from 0 to 20 (1 is none), not {settings['guidance']!r}")
-        return cls(settings.get("solver"), guidance, settings.get("precision"))
+        return cls(settings.get("solver"), guidance, check_precision(settings))
 
 
 class Native(Generator):
@@ -134,10 +132,3 @@ def load_tensors(network: UNet, tensors: Mapping[str, Tensor], path: Path) -> No
         network.load_state_dict(tensors)
     except RuntimeError:
         raise ValueError(f"{path} does not hold the tensors of the network that its header describes") from None
-
-
-def fastest_precision(device: str) -> torch.dtype:
-    """bf16 on a GPU and on a CPU that multiplies in it, else fp32."""
-    if not device.startswith("cpu") or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
-        return torch.bfloat16
-    return torch.float32

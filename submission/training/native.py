@@ -18,12 +18,12 @@ from evaluation.images import ImageSet
 from submission.generators.native import (
     Native,
     build_network,
-    fastest_precision,
     inference_denoiser,
     load_tensors,
 )
 from submission.networks.edm import SIGMA_DATA
 from submission.networks.unet import PRESETS, UNet, count_macs, count_parameters
+from submission.precision import fastest_precision
 from submission.training.checkpoint import load_checkpoint, save_checkpoint
 from submission.training.choose import choose, held_out_loss, rank_samplers
 from submission.training.diffusion import DeviceData, DiffusionTraining

@@ -12,10 +12,11 @@ from evaluation.challenge import Challenge, get_challenge
 from evaluation.datasets import load_split
 from evaluation.images import ImageSet
 from submission.generator import LoadContext, get_generator
-from submission.generators.native import Native, fastest_precision
+from submission.generators.native import Native
 from submission.job import image_seed
 from submission.networks.edm import AUGMENT_CONDITION, SIGMA_DATA
 from submission.networks.unet import UNet, UNetConfig, fold
+from submission.precision import fastest_precision
 from submission.samplers import SOLVERS
 from submission.training.choose import class_distance
 from submission.training.held_out import hold_out

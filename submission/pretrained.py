@@ -1,0 +1,56 @@
+"""What the generators on pretrained models by others share: where the model is, and how a part of it is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from evaluation.challenge import Challenge
+from submission.generator import GeneratorBase
+from submission.hub import Model, find_model
+
+if TYPE_CHECKING:
+    import torch
+
+Part = TypeVar("Part")
+
+
+class Pretrained(GeneratorBase):
+    """A generator whose weights are a model's folder. A subclass names `model`."""
+
+    model: ClassVar[Model]
+
+    @classmethod
+    def find_weights(cls, challenge: Challenge, source: str | None) -> Path:
+        return find_model(cls.model, source)
+
+    @classmethod
+    def check_weights(cls, challenge: Challenge) -> None:
+        find_model(cls.model, None, fetch=False)
+
+
+def load_part(kind: type[Part], folder: Path, subfolder: str, dtype: torch.dtype, device: str) -> Part:
+    """One network of a model's folder, in `dtype` on `device`, for inference; of fp16 copies where there is only one.
+
+    Args:
+        kind: a class of diffusers or transformers with `from_pretrained`.
+
+    Raises:
+        ValueError: what is there is damaged or another kind of network.
+    """
+    loader: Any = kind
+    place = folder / subfolder
+    try:
+        network = loader.from_pretrained(
+            folder, subfolder=subfolder, dtype=dtype, variant=_variant(place), local_files_only=True
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(f"{place} is damaged or holds no {kind.__name__} ({reason}); copy the model again") from None
+    return network.to(device).eval().requires_grad_(False)
+
+
+def _variant(place: Path) -> str | None:
+    """`fp16` where a network's weights are there as half-precision copies alone."""
+    names = [path.name for path in place.iterdir() if path.suffix in (".safetensors", ".bin")]
+    return "fp16" if names and all(".fp16." in name for name in names) else None
