@@ -228,14 +228,16 @@ def tune(
 @app.command()
 def generators(
     dataset: Annotated[str | None, typer.Option("--dataset", help="Only say what can run on this one.")] = None,
+    data: Data = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Every generator: what it is, where its weights come from, and for which data sets they are at hand."""
+    """Every generator: what it is, where its weights come from, and for which data sets it has all that it needs."""
     with guarded(debug):
+        from evaluation.datasets import data_folder
         from harness.listing import show_generators
 
-        show_generators(dataset, as_json)
+        show_generators(dataset, data_folder(data), as_json)
 
 
 @app.command(epilog="Example:  python -m harness anytime runs/mine --at 60,120,300,600 --data DATA")

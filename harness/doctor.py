@@ -183,7 +183,7 @@ def examine(data: Path | None) -> list[Check]:
     cgroup = make_cgroup()
     if cgroup:
         cgroup.remove()
-    generators = rows(None)
+    generators = rows(None, data)
     places = [str(folder) for folder in (data, cache_folder()) if folder is not None]
     return [
         check_python((sys.version_info.major, sys.version_info.minor)),

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from evaluation.challenge import challenges, get_challenge
+from evaluation.datasets import is_at_hand
 from submission.generator import generator_names, get_generator
 
 
-def rows(dataset: str | None) -> list[dict[str, Any]]:
-    """One dict per generator: its info, and under `ready` the data sets for which nothing is missing."""
+def rows(dataset: str | None, data: Path | None) -> list[dict[str, Any]]:
+    """One dict per generator: its info, and under `ready` the data sets for which nothing is missing.
+
+    Args:
+        data: folder of the real data sets, as `evaluation.datasets.data_folder` gives it.
+    """
     wanted = [get_challenge(dataset)] if dataset else list(challenges().values())
     found = []
     for name in generator_names():
@@ -20,6 +26,8 @@ def rows(dataset: str | None) -> list[dict[str, Any]]:
         for challenge in wanted:
             try:
                 maker.check_weights(challenge)
+                if maker.info.needs_training_images and not is_at_hand(challenge, "train", data):
+                    raise ValueError(f"it takes training images of {challenge.title}, which are not here; give --data")
                 ready.append(challenge.name)
             except ValueError as error:
                 missing[challenge.name] = str(error)
@@ -27,9 +35,9 @@ def rows(dataset: str | None) -> list[dict[str, Any]]:
     return found
 
 
-def show_generators(dataset: str | None, as_json: bool) -> None:
+def show_generators(dataset: str | None, data: Path | None, as_json: bool) -> None:
     """Print the rows, as a table or as one JSON object."""
-    found = rows(dataset)
+    found = rows(dataset, data)
     if as_json:
         print(json.dumps({"generators": found}, indent=2))
         return
