@@ -89,6 +89,7 @@ class Augmenter:
         import albumentations
         import cv2
 
+        cv2.setNumThreads(1)  # the threads that write are enough
         # what `Rotate` filled corners with when the paper was written; since 2.0 they are black by default
         return albumentations, cv2.BORDER_REFLECT_101
 
