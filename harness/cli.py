@@ -26,6 +26,14 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", help="Folder of the real data sets. Default: SUBMISSION_DATA, then the cache."),
 ]
+Pda = Annotated[
+    int,
+    typer.Option("--pda", help="Images in all for each generated one, the others augmented copies; the paper's: 5."),
+]
+Prompts = Annotated[
+    Path | None,
+    typer.Option("--prompts", help="Your own prompts for every class, a JSON object by class name or lines in order."),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
 ]
@@ -61,6 +69,8 @@ def run(
     ipc: Annotated[
         str | None, typer.Option(help="Images per class to stop at, or `none` for as many as the clock allows.")
     ] = None,
+    pda: Pda = 1,
+    prompts: Prompts = None,
     data: Data = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run. Default: runs/<time>-<dataset>-<generator>.")
@@ -88,7 +98,7 @@ def run(
         from evaluation.datasets import data_folder
         from evaluation.durations import parse_duration
         from harness.options import RunOptions
-        from harness.parse import parse_ipc, parse_settings, parse_steps
+        from harness.parse import parse_ipc, parse_settings, parse_steps, with_prompts
 
         options = RunOptions(
             dataset=dataset,
@@ -102,7 +112,8 @@ def run(
             out=out,
             seed=seed,
             weights=weights,
-            settings=parse_settings(setting or []),
+            settings=with_prompts(parse_settings(setting or []), prompts, dataset),
+            pda=pda,
             device=device,
             grace_s=parse_duration(grace) if grace is not None else 0.0,
             judged=judge,
@@ -140,6 +151,8 @@ def profile(
     ] = None,
     budget: Annotated[str | None, typer.Option(help="Predict for this budget. Default: the data set's.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    pda: Pda = 1,
+    prompts: Prompts = None,
     data: Data = None,
     refresh: Annotated[bool, typer.Option("--refresh", help="Measure again, whatever is in the cache.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for a page with plots and the profile as JSON.")] = None,
@@ -150,7 +163,7 @@ def profile(
     with guarded(debug):
         from evaluation.datasets import data_folder
         from evaluation.durations import parse_duration
-        from harness.parse import parse_settings
+        from harness.parse import parse_settings, with_prompts
         from harness.profile_command import ProfileOptions, parse_counts, profile_generator
         from harness.profiler import Wanted
 
@@ -159,7 +172,8 @@ def profile(
             dataset=dataset,
             generator=generator,
             weights=weights,
-            settings=parse_settings(setting or []),
+            settings=with_prompts(parse_settings(setting or []), prompts, dataset),
+            pda=pda,
             wanted=wanted,
             device=device,
             data=data_folder(data),
@@ -192,6 +206,8 @@ def tune(
     epochs: Annotated[int, typer.Option(help="Epochs of each.")] = 100,
     seed: Annotated[int, typer.Option(help="Makes the images.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    pda: Pda = 1,
+    prompts: Prompts = None,
     data: Data = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the result. Default: runs/<time>-tune-...")] = None,
     as_json: AsJson = False,
@@ -201,7 +217,7 @@ def tune(
     with guarded(debug):
         from evaluation.datasets import data_folder
         from evaluation.durations import parse_duration
-        from harness.parse import parse_ipc, parse_settings, parse_tried
+        from harness.parse import parse_ipc, parse_settings, parse_tried, with_prompts
         from harness.profile_command import parse_counts
         from harness.tune_command import TuneOptions, tune_generator
 
@@ -211,7 +227,8 @@ def tune(
             weights=weights,
             steps=parse_counts(steps, "--steps"),
             tried=parse_tried(tried or []),
-            settings=parse_settings(setting or []),
+            settings=with_prompts(parse_settings(setting or []), prompts, dataset),
+            pda=pda,
             budget_s=parse_duration(budget) if budget is not None else None,
             ipc=parse_ipc(ipc),
             rounds=rounds,

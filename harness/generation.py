@@ -112,6 +112,7 @@ def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: 
         trial=plan.trial,
         batch_seconds=plan.batch_seconds,
         ipc=options.ipc_cap,
+        pda=options.pda,
         device=needs.device,
         weights=str(needs.weights) if needs.weights else None,
         training_images=str(needs.training_images) if needs.training_images else None,

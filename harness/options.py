@@ -10,6 +10,7 @@ from typing import Literal
 from evaluation.challenge import Challenge, get_challenge
 from harness.other_card import get_card
 from submission.generator import get_generator
+from submission.postprocess import check_pda
 
 COMMAND = "command"
 NATIVE, FALLBACK = "native", "gaussian"
@@ -37,6 +38,7 @@ class RunOptions:
         batch_size: images per call of the generator.
         ipc: images per class to stop at: a number, "none" for as many as the clock allows, None for the
             challenge's cap.
+        pda: images in all for each generated one, the others augmented copies of it.
         data: folder of the real data sets.
         out: folder of the run; it must not exist yet unless `resume`.
         seed: makes the images. `judge_seed` makes the rounds.
@@ -56,6 +58,7 @@ class RunOptions:
     steps: int | None = None
     batch_size: int | None = None
     ipc: int | Literal["none"] | None = None
+    pda: int = 1
     data: Path | None = None
     out: Path | None = None
     seed: int = 0
@@ -80,12 +83,14 @@ class RunOptions:
                 ("--steps", self.steps),
                 ("--batch-size", self.batch_size),
                 ("--weights", self.weights),
+                ("--pda", self.pda if self.pda != 1 else None),
             ):
                 if value is not None:
                     raise ValueError(f"{name} is for the project's own generators; put it into --command itself")
         for name, number in (("--steps", self.steps), ("--batch-size", self.batch_size), ("--rounds", self.rounds)):
             if number is not None and number < 1:
                 raise ValueError(f"{name} must be at least 1, not {number}")
+        check_pda(self.pda)
         if self.epochs < 1:
             raise ValueError(f"--epochs must be at least 1, not {self.epochs}")
         if isinstance(self.ipc, int) and self.ipc < 1:

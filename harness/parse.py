@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
+from evaluation.challenge import get_challenge
 from evaluation.durations import parse_duration
+from submission.prompts import prompts_setting, read_prompts
 
 
 def parse_ipc(text: str | None) -> int | Literal["none"] | None:
@@ -65,6 +68,31 @@ def parse_settings(pairs: Sequence[str], option: str = "--set") -> dict[str, str
             raise ValueError(f"{option} {name} is given twice")
         settings[name] = value
     return settings
+
+
+def split_pda(settings: Mapping[str, str], pda: int) -> tuple[dict[str, str], int]:
+    """The generator's own settings, and PDA: that of `--try pda=...` where it stands among them, else `pda`.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    own = dict(settings)
+    tried = own.pop("pda", None)
+    return own, pda if tried is None else _whole(tried, "pda takes whole numbers")
+
+
+def with_prompts(settings: Mapping[str, str], file: Path | None, dataset: str) -> dict[str, str]:
+    """`settings` with the prompts in `file`, the value of --prompts, as the generator's setting of that name.
+
+    Raises:
+        ValueError: they do not fit, or stand among the settings already.
+    """
+    if file is None:
+        return dict(settings)
+    if "prompts" in settings:
+        raise ValueError("--prompts and --set prompts exclude each other; give one of them")
+    challenge = get_challenge(dataset)
+    return {**settings, "prompts": prompts_setting(read_prompts(file, challenge), challenge)}
 
 
 def _whole(text: str, takes: str) -> int:

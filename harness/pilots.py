@@ -18,6 +18,7 @@ from evaluation.subset import first_of_each
 from harness.forecast import Pilot
 from harness.generation import ROOT, Needs
 from harness.launch import Launch, Terms, environment
+from harness.parse import split_pda
 from harness.supervisor import Clock, supervise
 from harness.tuner import Candidate
 from submission.events import read_events
@@ -37,7 +38,7 @@ class Pilots:
 
     Attributes:
         challenge, generator, needs: whose.
-        settings: of every candidate, before its own.
+        settings, pda: of every candidate, before its own.
         held_out: training images that pilots are judged on.
         rounds, epochs: of each judgement; the judge's seeds are the same for all candidates.
         device: of the judge.
@@ -58,6 +59,7 @@ class Pilots:
     data: Path | None
     scratch: Path
     seed: int = 0
+    pda: int = 1
     judging: Callable[[str], AbstractContextManager[Callable[[Progress], None]]] = lambda what: nullcontext(ignore)
     _made: int = field(default=0, init=False)
 
@@ -91,6 +93,8 @@ class Pilots:
         (folder / "images").mkdir(parents=True)
         events = folder / "events.jsonl"
 
+        settings, pda = split_pda({**self.settings, **candidate.settings}, self.pda)
+
         def launch(clock: Clock) -> Launch:
             job = Job(
                 challenge=self.challenge.name,
@@ -101,10 +105,11 @@ class Pilots:
                 seed=self.seed,
                 steps=candidate.steps,
                 ipc=ipc,
+                pda=pda,
                 device=self.needs.device,
                 weights=str(self.needs.weights) if self.needs.weights else None,
                 training_images=str(self.needs.training_images) if self.needs.training_images else None,
-                settings={**self.settings, **candidate.settings},
+                settings=settings,
             )
             job.save(folder / "job.json")
             terms = Terms(folder / "images", self.challenge.name, LIMIT_S, self.seed, folder / "classes.json")

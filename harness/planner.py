@@ -40,7 +40,7 @@ class Prediction:
     """What a budget should give.
 
     Attributes:
-        images: whole images; `low` and `high` bound them.
+        images: whole images, augmented copies counted; `low` and `high` bound them.
         classes: they are shared out among, to one image.
     """
 
@@ -226,7 +226,7 @@ def _prediction(
         left_s = budget_s - margin - written_s - start_s
         tail = [(size, seconds * pace) for size, seconds in smaller]
         first = profile.start.first_batch_images if left_s >= 0 else 0
-        made = first + images_in(left_s, batch_size, batch.middle * pace, tail)
+        made = profile.key.pda * (first + images_in(left_s, batch_size, batch.middle * pace, tail))
         return made if most is None else min(made, most)
 
     return Prediction(

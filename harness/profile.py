@@ -87,6 +87,7 @@ class ProfileKey:
     Attributes:
         weights: hash of their content, None where there are none.
         machine: the card or the processor. `cores` and `threads` are those that PyTorch may use.
+        pda: images written for each generated one. Batches are counted in generated images.
     """
 
     generator: str
@@ -98,6 +99,7 @@ class ProfileKey:
     cores: int
     threads: int
     versions: Mapping[str, str]
+    pda: int = 1
 
     @property
     def file_name(self) -> str:
@@ -183,7 +185,7 @@ def content_hash(weights: Path | None) -> str | None:
 
 
 def profile_key(
-    generator: str, dataset: str, settings: Mapping[str, str], weights: Path | None, device: str
+    generator: str, dataset: str, settings: Mapping[str, str], weights: Path | None, device: str, pda: int = 1
 ) -> ProfileKey:
     """The key of a profile taken here and now."""
     from evaluation.machine import this_machine
@@ -199,6 +201,7 @@ def profile_key(
         cores=here.cores,
         threads=here.threads,
         versions=here.versions,
+        pda=pda,
     )
 
 

@@ -20,6 +20,7 @@ from harness.profile_page import profile_table, start_words, write_page
 from harness.profiler import Wanted, measure_profile
 from submission.generator import get_generator
 from submission.job import Job
+from submission.postprocess import check_pda
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,16 @@ class ProfileOptions:
     weights: str | None = None
     settings: dict[str, str] = field(default_factory=dict)
     wanted: Wanted = field(default_factory=Wanted)
+    pda: int = 1
     device: str = "auto"
     data: Path | None = None
     budget_s: float | None = None
     refresh: bool = False
     out: Path | None = None
     as_json: bool = False
+
+    def __post_init__(self) -> None:
+        check_pda(self.pda)
 
 
 def parse_counts(text: str | None, option: str) -> tuple[int, ...]:
@@ -100,7 +105,7 @@ def measured_or_kept(options: ProfileOptions, challenge: Challenge, say: Callabl
     maker.check_settings(options.settings)
     weights = maker.find_weights(challenge, options.weights)
     device = resolve_device(options.device)
-    key = profile_key(name, challenge.name, options.settings, weights, device)
+    key = profile_key(name, challenge.name, options.settings, weights, device, options.pda)
     kept = None if options.refresh else load_profile(key)
     if kept and _holds(kept, options.wanted):
         return kept, True
@@ -113,6 +118,7 @@ def measured_or_kept(options: ProfileOptions, challenge: Challenge, say: Callabl
         output="",
         events="",
         deadline=0.0,
+        pda=options.pda,
         device=device,
         weights=str(weights) if weights else None,
         training_images=str(training_images) if training_images else None,

@@ -15,7 +15,9 @@ def plan_of(options: RunOptions, maker: type[GeneratorBase] | None, needs: Needs
     """The plan of a run, and the kept profile that it rests on, None where there is none that fits."""
     profile = None
     if maker is not None:
-        key = profile_key(options.generator_name, options.dataset, options.settings, needs.weights, needs.device)
+        key = profile_key(
+            options.generator_name, options.dataset, options.settings, needs.weights, needs.device, options.pda
+        )
         profile = load_profile(key)
     if profile and not profile.doubled and options.batch_size is None:
         profile = None  # its few batch sizes say nothing of the best one
@@ -50,7 +52,9 @@ def _foretold(plan: PlanPart, trial: Trial, record: Record) -> PlanPart:
     from evaluation.challenge import get_challenge
 
     classes = get_challenge(record.dataset).classes
-    found = predict_after_trial(trial.tried, trial.batch_size, trial.made, trial.left_s)
+    pda = record.settings.get("pda", 1)
+    tried = [(pda * images, seconds) for images, seconds in trial.tried]
+    found = predict_after_trial(tried, pda * trial.batch_size, trial.made, trial.left_s)
     cap = record.settings.get("ipc_cap")
 
     def ipc(images: float) -> float:

@@ -64,12 +64,17 @@ class ClockPart(_Part):
 
 
 class IpcPart(_Part):
-    """Whole readable images per class; `distinct` counts near-copies once, null where no audit has counted."""
+    """Whole readable images per class, augmented copies among them.
+
+    `distinct` counts near-copies once, null where no audit has counted; `generated` are those that the generator made,
+    null where no copies were asked for.
+    """
 
     mean: float
     min: int
     max: int
     distinct: float | None = None
+    generated: float | None = None
 
 
 class PlanPart(_Part):

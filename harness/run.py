@@ -50,6 +50,7 @@ from harness.report import write_report
 from harness.show import Voice
 from harness.tuned import TunedPlan, take_tuned, tuned_words
 from submission.generator import GeneratorBase, get_generator
+from submission.postprocess import generated_images
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,8 @@ def first_record(
     settings: dict[str, Any] = dict(options.settings)
     if options.command is not None:
         settings["command"] = options.command
+    else:
+        settings["pda"] = options.pda
     settings |= {"ipc_cap": options.ipc_cap, "grace_s": options.grace_s}
     return Record(
         schema=1,
@@ -266,7 +269,7 @@ def with_generation(record: Record, generation: Generation, collected: Collected
             "gpu": generation.gpu,
             "images": collected.count,
             "images_hash": collected.images_hash,
-            "ipc": ipc_part(collected, get_challenge(record.dataset)),
+            "ipc": ipc_part(collected, get_challenge(record.dataset), record.settings.get("pda", 1)),
             "files": FilesPart(
                 dropped=collected.dropped,
                 half_written=collected.half_written,
@@ -299,9 +302,10 @@ def with_accuracy(
     return record.model_copy(update=update)
 
 
-def ipc_part(collected: Collected, challenge: Challenge) -> IpcPart | None:
-    """Whole images per class; None without an image."""
-    if not collected.count:
+def ipc_part(collected: Collected, challenge: Challenge, pda: int) -> IpcPart | None:
+    """Whole images per class, and how many of them were generated; None without an image."""
+    if collected.contents is None or not collected.count:
         return None
     counts = collected.per_class
-    return IpcPart(mean=collected.count / challenge.classes, min=min(counts), max=max(counts))
+    generated = generated_images(collected.contents.paths, pda) / challenge.classes if pda > 1 else None
+    return IpcPart(mean=collected.count / challenge.classes, min=min(counts), max=max(counts), generated=generated)

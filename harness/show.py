@@ -13,6 +13,7 @@ from evaluation.terminal import judging, plain_console, progress, show_audits
 from harness.record import AuditPart, Record
 from harness.words import (
     accuracy_words,
+    copies_words,
     ended_words,
     foreseen_words,
     gpu_marks,
@@ -85,7 +86,8 @@ def summary(record: Record, folder: Path) -> list[tuple[str, str]]:
     lines = [("Outcome", ended_words(record))]
     if record.ipc:
         spread = "" if record.ipc.min == record.ipc.max else f" ({record.ipc.min} to {record.ipc.max})"
-        lines.append(("IPC", f"{record.ipc.mean:g}{spread}, {record.images:,} images{foreseen_words(record.plan)}"))
+        told = f"{record.ipc.mean:g}{spread}, {record.images:,} images"
+        lines.append(("IPC", f"{told}{copies_words(record)}{foreseen_words(record.plan)}"))
     if record.clock:
         lines.append(("Clock", ledger_words(record.clock, record.budget_s)))
     if record.gpu:

@@ -14,9 +14,9 @@ class Trial:
     """Trials that are over.
 
     Attributes:
-        tried: (images, seconds) of each; empty where there was no time for any.
+        tried: (generated images, seconds) of each; empty where there was no time for any.
         batch_size: what was chosen.
-        made: images made by then.
+        made: images made by then, augmented copies counted.
         left_s: seconds from then to the deadline, less the margin.
     """
 

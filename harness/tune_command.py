@@ -24,6 +24,7 @@ from evaluation.subset import hold_out
 from evaluation.terminal import judging, plain_console
 from harness.generation import Needs
 from harness.options import RunOptions
+from harness.parse import split_pda
 from harness.pilots import Pilots
 from harness.planner import Prediction, predict_ipc
 from harness.profile import profile_key
@@ -33,6 +34,7 @@ from harness.tune_page import rows, tune_table, write_page
 from harness.tuned import TunedPlan, keep_tuned
 from harness.tuner import Candidate, Trial, Tuned, tune
 from submission.generator import GeneratorBase, get_generator
+from submission.postprocess import check_pda
 
 # Candidates by default, as multiples of the generator's own step count.
 MULTIPLES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
@@ -49,6 +51,7 @@ class TuneOptions:
         steps: step counts to try; multiples of the generator's default where empty.
         tried: settings to try, each with its values; every combination with every step count is a candidate.
         settings: settings of all candidates.
+        pda: of all candidates; `tried` can name `pda` as well.
         rounds, epochs: of each pilot's judgement.
     """
 
@@ -60,6 +63,7 @@ class TuneOptions:
     settings: Mapping[str, str] = field(default_factory=dict)
     budget_s: float | None = None
     ipc: int | Literal["none"] | None = None
+    pda: int = 1
     rounds: int = 3
     epochs: int = 100
     seed: int = 0
@@ -71,6 +75,8 @@ class TuneOptions:
     def __post_init__(self) -> None:
         if twice := sorted(set(self.tried) & set(self.settings)):
             raise ValueError(f"--set and --try both name {twice[0]}; a setting is either fixed or tried")
+        if "pda" in self.tried and self.pda != 1:
+            raise ValueError("--pda and --try both name pda; it is either fixed or tried")
         for name, number in (("--rounds", self.rounds), ("--epochs", self.epochs)):
             if number < 1:
                 raise ValueError(f"{name} must be at least 1, not {number}")
@@ -79,7 +85,13 @@ class TuneOptions:
     def as_run(self) -> RunOptions:
         """The run that is tuned for."""
         return RunOptions(
-            self.dataset, self.generator, budget_s=self.budget_s, ipc=self.ipc, data=self.data, weights=self.weights
+            self.dataset,
+            self.generator,
+            budget_s=self.budget_s,
+            ipc=self.ipc,
+            pda=self.pda,
+            data=self.data,
+            weights=self.weights,
         )
 
 
@@ -95,7 +107,9 @@ def candidates_of(maker: type[GeneratorBase], weights: Path | None, options: Tun
         steps = (1,)
     combinations = [dict(zip(options.tried, values, strict=True)) for values in product(*options.tried.values())]
     for settings in combinations:
-        maker.check_settings({**options.settings, **settings})
+        own, pda = split_pda({**options.settings, **settings}, options.pda)
+        check_pda(pda)
+        maker.check_settings(own)
     found = [Candidate(count, settings) for settings in combinations for count in steps]
     if len(found) < 2:
         raise ValueError(
@@ -154,6 +168,7 @@ def tune_generator(options: TuneOptions) -> ExitCode:
             data=options.data,
             scratch=Path(scratch).resolve(),
             seed=options.seed,
+            pda=options.pda,
             judging=lambda what: judging(console, what),
         )
 
@@ -194,11 +209,13 @@ def _predictions(
     steps = sorted({candidate.steps for candidate in candidates})
     found = {}
     for settings in {tuple(candidate.settings.items()): candidate.settings for candidate in candidates}.values():
+        own, pda = split_pda({**options.settings, **settings}, options.pda)
         wanted = ProfileOptions(
             dataset=challenge.name,
             generator=run.generator_name,
             weights=options.weights,
-            settings={**options.settings, **settings},
+            settings=own,
+            pda=pda,
             wanted=Wanted(steps=tuple(sorted({steps[0], steps[-1]}))),  # linear in steps between them
             device=options.device,
             data=options.data,
@@ -212,7 +229,7 @@ def _predictions(
 
 def _plan(options: TuneOptions, run: RunOptions, weights: Path | None, device: str, tuned: Tuned) -> TunedPlan:
     return TunedPlan(
-        key=profile_key(run.generator_name, options.dataset, options.settings, weights, device),
+        key=profile_key(run.generator_name, options.dataset, options.settings, weights, device, options.pda),
         budget_s=run.budget,
         ipc_cap=run.ipc_cap,
         steps=tuned.chosen.steps,

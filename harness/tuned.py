@@ -12,6 +12,7 @@ from evaluation.datasets import cache_folder
 from evaluation.files import written_whole
 from harness.generation import Needs
 from harness.options import RunOptions
+from harness.parse import split_pda
 from harness.profile import ProfileKey, profile_key
 
 SCHEMA = 1
@@ -83,11 +84,14 @@ def take_tuned(options: RunOptions, needs: Needs) -> tuple[RunOptions, TunedPlan
     """
     if options.command is not None or options.steps is not None:
         return options, None
-    key = profile_key(options.generator_name, options.dataset, options.settings, needs.weights, needs.device)
+    key = profile_key(
+        options.generator_name, options.dataset, options.settings, needs.weights, needs.device, options.pda
+    )
     plan = find_tuned(key, options.budget, options.ipc_cap)
     if plan is None:
         return options, None
-    return replace(options, steps=plan.steps, settings={**options.settings, **plan.settings}), plan
+    own, pda = split_pda({**options.settings, **plan.settings}, options.pda)
+    return replace(options, steps=plan.steps, settings=own, pda=pda), plan
 
 
 def tuned_words(plan: TunedPlan) -> str:

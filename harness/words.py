@@ -122,6 +122,15 @@ def foreseen_words(plan: PlanPart) -> str:
     return f"; foreseen {plan.predicted_ipc:.4g} [{low:.4g}, {high:.4g}]"
 
 
+def copies_words(record: Record) -> str:
+    """`; 20 generated and 4 augmented copies of each, 21.3 distinct`, empty where no copies were asked for."""
+    if record.ipc is None or record.ipc.generated is None:
+        return ""
+    copies = record.settings["pda"] - 1
+    told = f"; {record.ipc.generated:g} generated and {copies} augmented cop{'y' if copies == 1 else 'ies'} of each"
+    return told if record.ipc.distinct is None else f"{told}, {record.ipc.distinct:.1f} distinct"
+
+
 def other_card_words(part: OtherCardPart) -> str:
     """What a run with another card's budget stands for, with its interval."""
     title, (low, high) = get_card(part.card).title, part.interval

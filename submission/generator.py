@@ -21,6 +21,7 @@ ENTRY_POINTS = "submission.generators"
 _BUILT_IN = {
     "native": "submission.generators.native:Native",
     "gaussian": "submission.generators.gaussian:Gaussian",
+    "sdxl-turbo": "submission.generators.sdxl_turbo:SdxlTurbo",
     "real": "submission.generators.real:Real",
     "noise": "submission.generators.noise:Noise",
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
@@ -18,11 +20,13 @@ class Model:
         repository: its name on the hub, `owner/name`.
         files: patterns of the files to fetch; nothing else is.
         needed: files without which it cannot be loaded, relative to its folder; `a|b` where either will do.
+        option: what the user gives another source of it with.
     """
 
     repository: str
     files: tuple[str, ...]
     needed: tuple[str, ...]
+    option: str = "--weights"
 
 
 def find_model(model: Model, source: str | None, *, fetch: bool = True) -> Path:
@@ -39,36 +43,66 @@ def find_model(model: Model, source: str | None, *, fetch: bool = True) -> Path:
     if source is not None and (Path(source).is_dir() or not _REPOSITORY.fullmatch(source)):
         folder = Path(source)
         if not folder.is_dir():
-            raise ValueError(f"there is no folder {source}; give a model's folder or its hub name as --weights")
+            raise ValueError(f"there is no folder {source}; give a model's folder or its hub name as {model.option}")
     else:
-        folder = _snapshot(source or model.repository, model.files, fetch)
+        folder = _snapshot(replace(model, repository=source or model.repository), fetch)
     if missing := missing_files(folder, model.needed):
         raise ValueError(
             f"{folder} holds no {missing[0].replace('|', ' or ')}; copy the model of {model.repository} whole"
         )
+    for name in files_of(folder, model.needed):
+        if not is_whole(folder / name):
+            raise ValueError(
+                f"{folder / name} is damaged or half a download; copy the model of {model.repository} again"
+            )
     return folder
 
 
 def missing_files(folder: Path, needed: Sequence[str]) -> list[str]:
     """Those of `needed` of which nothing is in `folder`."""
-    return [entry for entry in needed if not any((folder / name).is_file() for name in entry.split("|"))]
+    return [entry for entry in needed if not files_of(folder, [entry])]
 
 
-def _snapshot(repository: str, files: Sequence[str], fetch: bool) -> Path:
+def files_of(folder: Path, needed: Sequence[str]) -> list[str]:
+    """Those of `needed`, in all their forms, that are in `folder`."""
+    return [name for entry in needed for name in entry.split("|") if (folder / name).is_file()]
+
+
+def is_whole(path: Path) -> bool:
+    """Whether weights are as long as they say that they are, and JSON is JSON; other files are not looked into."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors import SafetensorError, safe_open
+
+            try:
+                with safe_open(path, framework="np"):
+                    pass
+            except SafetensorError:
+                return False
+        elif path.suffix == ".json":
+            json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _snapshot(model: Model, fetch: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    try:
-        return Path(snapshot_download(repository, allow_patterns=list(files), local_files_only=True))
-    except LocalEntryNotFoundError:
-        pass
+    with suppress(LocalEntryNotFoundError):
+        folder = Path(snapshot_download(model.repository, allow_patterns=list(model.files), local_files_only=True))
+        if not fetch or not missing_files(folder, model.needed):
+            return folder  # else a download was interrupted, and goes on
     if not fetch:
-        raise ValueError(f"{repository} is not on this machine yet; a run fetches it, or give its folder as --weights")
+        raise ValueError(
+            f"{model.repository} is not on this machine yet; a run fetches it, or give its folder as {model.option}"
+        )
     try:
-        return Path(snapshot_download(repository, allow_patterns=list(files)))
+        return Path(snapshot_download(model.repository, allow_patterns=list(model.files)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ValueError(
-            f"{repository} cannot be fetched ({reason}); copy it from a machine with a network and give its folder as"
-            " --weights"
+            f"{model.repository} cannot be fetched ({reason}); copy it from a machine with a network and give its"
+            f" folder as {model.option}"
         ) from None

@@ -41,16 +41,24 @@ def load_part(kind: type[Part], folder: Path, subfolder: str, dtype: torch.dtype
     loader: Any = kind
     place = folder / subfolder
     try:
-        network = loader.from_pretrained(
-            folder, subfolder=subfolder, dtype=dtype, variant=_variant(place), local_files_only=True
+        network, found = loader.from_pretrained(
+            folder,
+            subfolder=subfolder,
+            dtype=dtype,
+            variant=_variant(place, dtype),
+            local_files_only=True,
+            output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ValueError(f"{place} is damaged or holds no {kind.__name__} ({reason}); copy the model again") from None
+    if missing := sorted(found["missing_keys"]):  # they would stay random numbers
+        raise ValueError(f"{place} lacks the weights {missing[0]}; it is no {kind.__name__}, or not a whole one")
     return network.to(device).eval().requires_grad_(False)
 
 
-def _variant(place: Path) -> str | None:
-    """`fp16` where a network's weights are there as half-precision copies alone."""
+def _variant(place: Path, dtype: torch.dtype) -> str | None:
+    """`fp16` for half-precision copies: where there are no others, or where `dtype` can hold no more than they do."""
     names = [path.name for path in place.iterdir() if path.suffix in (".safetensors", ".bin")]
-    return "fp16" if names and all(".fp16." in name for name in names) else None
+    half = [name for name in names if ".fp16." in name]
+    return "fp16" if half and (dtype.itemsize == 2 or len(half) == len(names)) else None

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.challenge import Challenge, get_challenge
 from submission.job import Job
+from submission.postprocess import PdaWriter, writers
 from submission.source import Source, decoded, is_out_of_memory, load_generator
 from submission.writer import ImageWriter
 
@@ -56,10 +57,11 @@ def main() -> None:
 
     imported = time.monotonic()
     source = Source(load_generator(job, challenge), job, challenge)
+    open_writer = writers(job, challenge)
     synchronise = synchroniser(job.device)
     synchronise()
     loaded = time.monotonic()
-    bench = Bench(source, challenge, job.device, synchronise)
+    bench = Bench(source, challenge, open_writer, job.device, synchronise)
     first = min(FIRST_BATCH, source.batch_size)
     bench.batch(first)
     answer(
@@ -90,8 +92,16 @@ def main() -> None:
 class Bench:
     """Times batches of a source."""
 
-    def __init__(self, source: Source, challenge: Challenge, device: str, synchronise: Callable[[], None]) -> None:
-        self._source, self._challenge, self._device, self._synchronise = source, challenge, device, synchronise
+    def __init__(
+        self,
+        source: Source,
+        challenge: Challenge,
+        open_writer: Callable[[Path], ImageWriter | PdaWriter],
+        device: str,
+        synchronise: Callable[[], None],
+    ) -> None:
+        self._source, self._challenge, self._open_writer = source, challenge, open_writer
+        self._device, self._synchronise = device, synchronise
         # profiles never run out of orders, whatever a selector has
         self._order: Iterator[tuple[int, int]] = cycle((label, 0) for label in range(challenge.classes))
 
@@ -119,7 +129,7 @@ class Bench:
 
     def sustain(self, batch_size: int, sustain_s: float, output: str, steps: int) -> dict[str, Any]:
         """Batches with the writer at work behind them, as in a run; then the writer alone."""
-        writer = ImageWriter(Path(output), self._challenge)
+        writer = self._open_writer(Path(output))
         batches: list[float] = []
         index = 0
         began = time.monotonic()
@@ -131,7 +141,7 @@ class Bench:
             batches.append(time.monotonic() - start)
             index += batch_size
         writer.close()
-        writer = ImageWriter(Path(output), self._challenge)
+        writer = self._open_writer(Path(output))
         start, written = time.monotonic(), 0
         while written < WRITTEN:
             writer.write(images_BHWC, [0] * batch_size, range(written, written + batch_size))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from evaluation.challenge import Challenge
 from submission.generator import Generator, GeneratorBase, GeneratorInfo, LoadContext, Selector, get_generator
 from submission.job import Job, image_seed
+from submission.postprocess import images_to_generate
 from submission.schedule import interleaved
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Source:
         self.seed = job.seed
         self.steps = job.steps or generator.default_steps(Path(job.weights) if job.weights else None)
         self.batch_size = job.batch_size or info.default_batch
-        ipc, self.end = job.ipc, "ipc"
+        ipc, self.end = images_to_generate(job.ipc, job.pda), "ipc"
         if isinstance(generator, Selector) and (ipc is None or generator.available() < ipc):
             ipc, self.end = generator.available(), "exhausted"
         self._workers: Workers | None = None

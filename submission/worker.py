@@ -16,6 +16,7 @@ from evaluation.challenge import Challenge, get_challenge
 from submission.events import EventLog
 from submission.job import Job
 from submission.pacing import STALL_SHARE, Pacer, margin_s
+from submission.postprocess import PdaWriter, writers
 from submission.source import Source, decoded, is_out_of_memory, load_generator
 from submission.trial import size_after_trials, worth_doubling
 from submission.writer import ImageWriter
@@ -57,7 +58,7 @@ def work(job: Job, events: EventLog) -> None:
     left_s = job.deadline - time.monotonic()
     pacer = Pacer(job.deadline, margin_s(left_s, job.device), STALL_SHARE * left_s)
     source = Source(load_generator(job, challenge), job, challenge)
-    line = Line(source, ImageWriter(Path(job.output), challenge), pacer, events, challenge)
+    line = Line(source, writers(job, challenge)(Path(job.output)), pacer, events, challenge)
     line.enter("warmup", steps=source.steps, batch_size=source.batch_size)
     line.warm_up()
     pacer.expect(job.batch_seconds)
@@ -72,7 +73,7 @@ class Line:
     """The way of an image: made, handed to the writer, told to the pacer and to the events."""
 
     def __init__(
-        self, source: Source, writer: ImageWriter, pacer: Pacer, events: EventLog, challenge: Challenge
+        self, source: Source, writer: ImageWriter | PdaWriter, pacer: Pacer, events: EventLog, challenge: Challenge
     ) -> None:
         self._source, self._writer, self._pacer, self._events = source, writer, pacer, events
         self._size = challenge.size
@@ -130,7 +131,7 @@ class Line:
         """Wait for the disk and say how it ended."""
         self.enter("write")
         self._writer.close()
-        self._events.say(end=self._end, images=self._writer.written)
+        self._events.say(end=self._end, images=self._queued)
 
     def _fitting(self, size: int) -> int:
         believed = min(size, TRUST * self._writer.written) if self._writer.written else size
@@ -150,8 +151,7 @@ class Line:
         making = self._phase
         if self._writer.full(len(batch)):
             self.enter("write")
-        self._writer.write(images_BHWC, *zip(*batch, strict=True))
-        self._queued += len(batch)
+        self._queued += self._writer.write(images_BHWC, *zip(*batch, strict=True))
         self._events.say(images=self._queued)
         self.enter(making)
         return len(batch), seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Condition, Thread
@@ -25,7 +25,10 @@ FASTER = 1.25
 # Seconds after which whoever waits for the disk looks whether more threads would help.
 LOOK_S = 0.1
 
-_Waiting = tuple[NDArray[np.uint8], Path]
+Pixels = NDArray[np.uint8]  # (H, W, 3)
+Change = Callable[[Pixels], Pixels]
+
+_Waiting = tuple[Pixels, Change | None, Path]
 
 
 class ImageWriter:
@@ -69,17 +72,30 @@ class ImageWriter:
     def threads(self) -> int:
         return len(self._threads)
 
-    def write(self, images_BHWC: NDArray[np.uint8], labels: Sequence[int], indices: Sequence[int]) -> None:
-        """Queue images, uint8 (B, H, W, 3). Blocks while the queue is full."""
+    def write(
+        self,
+        images_BHWC: Sequence[Pixels] | Pixels,
+        labels: Sequence[int],
+        indices: Sequence[int],
+        changes: Sequence[Change | None] | None = None,
+    ) -> int:
+        """Queue images, uint8 (B, H, W, 3); how many. Blocks while the queue is full.
+
+        Args:
+            changes: what the thread that writes an image does to it first; None for nothing.
+        """
         if self._pending:  # the batch before is still not on disk
             self._add_threads()
-        for image_HWC, label, index in zip(images_BHWC, labels, indices, strict=True):
+        if changes is None:
+            changes = [None] * len(labels)
+        for image_HWC, label, index, change in zip(images_BHWC, labels, indices, changes, strict=True):
             with self._changed:
                 if not self._pending:
                     self._busy_since = time.monotonic()
                 self._pending += 1
-            self._waiting.put((image_HWC, self._folders[label] / f"{index:06d}.png"))
+            self._waiting.put((image_HWC, change, self._folders[label] / f"{index:06d}.png"))
         self._wait(leave=self._queue)
+        return len(labels)
 
     def full(self, images: int) -> bool:
         """Whether queueing `images` more would have to wait for the disk."""
@@ -171,9 +187,11 @@ class ImageWriter:
                 self._changed.notify_all()
 
 
-def _write(image_HWC: NDArray[np.uint8], path: Path) -> Exception | None:
+def _write(image_HWC: Pixels, change: Change | None, path: Path) -> Exception | None:
     """Write one image; what went wrong."""
     try:
+        if change is not None:
+            image_HWC = change(image_HWC)
         part = path.with_name(path.name + UNFINISHED)
         # level 1: on small images higher levels cost several times the time for a few percent of the bytes
         Image.fromarray(image_HWC).save(part, format="PNG", compress_level=1)

@@ -1,9 +1,11 @@
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.options import RunOptions
-from harness.parse import parse_ipc, parse_settings, parse_steps
+from harness.parse import parse_ipc, parse_settings, parse_steps, split_pda, with_prompts
 
 
 @pytest.mark.parametrize(
@@ -17,6 +19,8 @@ from harness.parse import parse_ipc, parse_settings, parse_steps
         ({"epochs": 0}, "--epochs must be at least 1"),
         ({"ipc": 0}, "--ipc must be at least 1"),
         ({"grace_s": 70.0}, "less than the budget"),
+        ({"pda": 0}, "--pda must be at least 1"),
+        ({"command": "x", "pda": 5}, "--pda is for the project's own generators"),
     ],
 )
 def test_bad_options_are_refused_in_one_sentence(asked: dict[str, Any], sentence: str) -> None:
@@ -41,6 +45,27 @@ def test_values_as_people_write_them() -> None:
 def test_bad_settings(bad: list[str]) -> None:
     with pytest.raises(ValueError, match="--set"):
         parse_settings(bad)
+
+
+def test_prompts_become_a_setting_that_holds_them(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("\n".join(f"the number {label}" for label in range(10)))
+    told = with_prompts({"size": "64"}, file, "digits")
+    assert told["size"] == "64" and json.loads(told["prompts"])["7"] == ["the number 7"]
+    file.write_text(told["prompts"])
+    assert with_prompts({"size": "64"}, file, "digits") == told
+    assert with_prompts({"size": "64"}, None, "digits") == {"size": "64"}
+    with pytest.raises(ValueError, match="exclude each other"):
+        with_prompts({"prompts": "{}"}, file, "digits")
+    with pytest.raises(ValueError, match="no class of CIFAR-100"):
+        with_prompts({}, file, "cifar100")
+
+
+def test_pda_among_the_settings_that_are_tried() -> None:
+    assert split_pda({"guidance": "2", "pda": "5"}, 1) == ({"guidance": "2"}, 5)
+    assert split_pda({"guidance": "2"}, 3) == ({"guidance": "2"}, 3)
+    with pytest.raises(ValueError, match="pda takes whole numbers, not 'many'"):
+        split_pda({"pda": "many"}, 1)
 
 
 def test_bad_numbers() -> None:

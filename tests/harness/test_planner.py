@@ -158,3 +158,11 @@ def test_the_published_overheads_are_mostly_a_start_and_a_time_for_each_image() 
     for steps, _, samples in PUBLISHED[:-1]:
         assert overheads[steps] == pytest.approx(142 + 0.023 * samples, rel=0.06)
     assert overheads[30] > 1.3 * (142 + 0.023 * 800)
+
+
+@given(pda=st.integers(2, 9), size=sizes, cap=st.integers(1, 2000))
+def test_copies_are_images_and_the_cap_counts_them(pda: int, size: int, cap: int) -> None:
+    plain = profile(lambda _steps, batch: 0.1 + 0.01 * batch, [(8, size)])
+    copied = profile(lambda _steps, batch: 0.1 + 0.01 * batch, [(8, size)], key=key(pda=pda))
+    assert predict_ipc(copied, BUDGET_S).images == pda * predict_ipc(plain, BUDGET_S).images
+    assert predict_ipc(copied, BUDGET_S, ipc_cap=cap).images == min(cap * 10, predict_ipc(copied, BUDGET_S).images)

@@ -21,6 +21,12 @@ def test_the_cap_bounds_what_is_foretold() -> None:
     assert capped.plan.predicted_ipc == 5
 
 
+def test_copies_are_foretold_as_well() -> None:
+    """The worker says how many files it had queued; its batches are of generated images."""
+    told = with_trial(record(settings={"pda": 5}), Trial(((8, 1.0), (16, 1.6)), 16, made=160, left_s=16.0))
+    assert told.plan.batch_size == 16 and told.plan.predicted_ipc == 5 * 19.2
+
+
 def test_a_trial_is_read_from_the_events_and_strangers_lines_are_passed_over() -> None:
     events = [
         {"t": 1.0, "trial": "nonsense", "batch_size": 8, "images": 8},

@@ -21,9 +21,9 @@ def awkward(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.profiler.POINT_S", 0.05)
 
 
-def measured(generator: str, folder: Path, wanted: Wanted | None = None) -> tuple[Profile, list[str]]:
+def measured(generator: str, folder: Path, wanted: Wanted | None = None, pda: int = 1) -> tuple[Profile, list[str]]:
     said: list[str] = []
-    job = Job("digits", generator, "", "", deadline=0.0)
+    job = Job("digits", generator, "", "", deadline=0.0, pda=pda)
     profile = measure_profile(key(generator=generator), job, wanted or Wanted(), None, folder, said.append)
     assert not list(folder.iterdir()), "nothing is left behind"
     return profile, said
@@ -65,3 +65,12 @@ def test_nothing_measured_is_told_in_a_sentence(tmp_path: Path) -> None:
         measured("hungry", tmp_path, Wanted(batch_sizes=(64,)))
     with pytest.raises(ValueError, match="did not start: ValueError"):
         measured("nobody", tmp_path)
+
+
+@pytest.mark.usefixtures("awkward")
+def test_copies_are_made_and_written_as_in_a_run(tmp_path: Path) -> None:
+    """What the library costs to import is part of the start, what copies cost part of writing an image."""
+    plain, _ = measured("noise", tmp_path, Wanted(batch_sizes=(8,)))
+    copied, _ = measured("noise", tmp_path, Wanted(batch_sizes=(8,)), pda=9)
+    assert copied.start.load_s > plain.start.load_s + 0.3
+    assert copied.write_s > 2 * plain.write_s

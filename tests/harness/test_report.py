@@ -13,7 +13,7 @@ from harness.exhibits import pairs_of
 from harness.gallery import gallery
 from harness.other_card import CARDS, relative_speed
 from harness.published import PUBLISHED
-from harness.record import AuditPart, BaselinePart, FilesPart, Outcome
+from harness.record import AuditPart, BaselinePart, FilesPart, IpcPart, Outcome
 from harness.report import render
 from harness.telemetry import Row, summarise
 from tests.harness.cards import card, row
@@ -52,6 +52,13 @@ def test_what_strangers_wrote_is_shown_not_run() -> None:
 def test_every_outcome_has_a_page_even_with_nothing_to_show(outcome: Outcome) -> None:
     empty = record(outcome=outcome, clock=None, accuracy=None, ipc=None, images=0, images_over_time=[], throughput=None)
     assert outcome.value.replace("_", " ") in render(empty, None, None)
+
+
+def test_copies_and_long_settings() -> None:
+    ipc = IpcPart(mean=100.0, min=100, max=100, distinct=21.26, generated=20.0)
+    page = render(record(settings={"pda": 5, "prompts": "word " * 1000}, ipc=ipc), None, None)
+    assert "20 generated, the others augmented copies; 21.3 distinct" in page
+    assert "pda 5" in page and page.count("word") < 30
 
 
 def test_a_preview_says_so() -> None:

@@ -32,6 +32,12 @@ def test_candidates_are_all_combinations() -> None:
     ]
 
 
+def test_pda_can_be_tried_with_any_generator() -> None:
+    options = TuneOptions("digits", "gaussian", tried={"pda": ("1", "5")})
+    found = candidates_of(get_generator("gaussian"), None, options)
+    assert [candidate.name for candidate in found] == ["1 step, pda=1", "1 step, pda=5"]
+
+
 def test_candidates_by_default_lie_around_the_generators_own_steps() -> None:
     default = NATIVE.info.default_steps
     found = [candidate.steps for candidate in candidates_of(NATIVE, None, TuneOptions("digits"))]
@@ -45,6 +51,7 @@ def test_candidates_by_default_lie_around_the_generators_own_steps() -> None:
         ("native", TuneOptions("digits", steps=(8,)), "one candidate"),
         ("native", TuneOptions("digits", tried={"colour": ("red", "blue")}), "no setting 'colour'"),
         ("native", TuneOptions("digits", tried={"guidance": ("1", "many")}), "guidance must be a number"),
+        ("native", TuneOptions("digits", tried={"pda": ("1", "0")}), "--pda must be at least 1"),
     ],
 )
 def test_what_cannot_be_tuned_is_said(generator: str, options: TuneOptions, sentence: str) -> None:
@@ -55,6 +62,8 @@ def test_what_cannot_be_tuned_is_said(generator: str, options: TuneOptions, sent
 def test_a_setting_is_fixed_or_tried() -> None:
     with pytest.raises(ValueError, match="--set and --try both name guidance"):
         TuneOptions("digits", tried={"guidance": ("1", "2")}, settings={"guidance": "3"})
+    with pytest.raises(ValueError, match="--pda and --try both name pda"):
+        TuneOptions("digits", tried={"pda": ("1", "5")}, pda=5)
     assert parse_tried(["guidance=1,2", "solver=heun"]) == {"guidance": ("1", "2"), "solver": ("heun",)}
     with pytest.raises(ValueError, match="names a value twice"):
         parse_tried(["guidance=1,1"])
@@ -87,6 +96,15 @@ def test_run_takes_the_plan_unless_the_user_names_steps(kept: TunedPlan) -> None
     assert "4 steps, guidance=2" in tuned_words(kept) and "90.0% [85.0, 95.0]" in tuned_words(kept)
     for other in (replace(options, steps=8), replace(options, settings={"guidance": "1"}), replace(options, ipc=None)):
         assert take_tuned(other, needs) == (other, None)
+
+
+def test_copies_belong_to_the_plan(kept: TunedPlan) -> None:
+    needs = Needs(None, None, "cpu")
+    options = RunOptions("digits", "native", ipc="none", budget_s=60.0)
+    keep_tuned(replace(kept, settings={"guidance": "2", "pda": "5"}))
+    tuned, _ = take_tuned(options, needs)
+    assert tuned.pda == 5 and tuned.settings == {"guidance": "2"}
+    assert take_tuned(replace(options, pda=3), needs) == (replace(options, pda=3), None)
 
 
 def test_a_damaged_plan_is_none(kept: TunedPlan) -> None:

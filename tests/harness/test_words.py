@@ -1,8 +1,9 @@
 import pytest
 
-from harness.record import GpuPart, Outcome, PlanPart, RealEquivalentPart
+from harness.record import GpuPart, IpcPart, Outcome, PlanPart, RealEquivalentPart
 from harness.words import (
     accuracy_words,
+    copies_words,
     ended_words,
     foreseen_words,
     gpu_marks,
@@ -35,6 +36,14 @@ def test_what_was_foreseen_stands_beside_what_came() -> None:
     assert foreseen_words(record().plan) == ""
     plan = PlanPart(steps=8, batch_size=64, predicted_ipc=212.34, predicted_ipc_interval=(204.0, 219.0))
     assert foreseen_words(plan) == "; foreseen 212.3 [204, 219]"
+
+
+def test_generated_images_stand_beside_their_copies() -> None:
+    ipc = IpcPart(mean=100.0, min=100, max=100, distinct=21.26, generated=20.0)
+    told = "; 20 generated and 4 augmented copies of each"
+    assert copies_words(record(settings={"pda": 5}, ipc=ipc)) == f"{told}, 21.3 distinct"
+    assert copies_words(record(settings={"pda": 5}, ipc=ipc.model_copy(update={"distinct": None}))) == told
+    assert copies_words(record()) == ""
 
 
 def test_the_outcome_in_words() -> None:

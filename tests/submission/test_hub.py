@@ -10,11 +10,14 @@ from submission.hub import Model, find_model
 
 MODEL = Model("someone/model", ("*.json", "net/*"), ("net/config.json", "net/a.safetensors|net/a.bin"))
 
+# the shortest whole file of each kind
+WHOLE = {"json": b"{}", "safetensors": b"\x02" + bytes(7) + b"{}", "bin": b""}
+
 
 def lay_out(folder: Path, *names: str) -> Path:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
+        (folder / name).write_bytes(WHOLE[name.rpartition(".")[2]])
     return folder
 
 
@@ -28,6 +31,14 @@ def test_a_folder_that_lacks_a_file(tmp_path: Path) -> None:
     lay_out(tmp_path, "net/config.json")
     with pytest.raises(ValueError, match=r"holds no net/a\.safetensors or net/a\.bin; copy the model of someone/model"):
         find_model(MODEL, str(tmp_path))
+
+
+@pytest.mark.parametrize("half", ["net/config.json", "net/a.safetensors"])
+def test_half_a_download(tmp_path: Path, half: str) -> None:
+    folder = lay_out(tmp_path, "net/config.json", "net/a.safetensors")
+    (folder / half).write_bytes((folder / half).read_bytes()[:-1])
+    with pytest.raises(ValueError, match=rf"{half} is damaged or half a download; copy the model of someone/model"):
+        find_model(MODEL, str(folder))
 
 
 def test_no_folder(tmp_path: Path) -> None:
@@ -59,3 +70,20 @@ def test_from_the_hub_and_here_already(no_network: Path) -> None:
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
     assert find_model(MODEL, None, fetch=False) == folder
+
+
+def test_an_interrupted_download_goes_on(no_network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = no_network / "models--someone--model"
+    folder = lay_out(repository / "snapshots" / ("a" * 40), "net/config.json")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("a" * 40)
+    with pytest.raises(ValueError, match=r"holds no net/a\.safetensors"):
+        find_model(MODEL, None, fetch=False)
+
+    def download(repository: str, allow_patterns: list[str], local_files_only: bool = False) -> str:
+        if not local_files_only:
+            lay_out(folder, "net/a.safetensors")
+        return str(folder)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert find_model(MODEL, None) == folder

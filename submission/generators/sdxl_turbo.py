@@ -1,0 +1,223 @@
+"""`sdxl-turbo`: the text-to-image model of the challenge's third place, in one step, without guidance.
+
+After "Generative Dataset Distillation Based on Diffusion Model" (ECCV 2024 workshops) and "Adversarial Diffusion
+Distillation" (arXiv 2311.17042). Its post data augmentation is `submission.postprocess`, for any generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from evaluation.challenge import Challenge
+from submission.euler_ancestral import sample, sigmas_of
+from submission.generator import Generator, GeneratorInfo, LoadContext
+from submission.hub import Model, find_model
+from submission.precision import check_precision, parse_precision
+from submission.pretrained import Pretrained, load_part
+from submission.prompts import TEMPLATE, Prompts, check_prompts_setting, check_template, parse_prompts, template_prompts
+from submission.sdxl_text import PromptTable, encode_prompts
+from submission.seeded import normal
+
+CHANNELS = 4
+# pixels of an image along a latent's side
+FACTOR = 8
+# Pixels decoded at a time: 8 images of 512 x 512. More are no faster and take gigabytes.
+DECODED_AT_ONCE = 8 * 512 * 512
+
+
+def _either(part: str, name: str) -> str:
+    """Weights of one network, as half-precision copies or in full."""
+    return f"{part}/{name}.fp16.safetensors|{part}/{name}.safetensors"
+
+
+def _text(tokenizer: str, encoder: str) -> tuple[str, ...]:
+    """What a text encoder and its tokenizer need; newer copies have a tokenizer in one file."""
+    return (
+        f"{tokenizer}/vocab.json|{tokenizer}/tokenizer.json",
+        f"{tokenizer}/merges.txt|{tokenizer}/tokenizer.json",
+        f"{encoder}/config.json",
+        _either(encoder, "model"),
+    )
+
+
+MODEL = Model(
+    repository="stabilityai/sdxl-turbo",
+    files=(
+        "model_index.json",
+        "scheduler/*.json",
+        "tokenizer*/*",
+        "text_encoder*/config.json",
+        "text_encoder*/model.fp16.safetensors",
+        "unet/config.json",
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "vae/config.json",
+        "vae/diffusion_pytorch_model.fp16.safetensors",
+    ),
+    needed=(
+        "scheduler/scheduler_config.json",
+        *_text("tokenizer", "text_encoder"),
+        *_text("tokenizer_2", "text_encoder_2"),
+        "unet/config.json",
+        _either("unet", "diffusion_pytorch_model"),
+        "vae/config.json",
+        _either("vae", "diffusion_pytorch_model"),
+    ),
+)
+TINY_DECODER = Model(
+    repository="madebyollin/taesdxl",
+    files=("config.json", "diffusion_pytorch_model.safetensors"),
+    needed=("config.json", "diffusion_pytorch_model.safetensors"),
+    option="--set decoder_weights=",
+)
+
+
+@dataclass(frozen=True)
+class TurboSettings:
+    """What `--set` can change.
+
+    Attributes:
+        decoder: `full` for the model's own, `tiny` for TAESD's, which is many times as fast and a little less sharp.
+        decoder_weights: folder or hub name of the tiny decoder, None for the published one.
+        size: height and width of the images before they are resized; the model was trained at 512.
+        template: of the prompts, see `submission.prompts`.
+        prompts: the user's own prompts as JSON; None for the template's.
+        precision: a key of `PRECISIONS`; None for the fastest.
+    """
+
+    decoder: str = "full"
+    decoder_weights: str | None = None
+    size: int = 512
+    template: str = TEMPLATE
+    prompts: str | None = None
+    precision: str | None = None
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, str]) -> TurboSettings:
+        """Raises ValueError for a value that a setting cannot take."""
+        decoder = settings.get("decoder", "full")
+        if decoder not in ("full", "tiny"):
+            raise ValueError(f"decoder must be full or tiny, not {decoder!r}")
+        decoder_weights = settings.get("decoder_weights")
+        if decoder_weights is not None and decoder != "tiny":
+            raise ValueError("decoder_weights is for decoder=tiny; the full decoder comes with the model")
+        size = settings.get("size", "512")
+        if not (size.isascii() and size.isdigit() and 64 <= int(size) <= 1024 and int(size) % FACTOR == 0):
+            raise ValueError(f"size must be a multiple of {FACTOR} from 64 to 1024, not {size!r}")
+        if "prompts" in settings and "template" in settings:
+            raise ValueError("template and prompts exclude each other; give one of them")
+        prompts = settings.get("prompts")
+        return cls(
+            decoder=decoder,
+            decoder_weights=decoder_weights,
+            size=int(size),
+            template=check_template(settings.get("template", TEMPLATE)),
+            prompts=None if prompts is None else check_prompts_setting(prompts),
+            precision=check_precision(settings),
+        )
+
+    def prompts_for(self, challenge: Challenge) -> Prompts:
+        """Prompts of every class. Raises ValueError where the user's own are not of this challenge."""
+        if self.prompts is None:
+            return template_prompts(challenge, self.template)
+        return parse_prompts(self.prompts, challenge)
+
+
+class SdxlTurbo(Pretrained, Generator):
+    """A text-to-image U-Net that was distilled to one step, told the class by a prompt."""
+
+    model = MODEL
+    info = GeneratorInfo(
+        name="sdxl-turbo",
+        summary="SDXL-Turbo in one step, without guidance, told each class by a prompt (the third place's generator)",
+        default_batch=16,
+        external_data="the image and text pairs that SDXL and SDXL-Turbo were trained on; not published",
+        pretrained="stabilityai/sdxl-turbo; with decoder=tiny also madebyollin/taesdxl",
+        weights_from="stabilityai/sdxl-turbo on the hub, 6.9 GB",
+        licence="Stability AI's community licence for research and non-commercial use; taesdxl: MIT",
+        settings=("decoder", "decoder_weights", "size", "template", "prompts", "precision"),
+    )
+
+    def __init__(self, unet: nn.Module, decoder: Decoder, table: PromptTable, sigmas_T: Tensor, size: int) -> None:
+        """`unet` and `decoder` are of diffusers; `size` is that of the images."""
+        self.unet = unet
+        self.decoder = decoder
+        self.table = table
+        self.sigmas_T = sigmas_T
+        self.side = size // FACTOR
+        # what SDXL is told of an image: its size before cropping, where it was cropped, the size wanted
+        self.time_ids_6 = torch.tensor([size, size, 0, 0, size, size], device=table.count_C.device)
+
+    @classmethod
+    def check_settings(cls, settings: Mapping[str, str]) -> None:
+        super().check_settings(settings)
+        parsed = TurboSettings.parse(settings)
+        if parsed.decoder == "tiny":
+            find_model(TINY_DECODER, parsed.decoder_weights)
+
+    @classmethod
+    def load(cls, context: LoadContext) -> SdxlTurbo:
+        from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+
+        settings, device = TurboSettings.parse(context.settings), context.device
+        folder = context.weights or cls.find_weights(context.challenge, None)
+        dtype = parse_precision(context.settings, device)
+        sigmas_T = sigmas_of(folder / "scheduler" / "scheduler_config.json")
+        table = encode_prompts(folder, settings.prompts_for(context.challenge), dtype, device)
+        unet: Any = load_part(UNet2DConditionModel, folder, "unet", dtype, device)
+        decoder: Any
+        if settings.decoder == "tiny":
+            tiny = find_model(TINY_DECODER, settings.decoder_weights, fetch=False)
+            decoder = load_part(AutoencoderTiny, tiny, "", dtype, device)
+        else:
+            # its activations leave fp16's range; bf16 has fp32's
+            wide = torch.bfloat16 if dtype == torch.float16 else dtype
+            decoder = load_part(AutoencoderKL, folder, "vae", wide, device)
+        for network in (unet, decoder):
+            network.to(memory_format=torch.channels_last)
+        return cls(unet, Decoder(decoder), table, sigmas_T, settings.size)
+
+    @torch.inference_mode()
+    def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:
+        """See `Generator.generate`; `steps` counts evaluations of the U-Net, 1 to 4 are those it was made for."""
+        device = self.table.count_C.device
+        labels_B, seeds_B = labels_B.to(device), seeds_B.to(device)
+        context_BLD, pooled_BE = self.table.choose(labels_B, seeds_B)
+        told = {"text_embeds": pooled_BE, "time_ids": self.time_ids_6.expand(len(labels_B), -1)}
+        count = CHANNELS * self.side**2
+
+        def noise(draw: int) -> Tensor:
+            # the first number of each image's sequence chose its prompt; two normal numbers come from each
+            skip = 1 + draw * ((count + 1) // 2)
+            return normal(seeds_B, count, skip).view(-1, CHANNELS, self.side, self.side)
+
+        def predict(z_BCHW: Tensor, timestep: int) -> Tensor:
+            z_BCHW = z_BCHW.to(context_BLD.dtype, memory_format=torch.channels_last)
+            eps_BCHW: Tensor = self.unet(z_BCHW, timestep, context_BLD, added_cond_kwargs=told, return_dict=False)[0]
+            return eps_BCHW.float()
+
+        return self.decoder(sample(predict, noise, self.sigmas_T, steps))
+
+
+class Decoder:
+    """Latents to pixels, as many at a time as fit in memory."""
+
+    def __init__(self, autoencoder: Any) -> None:
+        """`autoencoder` is an AutoencoderKL or AutoencoderTiny of diffusers."""
+        self.autoencoder = autoencoder
+
+    def __call__(self, z_BCHW: Tensor) -> Tensor:
+        """uint8 (B, 3, H, W) from latents float32 (B, 4, H / 8, W / 8) as the U-Net has them."""
+        at_once = max(1, DECODED_AT_ONCE // (FACTOR**2 * z_BCHW.shape[-2] * z_BCHW.shape[-1]))
+        return torch.cat([self._part(part_BCHW) for part_BCHW in z_BCHW.split(at_once)])
+
+    def _part(self, z_BCHW: Tensor) -> Tensor:
+        z_BCHW = (z_BCHW / self.autoencoder.config.scaling_factor).to(
+            self.autoencoder.dtype, memory_format=torch.channels_last
+        )
+        x_B3HW: Tensor = self.autoencoder.decode(z_BCHW, return_dict=False)[0]
+        return ((x_B3HW.float() + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).contiguous()
