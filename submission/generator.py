@@ -23,6 +23,8 @@ _BUILT_IN = {
     "gaussian": "submission.generators.gaussian:Gaussian",
     "real": "submission.generators.real:Real",
     "noise": "submission.generators.noise:Noise",
+    "consistency": "submission.generators.consistency:Consistency",
+    "edm": "submission.generators.edm:Edm",
 }
 
 
