@@ -116,7 +116,7 @@ def test_solver_and_steps_come_from_the_weights(weights: Path) -> None:
     ("settings", "sentence"),
     [
         ({"colour": "red"}, "generator 'native' has no setting 'colour'; it has: solver, guidance, precision"),
-        ({"solver": "magic"}, "solver must be one of euler, heun, dpm2m, ipndm, not 'magic'"),
+        ({"solver": "magic"}, "solver must be one of euler, heun, dpm2m, ipndm, unipc, unipc-bh1, not 'magic'"),
         ({"precision": "int4"}, "precision must be one of fp32, bf16, not 'int4'"),
         ({"guidance": "much"}, "guidance must be a number from 0 to 20"),
         ({"guidance": "nan"}, "guidance must be a number from 0 to 20"),
