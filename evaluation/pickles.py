@@ -86,7 +86,8 @@ class Readable(Protocol):
 class RestrictedUnpickler(pickle._Unpickler):  # the Python one: its memo cannot be made to reserve memory by an index
     """Knows `names` and nothing else, so that nothing can be called but our own stand-ins."""
 
-    dispatch: ClassVar = dict(pickle._Unpickler.dispatch)
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
+    stack: list[Any]
 
     def __init__(self, file: Readable, names: Names, encoding: str = "ASCII") -> None:
         super().__init__(file, encoding=encoding)

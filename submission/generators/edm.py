@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from submission.seeded import normal
 from submission.weights import WeightsHeader, read_header, read_tensors
 
 IMAGENET = "imagenet"  # what a file of an ImageNet network names in the place of a challenge
-ARCHITECTURES: dict[str, type[EDMUNet]] = {"SongUNet": SongUNet, "DhariwalUNet": DhariwalUNet}
+ARCHITECTURES: dict[str, Callable[[EDMUNetConfig], EDMUNet]] = {"SongUNet": SongUNet, "DhariwalUNet": DhariwalUNet}
 _CONVERT = "`python -m submission.training convert-edm FILE.pkl --dataset {} --out weights`"
 
 

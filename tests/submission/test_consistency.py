@@ -99,14 +99,16 @@ def test_noise_of_a_step_is_its_own_and_normal(model: Path) -> None:
     assert abs(float(correlation)) < 0.02
 
 
-def by_the_scheduler(consistency: Consistency, labels: Tensor, seeds: Tensor, steps: int, mocker: Any) -> Tensor:
+def by_the_scheduler(
+    consistency: Consistency, labels: Tensor, seeds: Tensor, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> Tensor:
     """The images as diffusers' scheduler makes them from the same noise, uint8."""
     from diffusers import CMStochasticIterativeScheduler
     from diffusers.schedulers import scheduling_consistency_models as module
 
     scheduler: Any = CMStochasticIterativeScheduler(num_train_timesteps=40)
     noises = iter([consistency._noise(seeds, step) for step in range(steps + 1)])
-    mocker.setattr(module, "randn_tensor", lambda *_, **__: next(noises))
+    monkeypatch.setattr(module, "randn_tensor", lambda *_, **__: next(noises))
     if steps == 2:
         scheduler.set_timesteps(timesteps=[22, 0])
     else:
@@ -122,7 +124,7 @@ def by_the_scheduler(consistency: Consistency, labels: Tensor, seeds: Tensor, st
 @pytest.mark.parametrize("steps", [1, 2, 5, 40])
 def test_images_are_those_of_diffusers_scheduler(model: Path, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     consistency = load(model, precision="fp32")
-    labels, seeds = orders(4)
+    labels, seeds = orders(2)
     imagenet = torch.tensor(imagenet_labels(TINY))[labels]
     expected = by_the_scheduler(consistency, imagenet, seeds, steps, monkeypatch)
     made = consistency.generate(labels, seeds, steps)
@@ -152,7 +154,7 @@ def test_images_are_those_of_diffusers_pipeline(model: Path, steps: int, monkeyp
 
 def test_two_steps_are_the_published_ones() -> None:
     assert ConsistencySchedule().sigmas(1) == pytest.approx([80.0])
-    assert ConsistencySchedule().sigmas(2) == pytest.approx([80.0, 1.5259], abs=1e-3)
+    assert ConsistencySchedule().sigmas(2) == pytest.approx([80.0, 1.3824], abs=1e-4)
     assert len(ConsistencySchedule().sigmas(7)) == 7
     assert len(ConsistencySchedule(num_train_timesteps=201).sigmas(2)) == 2
     with pytest.raises(ValueError, match="of 40 noise levels has no 41 steps"):
@@ -172,7 +174,7 @@ def test_labels_of_tiny_imagenet_go_to_imagenets(model: Path) -> None:
 
 def test_labels_of_cifar100_go_to_their_counterparts(model: Path) -> None:
     choices = imagenet_choices(get_challenge("cifar100"))
-    labels, seeds = orders(300, 100)
+    labels, seeds = orders(100, 100)
     seen = labels_seen(load(model, "cifar100"), labels, seeds)
     assert all(made in choices[label] for made, label in zip(seen, labels.tolist(), strict=True))
 
