@@ -20,8 +20,8 @@ from submission.networks.edm import Denoiser
 from submission.networks.edm_unet import EDMUNet, EDMUNetConfig
 from submission.networks.song_unet import SongUNet
 from submission.precision import check_precision, parse_precision
-from submission.samplers import SIGMA_MAX, SIGMA_MIN, parse_solver
-from submission.sampling import sample_images
+from submission.samplers import SIGMA_MAX, SIGMA_MIN, parse_solver, sample
+from submission.sampling import denoise_guided, to_pixels
 from submission.seeded import normal
 from submission.weights import WeightsHeader, read_header, read_tensors
 
@@ -129,9 +129,11 @@ class Edm(Generator):
         noise_B3HW = normal(seeds_B, 3 * size * size, skip=SKIP).view(-1, 3, size, size)
         noise_B3HW = noise_B3HW.contiguous(memory_format=torch.channels_last)
         told = self.settings
-        return sample_images(
-            self.denoiser, labels_B, noise_B3HW, told.solver, steps, told.guidance, told.sigma_max
-        )  # fmt: skip
+
+        def denoise(x_B3HW: Tensor, sigma: float) -> Tensor:
+            return denoise_guided(self.denoiser, x_B3HW, sigma, labels_B, told.guidance)
+
+        return to_pixels(sample(told.solver, denoise, noise_B3HW, steps, told.sigma_max))
 
 
 def label_choices(path: Path, header: WeightsHeader, challenge: Challenge) -> tuple[tuple[int, ...], ...]:

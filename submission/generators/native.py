@@ -16,8 +16,8 @@ from submission.guidance import parse_guidance
 from submission.networks.edm import AUGMENT_CONDITION, SIGMA_DATA, Denoiser
 from submission.networks.unet import UNet, UNetConfig, fold
 from submission.precision import PRECISIONS, check_precision, fastest_precision
-from submission.samplers import parse_solver
-from submission.sampling import sample_images
+from submission.samplers import SOLVERS, sample
+from submission.sampling import denoise_guided
 from submission.seeded import normal
 from submission.weights import find_weights_file, load_weights, read_header
 
@@ -39,7 +39,9 @@ class NativeSettings:
     @classmethod
     def parse(cls, settings: Mapping[str, str]) -> NativeSettings:
         """Raises ValueError for a value that a setting cannot take."""
-        return cls(parse_solver(settings), parse_guidance(settings), check_precision(settings))
+        if "solver" in settings and settings["solver"] not in SOLVERS:
+            raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, not {settings['solver']!r}")
+        return cls(settings.get("solver"), parse_guidance(settings), check_precision(settings))
 
 
 class Native(Generator):
@@ -94,7 +96,11 @@ class Native(Generator):
         labels_B = labels_B.to(device)
         noise_BN = normal(seeds_B.to(device), 3 * size * size)
         noise_B3HW = noise_BN.view(-1, 3, size, size).contiguous(memory_format=torch.channels_last)
-        return sample_images(self.denoiser, labels_B, noise_B3HW, self.solver, steps, self.guidance)
+        x_B3HW = sample(self.solver, lambda x, sigma: self._denoise(x, sigma, labels_B), noise_B3HW, steps)
+        return ((x_B3HW + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).contiguous()
+
+    def _denoise(self, x_B3HW: Tensor, sigma: float, labels_B: Tensor) -> Tensor:
+        return denoise_guided(self.denoiser, x_B3HW, sigma, labels_B, self.guidance)
 
 
 def build_network(shape: Mapping[str, Any], challenge: Challenge, dropout: float = 0.0) -> UNet:
