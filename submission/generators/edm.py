@@ -86,6 +86,13 @@ class Edm(Generator):
         EdmSettings.parse(settings)
 
     @classmethod
+    def check_fit(cls, settings: Mapping[str, str], weights: Path | None) -> None:
+        assert weights is not None, "find_weights gives a path or raises"
+        knows_null = read_header(weights).model["network"]["label_dropout"] > 0
+        if EdmSettings.parse(settings).guidance != 1 and not knows_null:
+            raise ValueError(f"{weights} was trained with labels alone; leave out --set guidance")
+
+    @classmethod
     def find_weights(cls, challenge: Challenge, source: str | None) -> Path:
         how = _CONVERT.format(IMAGENET if challenge.wnids else challenge.name)
         if source is None:
@@ -108,10 +115,8 @@ class Edm(Generator):
         assert context.weights is not None, "find_weights gives a path or raises"
         header = read_header(context.weights)
         choices = label_choices(context.weights, header, context.challenge)
-        network = load_network(context.weights, header)
-        if settings.guidance != 1 and not network.config.label_dropout:
-            raise ValueError(f"{context.weights} was trained with labels alone; leave out --set guidance")
-        network = network.eval().requires_grad_(False)
+        cls.check_fit(context.settings, context.weights)
+        network = load_network(context.weights, header).eval().requires_grad_(False)
         dtype = parse_precision(context.settings, context.device)
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d | nn.GroupNorm):  # the condition stays in fp32, as it was trained
