@@ -88,7 +88,7 @@ class Edm(Generator):
     @classmethod
     def check_fit(cls, settings: Mapping[str, str], weights: Path | None) -> None:
         assert weights is not None, "find_weights gives a path or raises"
-        knows_null = read_header(weights).model["network"]["label_dropout"] > 0
+        knows_null = read_header(weights).model.get("network", {}).get("label_dropout")
         if EdmSettings.parse(settings).guidance != 1 and not knows_null:
             raise ValueError(f"{weights} was trained with labels alone; leave out --set guidance")
 
