@@ -183,6 +183,7 @@ def fetch_needs(options: RunOptions, maker: type[GeneratorBase] | None) -> Needs
         return Needs(None, None, "cpu")
     maker.check_settings(options.settings)
     weights = maker.find_weights(options.challenge, options.weights)
+    maker.check_fit(options.settings, weights)
     training_images = None
     if maker.info.needs_training_images:
         training_images = training_images_file(options.challenge, options.data, cache_folder() / "training")

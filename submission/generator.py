@@ -24,6 +24,8 @@ _BUILT_IN = {
     "sdxl-turbo": "submission.generators.sdxl_turbo:SdxlTurbo",
     "real": "submission.generators.real:Real",
     "noise": "submission.generators.noise:Noise",
+    "consistency": "submission.generators.consistency:Consistency",
+    "edm": "submission.generators.edm:Edm",
 }
 
 
@@ -120,6 +122,14 @@ class GeneratorBase(ABC):
             if name not in cls.info.settings:
                 known = f"it has: {', '.join(cls.info.settings)}" if cls.info.settings else "it has none"
                 raise ValueError(f"generator {cls.info.name!r} has no setting {name!r}; {known}")
+
+    @classmethod  # noqa: B027 - most have nothing to say
+    def check_fit(cls, settings: Mapping[str, str], weights: Path | None) -> None:
+        """Look, before the clock starts, whether settings that were checked fit the weights that were found.
+
+        Raises:
+            ValueError: they do not; the sentence says what would.
+        """
 
     @classmethod
     def default_steps(cls, weights: Path | None) -> int:

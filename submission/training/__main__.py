@@ -10,6 +10,7 @@ from importlib import import_module
 VERBS = {
     "native": ("submission.training.native", "the project's own diffusion model"),
     "gaussian": ("submission.training.gaussian", "the mixtures of Gaussians"),
+    "convert-edm": ("submission.training.convert_edm", "nothing: weights of `edm` from a published pickle"),
 }
 
 
