@@ -23,6 +23,8 @@ _BUILT_IN = {
     "gaussian": "submission.generators.gaussian:Gaussian",
     "real": "submission.generators.real:Real",
     "noise": "submission.generators.noise:Noise",
+    "dit": "submission.generators.dit:DiTGenerator",
+    "dit-minmax": "submission.generators.dit_minmax:DiTMinMax",
 }
 
 

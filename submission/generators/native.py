@@ -12,6 +12,7 @@ from torch import Tensor
 
 from evaluation.challenge import Challenge
 from submission.generator import Generator, GeneratorInfo, LoadContext
+from submission.guidance import guided, parse_guidance
 from submission.networks.edm import AUGMENT_CONDITION, SIGMA_DATA, Denoiser
 from submission.networks.unet import UNet, UNetConfig, fold
 from submission.precision import PRECISIONS, check_precision, fastest_precision
@@ -39,13 +40,7 @@ class NativeSettings:
         """Raises ValueError for a value that a setting cannot take."""
         if "solver" in settings and settings["solver"] not in SOLVERS:
             raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, not {settings['solver']!r}")
-        try:
-            guidance = float(settings.get("guidance", "1"))
-        except ValueError:
-            guidance = -1.0
-        if not 0 <= guidance <= 20:
-            raise ValueError(f"guidance must be a number from 0 to 20 (1 is none), not {settings['guidance']!r}")
-        return cls(settings.get("solver"), guidance, check_precision(settings))
+        return cls(settings.get("solver"), parse_guidance(settings), check_precision(settings))
 
 
 class Native(Generator):
@@ -109,8 +104,7 @@ class Native(Generator):
             return self.denoiser(x_B3HW, sigma_B, labels_B)
         null_B = torch.full_like(labels_B, self.denoiser.network.classes)
         both = self.denoiser(x_B3HW.repeat(2, 1, 1, 1), sigma_B.repeat(2), torch.cat([labels_B, null_B]))
-        with_class, without = both.chunk(2)
-        return without + self.guidance * (with_class - without)
+        return guided(both, self.guidance)
 
 
 def build_network(shape: Mapping[str, Any], challenge: Challenge, dropout: float = 0.0) -> UNet:
