@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -13,8 +13,9 @@ from submission.dit_folder import class_ids, read_schedule
 from submission.pretrained import load_part
 from submission.source import to_size
 
-if TYPE_CHECKING:
-    from diffusers import AutoencoderKL, DiTTransformer2DModel
+# Networks of diffusers, DiTTransformer2DModel and AutoencoderKL, whose types say too little to check against.
+Transformer: TypeAlias = Any
+Autoencoder: TypeAlias = Any
 
 # Images that the autoencoder takes at once: at 256 pixels more would take gigabytes and bring no speed.
 _VAE_BATCH = 16
@@ -32,8 +33,8 @@ class DiT:
 
     def __init__(
         self,
-        transformer: DiTTransformer2DModel,
-        vae: AutoencoderKL,
+        transformer: Transformer,
+        vae: Autoencoder,
         schedule: dict[str, Any],
         ids: tuple[int, ...],
     ) -> None:
@@ -57,8 +58,9 @@ class DiT:
         from diffusers import AutoencoderKL, DiTTransformer2DModel
 
         ids, schedule = class_ids(folder, challenge), read_schedule(folder)
-        transformer = load_part(DiTTransformer2DModel, folder, "transformer", dtype, device)
-        vae = load_part(AutoencoderKL, folder, "vae", dtype, device).to(memory_format=torch.channels_last)
+        transformer: Transformer = load_part(DiTTransformer2DModel, folder, "transformer", dtype, device)
+        vae: Autoencoder = load_part(AutoencoderKL, folder, "vae", dtype, device)
+        vae.to(memory_format=torch.channels_last)
         if transformer.config.in_channels != vae.config.latent_channels:
             raise ValueError(
                 f"{folder} has a transformer for {transformer.config.in_channels} channels and an autoencoder of"
@@ -97,7 +99,7 @@ class DiT:
 
 
 def noise_and_variance(
-    transformer: DiTTransformer2DModel, z_BCHW: Tensor, timesteps_B: Tensor, ids_B: Tensor
+    transformer: Transformer, z_BCHW: Tensor, timesteps_B: Tensor, ids_B: Tensor
 ) -> tuple[Tensor, Tensor | None]:
     """What the network says of `z_BCHW`.
 

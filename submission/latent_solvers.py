@@ -8,15 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from submission.seeded import normal
-
-if TYPE_CHECKING:
-    from diffusers import SchedulerMixin
 
 # name -> class of diffusers
 SOLVERS = {
@@ -97,7 +94,7 @@ def ancestral(
     raise AssertionError("the last step returns")
 
 
-def build_scheduler(solver: str, schedule: dict[str, Any]) -> SchedulerMixin:
+def build_scheduler(solver: str, schedule: dict[str, Any]) -> Any:
     """The scheduler of diffusers behind `solver`, for a model with `schedule`."""
     import diffusers
 

@@ -279,9 +279,7 @@ def test_other_models_are_told(tmp_path: Path) -> None:
 
 def test_minmax_weights_come_from_training(folder: Path) -> None:
     for source in (None, "someone/dit"):
-        with pytest.raises(
-            ValueError, match=r"python -m submission\.training minmax --dataset tiny-imagenet"
-        ):
+        with pytest.raises(ValueError, match=r"python -m submission\.training minmax --dataset tiny-imagenet"):
             DiTMinMax.find_weights(TINY, source)
     with pytest.raises(ValueError, match=r"holds no minmax\.json"):
         DiTMinMax.find_weights(TINY, str(folder))
