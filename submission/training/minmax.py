@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
         return 130
     told = Told(
         challenge=challenge.name,
-        base=source or DIT_XL.repository,
+        base=Path(source).name if source and Path(source).is_dir() else source or DIT_XL.repository,
         data=f"{len(images):,} images of the training split of {challenge.title}",
         recipe=asdict(recipe),
         images_seen=training.images,

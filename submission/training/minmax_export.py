@@ -18,7 +18,7 @@ class Told:
     """What `minmax.json` says of a training.
 
     Attributes:
-        base: the folder or hub name of the model that it began with, whose licence the weights keep.
+        base: name of the folder or hub name of the model that it began with, whose licence the weights keep.
         data: what it was trained on, in words.
         recipe: a MinMaxRecipe as JSON.
         images_seen: images that were trained on, with repetitions.
