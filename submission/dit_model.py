@@ -90,8 +90,8 @@ class DiT:
 
     def _encode(self, images_BCHW: Tensor) -> Tensor:
         # the autoencoder was trained on [-1, 1]
-        x_BCHW = to_size(images_BCHW.to(self.device), self.size).to(self.vae.dtype) / 127.5 - 1
-        return self.vae.encode(x_BCHW).latent_dist.mode().float() * self.vae.config.scaling_factor
+        x_BCHW = to_size(images_BCHW.to(self.device), self.size) / 127.5 - 1
+        return self.vae.encode(x_BCHW.to(self.vae.dtype)).latent_dist.mode().float() * self.vae.config.scaling_factor
 
     def _decode(self, z_BCHW: Tensor) -> Tensor:
         x_BCHW = self.vae.decode((z_BCHW / self.vae.config.scaling_factor).to(self.vae.dtype)).sample.float()

@@ -32,7 +32,7 @@ examples:
   python -m submission.training minmax --dataset tiny-imagenet --data DIR --out DIR --preset cvpr --minutes 60
   ... then as often as needed:  the same with --resume                      each piece ends with a usable model
 """
-# beside what a preset has: which may be set, of what type
+# what of a preset may be set by hand
 _NUMBERS = {
     "lambda_r": float,
     "lambda_d": float,
@@ -43,6 +43,7 @@ _NUMBERS = {
     "rate": float,
 }
 _CHOICES = {"memory_of": ("class", "batches"), "parameters": ("full", "difffit", "lora")}
+DEFAULT_PRESET = "paper"
 PICTURED = 20
 
 
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--weights", help=f"DiT to begin with, a folder or a hub name; default: {DIT_XL.repository}")
     parser.add_argument("--out", type=Path, help="folder for everything written; default: runs/minmax-DATASET")
-    parser.add_argument("--preset", choices=PRESETS, default="paper", help="whose numbers; default: %(default)s")
+    parser.add_argument("--preset", choices=PRESETS, help=f"whose numbers; default: {DEFAULT_PRESET}")
     for name, kind in _NUMBERS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help="default: the preset's")
     for name, choices in _CHOICES.items():
@@ -81,8 +82,8 @@ def run(args: argparse.Namespace) -> int:
     recipe = _resumed_recipe(saved, args, challenge, checkpoint) if saved else _fresh_recipe(args)
     seed = saved["seed"] if saved else args.seed
     source = args.weights or (saved["base"] if saved else None)
-    images = load_split(challenge, "train", data_folder(args.data))
     base = find_model(DIT_XL, source)
+    images = load_split(challenge, "train", data_folder(args.data))
 
     out.mkdir(parents=True, exist_ok=True)
     dit = load_for(challenge, base, args.device)
@@ -147,14 +148,11 @@ def _samples(training: MinMaxTraining, dit: DiT, challenge: Challenge) -> torch.
     return generator.generate(labels, torch.arange(PICTURED), DiTGenerator.info.default_steps)
 
 
-def _given(args: argparse.Namespace) -> dict[str, Any]:
-    """The recipe's numbers that were given by hand."""
-    names = [*_NUMBERS, *_CHOICES]
-    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-
-
 def _fresh_recipe(args: argparse.Namespace) -> MinMaxRecipe:
-    return replace(PRESETS[args.preset], **_given(args))
+    """The preset's, with what was given by hand."""
+    names = [*_NUMBERS, *_CHOICES]
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    return replace(PRESETS[args.preset or DEFAULT_PRESET], **given)
 
 
 def _resumed_recipe(
@@ -163,11 +161,11 @@ def _resumed_recipe(
     """The recipe of a checkpoint; only the number of epochs may change."""
     if saved.get("challenge") != challenge.name:
         raise ValueError(f"{checkpoint} is of a training for {saved.get('challenge')!r}, not {challenge.name!r}")
-    recipe = MinMaxRecipe(**{field.name: saved["recipe"][field.name] for field in fields(MinMaxRecipe)})
-    for name, value in _given(args).items():
-        if name != "epochs" and value != getattr(recipe, name):
-            option = name.replace("_", "-")
-            raise ValueError(
-                f"the training in {checkpoint} has --{option} {getattr(recipe, name)}; it cannot change on the way"
-            )
-    return replace(recipe, epochs=args.epochs or recipe.epochs)
+    recipe = MinMaxRecipe(**saved["recipe"])
+    asked = _fresh_recipe(args)
+    for field in fields(recipe):
+        given = args.preset is not None or getattr(args, field.name, None) is not None
+        if given and field.name != "epochs" and getattr(asked, field.name) != getattr(recipe, field.name):
+            option, value = field.name.replace("_", "-"), getattr(recipe, field.name)
+            raise ValueError(f"the training in {checkpoint} has --{option} {value}; it cannot change on the way")
+    return recipe if args.epochs is None else replace(recipe, epochs=args.epochs)

@@ -377,6 +377,8 @@ def test_misuse_is_one_sentence(folder: Path, tmp_path: Path, capsys: pytest.Cap
     capsys.readouterr()
     assert "add --resume" in told()
     assert "--rate 0.0001; it cannot change on the way" in told("--resume", "--rate", "1")
+    assert "--lambda-r 0.001; it cannot change on the way" in told("--resume", "--preset", "cvpr")
+    assert "--epochs must be above 0" in told("--resume", "--epochs", "0")
 
 
 def test_relabelling_copies_rows_in_order(folder: Path) -> None:
