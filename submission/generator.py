@@ -22,10 +22,12 @@ _BUILT_IN = {
     "native": "submission.generators.native:Native",
     "gaussian": "submission.generators.gaussian:Gaussian",
     "sdxl-turbo": "submission.generators.sdxl_turbo:SdxlTurbo",
-    "real": "submission.generators.real:Real",
-    "noise": "submission.generators.noise:Noise",
+    "dit": "submission.generators.dit:DiTGenerator",
+    "dit-minmax": "submission.generators.dit_minmax:DiTMinMax",
     "consistency": "submission.generators.consistency:Consistency",
     "edm": "submission.generators.edm:Edm",
+    "real": "submission.generators.real:Real",
+    "noise": "submission.generators.noise:Noise",
 }
 
 
