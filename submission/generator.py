@@ -15,12 +15,17 @@ from evaluation.challenge import Challenge
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from submission.exhibit import Exhibit
+
 ENTRY_POINTS = "submission.generators"
 
 # name -> "module:class"; adding a generator is one file and one line here.
 _BUILT_IN = {
     "native": "submission.generators.native:Native",
     "gaussian": "submission.generators.gaussian:Gaussian",
+    "selection": "submission.generators.selection:Selection",
+    "rded": "submission.generators.rded:Rded",
+    "prototypes": "submission.generators.prototypes:Prototypes",
     "real": "submission.generators.real:Real",
     "noise": "submission.generators.noise:Noise",
 }
@@ -129,6 +134,10 @@ class GeneratorBase(ABC):
     @abstractmethod
     def load(cls, context: LoadContext) -> GeneratorBase:
         """Build the generator on `context.device`. Raises ValueError for weights that do not fit."""
+
+    def exhibit(self) -> Exhibit | None:
+        """What it has to show of how it works, for the report; None for nothing."""
+        return None
 
 
 class Generator(GeneratorBase):
