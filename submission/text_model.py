@@ -90,11 +90,11 @@ def load(folder: Path, challenge: Challenge, device: str, dtype: torch.dtype) ->
             f"{folder} predicts {schedule.config.prediction_type}, not the noise; give a model like {MODEL.repository}"
         )
     embeddings_CLD = encode_prompts(folder, [*class_prompts(challenge), ""], device, dtype)
-    networks = [
-        load_part(kind, folder, part, dtype, device).to(memory_format=torch.channels_last)
-        for kind, part in ((UNet2DConditionModel, "unet"), (AutoencoderKL, "vae"))
-    ]
-    return TextModel(*networks, embeddings_CLD, schedule.alphas_cumprod.to(device))
+    network: Any = load_part(UNet2DConditionModel, folder, "unet", dtype, device)
+    autoencoder: Any = load_part(AutoencoderKL, folder, "vae", dtype, device)
+    for part in (network, autoencoder):
+        part.to(memory_format=torch.channels_last)
+    return TextModel(network, autoencoder, embeddings_CLD, schedule.alphas_cumprod.to(device))
 
 
 @torch.inference_mode()

@@ -76,4 +76,5 @@ def _batches(images: ImageSet, size: int, seed: int) -> Iterator[tuple[slice, Te
     seeds = [image_seed(seed, int(label), int(place)) for label, place in zip(images.labels, place_N, strict=True)]
     for start in range(0, len(images), size):
         part = slice(start, min(start + size, len(images)))
-        yield part, *(torch.from_numpy(of[part]) for of in (images.images, images.labels)), torch.tensor(seeds[part])
+        images_BCHW, labels_B = torch.from_numpy(images.images[part]), torch.from_numpy(images.labels[part])
+        yield part, images_BCHW, labels_B, torch.tensor(seeds[part])

@@ -40,7 +40,7 @@ class Regions:
 
 def draw_timesteps(count: int, draws: int) -> list[int]:
     """`draws` timesteps, evenly over [LOW, HIGH] of a schedule of `count`; the same for every image."""
-    return [int((LOW + (HIGH - LOW) * (draw + 0.5) / draws) * count) for draw in range(draws)]
+    return [round((LOW + (HIGH - LOW) * (draw + 0.5) / draws) * count) for draw in range(draws)]
 
 
 def difference_maps(model: NoiseModel, images_BCHW: Tensor, labels_B: Tensor, seeds_B: Tensor, draws: int) -> Tensor:
