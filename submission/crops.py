@@ -10,7 +10,7 @@ from torch import Tensor
 
 from submission.setting_values import number_in
 
-DEFAULT_SIDES = "0.6,0.8,1"  # of the side of an image; the last is the whole image
+DEFAULT_SIDES = "0.8,1"  # of the side of an image; the last is the whole image
 
 
 def parse_sides(told: str) -> tuple[float, ...]:

@@ -45,6 +45,7 @@ class GeneratorInfo:
         weights_from: where its weights come from, in words.
         licence: of its weights.
         needs_training_images: whether it reads real training images while it generates.
+        copies: whether it writes training images or parts of them; its runs are in the `copying` league.
         parts: whether `generate` may run in several threads at once, each making a part of a batch; on a CPU that is
             faster than sharing out every operation.
         settings: names that `--set NAME=VALUE` may take.
@@ -59,6 +60,7 @@ class GeneratorInfo:
     weights_from: str = "none needed"
     licence: str = "Apache-2.0"
     needs_training_images: bool = False
+    copies: bool = False
     parts: bool = False
     settings: tuple[str, ...] = ()
 

@@ -69,6 +69,7 @@ class Rded(Selector):
         summary="crops of real training images that a classifier, trained on the clock, is surest of (RDED)",
         default_batch=256,
         needs_training_images=True,
+        copies=True,
         licence="that of the data set",
         settings=("candidates", "crops", "patch", "factor", "epochs"),
     )

@@ -18,6 +18,7 @@ class Real(Selector):
         summary="random real training images, the baseline of every report",
         default_batch=256,
         needs_training_images=True,
+        copies=True,
         licence="that of the data set",
     )
 

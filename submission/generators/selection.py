@@ -35,6 +35,7 @@ class Selection(Selector):
         weights_from="those of `native`, or a diffusion model's folder given as --weights",
         licence="that of the data set; of the weights, theirs",
         needs_training_images=True,
+        copies=True,
         settings=NAMES,
     )
 
