@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.challenge import Challenge
+from submission.generator import get_generator
 from submission.hub import find_model
 from submission.weights import find_weights_file, load_weights
 
@@ -15,11 +17,11 @@ if TYPE_CHECKING:
 
     from submission.noise_model import NoiseModel
 
-# kind -> module with `load(path, challenge, device, dtype)`
+# kind -> "module:function" that takes path, challenge, device and dtype
 _LOADERS = {
-    "native": "submission.native_model",
-    "text": "submission.text_model",
-    "dit": "submission.dit_model",
+    "native": "submission.native_model:load",
+    "text": "submission.text_model:load",
+    "dit": "submission.dit_model:DiT.load",
 }
 
 
@@ -37,14 +39,13 @@ def find_noise_model(challenge: Challenge, source: str | None) -> Path:
         path = find_weights_file("native", challenge, source)
         load_weights(path, "native", challenge)
         return path
-    if Path(source).is_dir():
-        kind_of(Path(source))
-    if (Path(source) / "transformer").is_dir():
-        folder = Path(source)
-    else:
-        from submission.text_model import MODEL
+    if Path(source).is_dir() and kind_of(Path(source)) == "dit":
+        found = get_generator("dit").find_weights(challenge, source)
+        assert found is not None, "a DiT has weights"
+        return found
+    from submission.text_model import MODEL
 
-        folder = find_model(MODEL, source)
+    folder = find_model(MODEL, source)
     for path in sorted(folder.glob("*/*.safetensors")):
         _check_whole(path)
     return folder
@@ -52,7 +53,8 @@ def find_noise_model(challenge: Challenge, source: str | None) -> Path:
 
 def load_noise_model(path: Path, challenge: Challenge, device: str, dtype: torch.dtype) -> NoiseModel:
     """The model at `path`, as `find_noise_model` gave it. Raises ValueError where it does not fit `challenge`."""
-    model: NoiseModel = import_module(_LOADERS[kind_of(path)]).load(path, challenge, device, dtype)
+    module, _, function = _LOADERS[kind_of(path)].partition(":")
+    model: NoiseModel = attrgetter(function)(import_module(module))(path, challenge, device, dtype)
     return model
 
 

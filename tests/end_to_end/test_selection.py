@@ -17,7 +17,8 @@ DIGITS = get_challenge("digits")
 
 
 def run(generator: str, out: Path, *more: str | Path) -> None:
-    done = run_harness("--dataset", "digits", "--generator", generator, "--ipc", "4", *more, "--out", out)
+    job = ("--dataset", "digits", "--generator", generator, "--ipc", "4", "--budget", "300")
+    done = run_harness(*job, *more, "--out", out)
     assert done.returncode == 0, done.stderr
 
 
