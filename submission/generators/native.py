@@ -19,7 +19,7 @@ from submission.precision import PRECISIONS, check_precision, fastest_precision
 from submission.samplers import SOLVERS, sample
 from submission.sampling import denoise_guided
 from submission.seeded import normal
-from submission.weights import find_weights_file, load_weights, read_header
+from submission.weights import WeightsHeader, find_weights_file, load_weights, read_header
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,8 @@ class Native(Generator):
     def load(cls, context: LoadContext) -> Native:
         settings = NativeSettings.parse(context.settings)
         path = context.weights or cls.find_weights(context.challenge, None)
-        tensors, header = load_weights(path, "native", context.challenge)
-        network = build_network(header.model["network"], context.challenge)
-        load_tensors(network, tensors, path)
         dtype = PRECISIONS[settings.precision] if settings.precision else fastest_precision(context.device)
-        denoiser = inference_denoiser(network, context.device, dtype, header.model["sigma_data"])
+        denoiser, header = load_denoiser(path, context.challenge, context.device, dtype)
         return cls(denoiser, settings.solver or header.model["solver"], settings.guidance)
 
     @torch.inference_mode()
@@ -101,6 +98,14 @@ class Native(Generator):
 
     def _denoise(self, x_B3HW: Tensor, sigma: float, labels_B: Tensor) -> Tensor:
         return denoise_guided(self.denoiser, x_B3HW, sigma, labels_B, self.guidance)
+
+
+def load_denoiser(path: Path, challenge: Challenge, device: str, dtype: torch.dtype) -> tuple[Denoiser, WeightsHeader]:
+    """The denoiser of a weights file, for inference, and its header. Raises ValueError where it does not fit."""
+    tensors, header = load_weights(path, "native", challenge)
+    network = build_network(header.model["network"], challenge)
+    load_tensors(network, tensors, path)
+    return inference_denoiser(network, device, dtype, header.model["sigma_data"]), header
 
 
 def build_network(shape: Mapping[str, Any], challenge: Challenge, dropout: float = 0.0) -> UNet:
