@@ -28,7 +28,12 @@ def write_sdxl_turbo(folder: Path) -> Path:
         "eos_token_id": VOCABULARY.index(END),
     }
     small = CLIPTextConfig(
-        hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12, projection_dim=768, **text
+        hidden_size=768,
+        intermediate_size=3072,
+        num_hidden_layers=12,
+        num_attention_heads=12,
+        projection_dim=768,
+        **text,
     )
     large = CLIPTextConfig(
         hidden_size=1280,
@@ -60,7 +65,7 @@ def write_sdxl_turbo(folder: Path) -> Path:
     }
     for name, build in parts.items():
         _random_half(build).save_pretrained(folder / name, **HALF)
-    lay_out_sdxl(folder)
+    lay_out_sdxl(folder, 77)
     return folder
 
 

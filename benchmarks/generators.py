@@ -17,7 +17,7 @@ import gc
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
@@ -38,7 +38,8 @@ from submission.source import is_out_of_memory, to_size
 
 BUDGET_S = 600.0
 GAIN = 1.03
-MOST_IMAGES = 1024
+MOST_IMAGES = {False: 1024, True: 8}  # by whether the models are tiny
+TINY_SIZE = 4  # so many times smaller
 
 Batch = Callable[[int], object]  # makes so many images
 
@@ -99,7 +100,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tiny", action="store_true", help="tiny models: whether it runs, not how fast")
     parser.add_argument("--only", help="one generator")
-    parser.add_argument("--precision", default=None, help="comma-separated; default: bf16,fp16 on a GPU, else bf16,fp32")
+    parser.add_argument(
+        "--precision", default=None, help="comma-separated; default: bf16,fp16 on a GPU, else bf16,fp32"
+    )
     parser.add_argument("--compile", action="store_true", help="measure compiled networks as well")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each batch size (default: %(default)s)")
     parser.add_argument("--models", type=Path, help="folder to keep the random models in; default: a temporary one")
@@ -120,7 +123,8 @@ def main() -> None:
                 for row in measure(model, models, options, precisions, ceilings.flop_per_s):
                     rows.append(row)
                     print(in_words(row), flush=True)
-                    out.write_text(json.dumps(report(rows, asdict(machine), options, asdict(ceilings)), indent=2) + "\n")
+                    told = report(rows, asdict(machine), options.tiny, asdict(ceilings))
+                    out.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     print(f"written to {out}")
 
 
@@ -132,11 +136,11 @@ def measure(
     device, seconds = options.device, options.seconds
     combinations = product(*([(name, value) for value in values] for name, values in model.settings.items()))
     for chosen, precision in product([dict(pairs) for pairs in combinations], precisions):
+        if options.tiny and "size" in chosen:
+            chosen = {**chosen, "size": str(int(chosen["size"]) // TINY_SIZE)}
         settings = {**chosen, "precision": precision}
         if chosen.get("decoder") == "tiny":
             settings["decoder_weights"] = str(decoder)
-        if options.tiny and "size" in chosen:
-            settings["size"] = str(int(chosen["size"]) // 8)
         for compiled in (False, True) if options.compile else (False,):
             began = time.monotonic()
             generator, batch_for = ours(model, folder, settings, device)
@@ -147,21 +151,21 @@ def measure(
             start_s = time.monotonic() - began
             for steps in model.steps:
                 flop = count_flop(batch_for(steps))
-                found = by_batch(batch_for(steps), device, seconds)
+                found = by_batch(batch_for(steps), device, seconds, doubled(MOST_IMAGES[options.tiny]))
                 peak = flop_per_s[str(PRECISIONS[precision]).removeprefix("torch.")]
                 yield row(model, "ours", steps, precision, chosen, compiled, found, start_s, flop / peak)
             del generator, batch_for
             gc.collect()
             free_memory(device)
     for way in papers_ways(model.generator, folder, device, options.tiny):
-        found = by_batch(way.make, device, seconds, sizes=(way.batch,))
+        found = by_batch(way.make, device, seconds, (way.batch,))
         yield row(model, way.name, way.steps, way.precision, {}, False, found, way.start_s, None)
 
 
 def papers_ways(generator: str, folder: Path, device: str, tiny: bool) -> Iterator[Any]:
     """How the papers ran their generators, of those that did."""
     if generator == "sdxl-turbo":
-        yield turbo_way(folder, device, 64 if tiny else 512)
+        yield turbo_way(folder, device, 512 // TINY_SIZE if tiny else 512)
     if generator == "dit":
         for batch, steps in product((1, 32), (5, 10)):
             yield dit_way(folder, device, batch, steps)
@@ -190,11 +194,11 @@ def ours(
     return generator, batch_for
 
 
-def by_batch(make: Batch, device: str, seconds: float, sizes: tuple[int, ...] = ()) -> dict[int, tuple[float, float]]:
-    """Images a second and peak memory by batch size: of `sizes`, or doubled as far as it pays."""
+def by_batch(make: Batch, device: str, seconds: float, sizes: Iterable[int]) -> dict[int, tuple[float, float]]:
+    """Images a second and peak memory by batch size, of `sizes` in turn as long as the next one pays."""
     found: dict[int, tuple[float, float]] = {}
     synchronise = synchroniser(device)
-    for size in sizes or doubled():
+    for size in sizes:
         reset_peak(device)
         try:
             make(size)
@@ -217,11 +221,9 @@ def by_batch(make: Batch, device: str, seconds: float, sizes: tuple[int, ...] = 
     return found
 
 
-def doubled() -> Iterator[int]:
-    size = 1
-    while size <= MOST_IMAGES:
-        yield size
-        size *= 2
+def doubled(most: int) -> list[int]:
+    """1, 2, 4 and so on."""
+    return [2**power for power in range(most.bit_length()) if 2**power <= most]
 
 
 def row(
@@ -294,12 +296,11 @@ def write_model(generator: str, models: Path, tiny: bool) -> tuple[Path, Path]:
     return folder, decoder
 
 
-def report(
-    rows: list[Row], machine: Mapping[str, Any], options: argparse.Namespace, ceilings: Mapping[str, Any]
-) -> dict[str, Any]:
+def report(rows: list[Row], machine: Mapping[str, Any], tiny: bool, ceilings: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole file."""
     return {
         "machine": machine,
-        "tiny": options.tiny,
+        "tiny": tiny,
         "budget_s": BUDGET_S,
         "ceilings": ceilings,
         "rows": [asdict(row) for row in rows],
@@ -311,7 +312,8 @@ def ratios(rows: list[Row]) -> list[dict[str, Any]]:
     """For each of the papers' rows the fastest of ours with as many steps, and how many times as fast it is."""
     found = []
     for theirs in rows:
-        same = [row for row in rows if row.way == "ours" and (row.generator, row.steps) == (theirs.generator, theirs.steps)]
+        own = [row for row in rows if row.way == "ours" and row.generator == theirs.generator]
+        same = [row for row in own if row.steps == theirs.steps]
         if theirs.way != "ours" and same:
             best = max(same, key=lambda row: row.images_per_s)
             told = {"precision": best.precision, **best.settings, "compiled": best.compiled, "batch": best.batch}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from submission.guidance import guided
 from submission.noise_model import NoiseModel
 
 
@@ -50,5 +51,4 @@ def _guided(model: NoiseModel, z_BCHW: Tensor, timestep: int, labels_B: Tensor, 
         return model.predict(z_BCHW, timesteps_B, labels_B)
     both_B = torch.cat([labels_B, torch.full_like(labels_B, model.null_label)])
     found = model.predict(z_BCHW.repeat(2, 1, 1, 1), timesteps_B.repeat(2), both_B)
-    with_class, without = found.chunk(2)
-    return without + guidance * (with_class - without)
+    return guided(found, guidance)

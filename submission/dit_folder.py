@@ -9,7 +9,6 @@ from typing import Any
 from evaluation.challenge import Challenge
 from submission.hub import Model, missing_files
 from submission.imagenet import CLASSES, imagenet_labels
-from submission.whole import check_whole
 
 MINMAX_FILE = "minmax.json"  # in a folder that min-max training wrote: what was done
 
@@ -30,16 +29,14 @@ DIT_XL = Model(
 
 
 def check_folder(folder: Path, challenge: Challenge) -> None:
-    """Look at a DiT's folder before the clock starts; `find_model` has found its files.
+    """Look at a DiT's folder before the clock starts; `find_model` has found its files whole.
 
     Raises:
-        ValueError: a file is half, the noise schedule is of another kind, or the classes are not the challenge's.
+        ValueError: the noise schedule is of another kind, or the classes are not the challenge's.
     """
     assert not missing_files(folder, DIT_XL.needed), "find_model has looked"
     class_ids(folder, challenge)
     read_schedule(folder)
-    for part in _PARTS:
-        check_whole(path for name in _WEIGHTS if (path := folder / part / name).is_file())
 
 
 def class_ids(folder: Path, challenge: Challenge) -> tuple[int, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from submission.whole import is_whole
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -66,24 +67,6 @@ def missing_files(folder: Path, needed: Sequence[str]) -> list[str]:
 def files_of(folder: Path, needed: Sequence[str]) -> list[str]:
     """Those of `needed`, in all their forms, that are in `folder`."""
     return [name for entry in needed for name in entry.split("|") if (folder / name).is_file()]
-
-
-def is_whole(path: Path) -> bool:
-    """Whether weights are as long as they say that they are, and JSON is JSON; other files are not looked into."""
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors import SafetensorError, safe_open
-
-            try:
-                with safe_open(path, framework="np"):
-                    pass
-            except SafetensorError:
-                return False
-        elif path.suffix == ".json":
-            json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _snapshot(model: Model, fetch: bool) -> Path:

@@ -45,10 +45,7 @@ def find_noise_model(challenge: Challenge, source: str | None) -> Path:
         return found
     from submission.text_model import MODEL
 
-    folder = find_model(MODEL, source)
-    for path in sorted(folder.glob("*/*.safetensors")):
-        _check_whole(path)
-    return folder
+    return find_model(MODEL, source)
 
 
 def load_noise_model(path: Path, challenge: Challenge, device: str, dtype: torch.dtype) -> NoiseModel:
@@ -70,14 +67,3 @@ def kind_of(path: Path) -> str:
         f"{path} holds no diffusion model: give a weights file of `native`, or a folder with unet/ and text_encoder/"
         " or with transformer/"
     )
-
-
-def _check_whole(path: Path) -> None:
-    """Raises ValueError for half a download."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt"):
-            pass
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is damaged or half a download ({error}); copy it again") from None

@@ -11,6 +11,7 @@ from torch import Tensor
 from evaluation.challenge import Challenge
 from submission.hub import Model
 from submission.pretrained import load_part
+from submission.prompts import template_prompts
 
 MODEL = Model(
     repository="stable-diffusion-v1-5/stable-diffusion-v1-5",
@@ -41,12 +42,6 @@ MODEL = Model(
 
 # Images of 32 or 64 pixels gain nothing from 512, which costs four times as much as this.
 LARGEST_SIZE = 256
-
-
-def class_prompts(challenge: Challenge) -> list[str]:
-    """One prompt per class in label order."""
-    names = [name.replace("_", " ") for name in challenge.class_names]
-    return [f"a photo of {'an' if name[0] in 'aeiou' else 'a'} {name}" for name in names]
 
 
 class TextModel:
@@ -89,7 +84,7 @@ def load(folder: Path, challenge: Challenge, device: str, dtype: torch.dtype) ->
         raise ValueError(
             f"{folder} predicts {schedule.config.prediction_type}, not the noise; give a model like {MODEL.repository}"
         )
-    embeddings_CLD = encode_prompts(folder, [*class_prompts(challenge), ""], device, dtype)
+    embeddings_CLD = encode_prompts(folder, [*(prompt for (prompt,) in template_prompts(challenge)), ""], device, dtype)
     network: Any = load_part(UNet2DConditionModel, folder, "unet", dtype, device)
     autoencoder: Any = load_part(AutoencoderKL, folder, "vae", dtype, device)
     for part in (network, autoencoder):

@@ -1,28 +1,31 @@
-"""Weights files that were copied or downloaded half are found before they are loaded."""
+"""Files that were copied or downloaded half are found before they are loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
 from pathlib import Path
 from zipfile import is_zipfile
 
 
-def check_whole(files: Iterable[Path]) -> None:
-    """Look at the ends of weights files; no tensor is read.
+def is_whole(path: Path) -> bool:
+    """Whether weights have their end, and JSON is JSON; no tensor is read, and other files are not looked into."""
+    try:
+        if path.suffix == ".safetensors":
+            return _whole_safetensors(path)
+        if path.suffix == ".bin":
+            return is_zipfile(path)
+        if path.suffix == ".json":
+            json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
 
-    Raises:
-        ValueError: a `.safetensors` or `.bin` file lacks its end, or is none.
-    """
-    for file in files:
-        if not (_whole_safetensors(file) if file.suffix == ".safetensors" else is_zipfile(file)):
-            raise ValueError(f"{file} is damaged or was copied only half; copy it again")
 
-
-def _whole_safetensors(file: Path) -> bool:
+def _whole_safetensors(path: Path) -> bool:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(file, framework="np"):
+        with safe_open(path, framework="np"):
             return True
-    except (SafetensorError, OSError):
+    except SafetensorError:
         return False

@@ -22,7 +22,6 @@ from submission.pretrained import Pretrained, load_part
 from submission.samplers import karras_sigmas
 from submission.sampling import to_pixels
 from submission.seeded import normal
-from submission.whole import check_whole
 
 TWO_STEPS = {40: (0, 22)}  # number of the training's noise levels -> indices into them, as published
 _STEM = "unet/diffusion_pytorch_model"
@@ -116,7 +115,6 @@ class Consistency(Pretrained, Generator):
             known = config.get("num_class_embeds") or "no"
             raise ValueError(f"{folder} holds a model of {known} classes, not of ImageNet's {CLASSES}")
         ConsistencySchedule.read(folder / "scheduler" / "scheduler_config.json")
-        check_whole(path for path in (folder / "unet").iterdir() if path.suffix in (".safetensors", ".bin"))
         return folder
 
     @classmethod

@@ -65,6 +65,12 @@ def write_dit(
     )
     transformer.eval().save_pretrained(folder / "transformer")
     vae.eval().save_pretrained(folder / "vae")
+    lay_out_dit(folder, names)
+    return folder
+
+
+def lay_out_dit(folder: Path, names: Sequence[str] = ()) -> None:
+    """What surrounds the networks: scheduler and index."""
     write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULE)
     index = {
         "_class_name": "DiTPipeline",
@@ -76,7 +82,6 @@ def write_dit(
     if names:
         index["id2label"] = {str(label): name for label, name in enumerate(names)}
     write_json(folder / "model_index.json", index)
-    return folder
 
 
 def as_on_the_hub(folder: Path) -> Path:

@@ -260,7 +260,7 @@ def test_half_a_download_is_told(tmp_path: Path, part: str, old: bool) -> None:
     folder = as_on_the_hub(write_dit(tmp_path)) if old else write_dit(tmp_path)
     (file,) = (folder / part).glob("diffusion_pytorch_model.*")
     cut(file)
-    with pytest.raises(ValueError, match=f"{file.name} is damaged or was copied only half"):
+    with pytest.raises(ValueError, match=f"{file.name} is damaged or half a download"):
         DiTGenerator.find_weights(TINY, str(folder))
 
 

@@ -13,7 +13,7 @@ from submission.model_choice import find_noise_model, kind_of, load_noise_model
 from submission.native_model import NativeModel
 from submission.noise_model import NoiseModel
 from submission.seeded import normal
-from submission.text_model import TextModel, class_prompts
+from submission.text_model import TextModel
 from submission.weights import SHIPPED
 from tests.submission.noise_models import save_tiny_diffusion, shipped_digits
 
@@ -102,12 +102,6 @@ def test_another_prediction_is_refused(tmp_path: Path) -> None:
     folder = save_tiny_diffusion(tmp_path, prediction="v_prediction")
     with pytest.raises(ValueError, match="predicts v_prediction, not the noise"):
         load_tiny(folder)
-
-
-def test_prompts_are_english() -> None:
-    prompts = class_prompts(get_challenge("cifar100"))
-    assert prompts[0] == "a photo of an apple" and prompts[1] == "a photo of an aquarium fish"
-    assert prompts[-1] == "a photo of a worm"
 
 
 def test_the_folder_says_what_it_is(tiny: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 _LETTERS = "!'-|abcdefghijklmnopqrstuvwxyz0123456789"
 START, END = "<|startoftext|>", "<|endoftext|>"
 LENGTH = 24
+VOCABULARY = [*_LETTERS, *(f"{letter}</w>" for letter in _LETTERS), START, END]
 
 
 def write_sdxl(folder: Path, *, half: bool = False, full: bool = True) -> Path:
@@ -21,14 +22,13 @@ def write_sdxl(folder: Path, *, half: bool = False, full: bool = True) -> Path:
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     torch.manual_seed(0)
-    vocabulary = [*_LETTERS, *(f"{letter}</w>" for letter in _LETTERS), START, END]
     text = {
-        "vocab_size": len(vocabulary),
+        "vocab_size": len(VOCABULARY),
         "num_hidden_layers": 3,
         "num_attention_heads": 2,
         "max_position_embeddings": LENGTH,
-        "bos_token_id": len(vocabulary) - 2,
-        "eos_token_id": len(vocabulary) - 1,
+        "bos_token_id": VOCABULARY.index(START),
+        "eos_token_id": VOCABULARY.index(END),
     }
     networks: dict[str, Any] = {
         "text_encoder": CLIPTextModel(CLIPTextConfig(hidden_size=16, intermediate_size=24, projection_dim=16, **text)),
@@ -67,11 +67,16 @@ def write_sdxl(folder: Path, *, half: bool = False, full: bool = True) -> Path:
             network.half().save_pretrained(folder / name, variant="fp16")
     for path in (folder / "text_encoder").glob("*.safetensors"):
         _with_published_names(path)
+    lay_out_sdxl(folder, LENGTH)
+    return folder
+
+
+def lay_out_sdxl(folder: Path, length: int) -> None:
+    """What surrounds the networks: tokenizers for at most `length` tokens, scheduler, index."""
     for name, pad in (("tokenizer", END), ("tokenizer_2", "!")):
-        _write_tokenizer(folder / name, vocabulary, pad)
+        _write_tokenizer(folder / name, pad, length)
     _write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULER)
     _write_json(folder / "model_index.json", INDEX)
-    return folder
 
 
 def write_tiny_decoder(folder: Path) -> Path:
@@ -126,14 +131,14 @@ def _with_published_names(path: Path) -> None:
     save_file({f"text_model.{name.removeprefix('text_model.')}": tensor for name, tensor in tensors.items()}, path)
 
 
-def _write_tokenizer(folder: Path, vocabulary: list[str], pad: str) -> None:
+def _write_tokenizer(folder: Path, pad: str, length: int) -> None:
     """The four files of the published tokenizers, which have no tokenizer.json."""
-    _write_json(folder / "vocab.json", {token: i for i, token in enumerate(vocabulary)})
+    _write_json(folder / "vocab.json", {token: i for i, token in enumerate(VOCABULARY)})
     (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
     special = {"bos_token": START, "eos_token": END, "pad_token": pad, "unk_token": END}
     _write_json(folder / "special_tokens_map.json", special)
     added = {
-        str(vocabulary.index(token)): {
+        str(VOCABULARY.index(token)): {
             "content": token,
             "lstrip": False,
             "normalized": token in (START, END),
@@ -149,7 +154,7 @@ def _write_tokenizer(folder: Path, vocabulary: list[str], pad: str) -> None:
         "added_tokens_decoder": added,
         "do_lower_case": True,
         "errors": "replace",
-        "model_max_length": LENGTH,
+        "model_max_length": length,
         "tokenizer_class": "CLIPTokenizer",
     }
     _write_json(folder / "tokenizer_config.json", config)
