@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from evaluation.challenge import Challenge
 from submission.generators.native import load_denoiser
 from submission.networks.edm import Denoiser
+from submission.networks.unet import UNet
 from submission.samplers import SIGMA_MAX, SIGMA_MIN
 
 TIMESTEPS = 1000
@@ -30,7 +31,7 @@ class NativeModel:
 
     feature_block = "middle"  # where the map is smallest
 
-    def __init__(self, denoiser: Denoiser) -> None:
+    def __init__(self, denoiser: Denoiser[UNet]) -> None:
         self._denoiser = denoiser
         self.network: nn.Module = denoiser.network
         self.size = denoiser.network.config.size

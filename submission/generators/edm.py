@@ -69,7 +69,7 @@ class Edm(Generator):
         default_steps=10,
         external_data="none with a CIFAR-100 network; ImageNet-1k with one of ImageNet",
         pretrained="a network in the EDM format; which one, the header of its file says",
-        weights_from="--weights, a file made by `python -m submission.training convert-edm` from a published one",
+        weights_from="a published file, converted, as --weights",
         licence="that of the network; the header of its file says it",
         parts=True,
         settings=("solver", "guidance", "sigma_max", "precision"),

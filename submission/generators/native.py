@@ -100,7 +100,9 @@ class Native(Generator):
         return denoise_guided(self.denoiser, x_B3HW, sigma, labels_B, self.guidance)
 
 
-def load_denoiser(path: Path, challenge: Challenge, device: str, dtype: torch.dtype) -> tuple[Denoiser, WeightsHeader]:
+def load_denoiser(
+    path: Path, challenge: Challenge, device: str, dtype: torch.dtype
+) -> tuple[Denoiser[UNet], WeightsHeader]:
     """The denoiser of a weights file, for inference, and its header. Raises ValueError where it does not fit."""
     tensors, header = load_weights(path, "native", challenge)
     network = build_network(header.model["network"], challenge)

@@ -10,9 +10,7 @@ from torch import Tensor, nn
 
 from submission.networks.edm_unet import BlockStyle, Conv, EDMUNet, EDMUNetConfig, group_norm, waves
 
-STYLE = BlockStyle(
-    adaptive=False, residual_scale=math.sqrt(0.5), eps=1e-6, head_width=None, projected_resampling=True
-)  # fmt: skip
+STYLE = BlockStyle(adaptive=False, residual_scale=math.sqrt(0.5), eps=1e-6, head_width=None, projected_resampling=True)
 
 
 def cifar(classes: int) -> EDMUNetConfig:

@@ -11,7 +11,7 @@ VERBS = {
     "native": ("submission.training.native", "the project's own diffusion model"),
     "minmax": ("submission.training.minmax", "a DiT with the min-max losses"),
     "gaussian": ("submission.training.gaussian", "the mixtures of Gaussians"),
-    "convert-edm": ("submission.training.convert_edm", "nothing: weights of `edm` from a published pickle"),
+    "convert-edm": ("submission.training.convert_edm", "no training: weights of `edm` from a published pickle"),
 }
 
 

@@ -2,6 +2,7 @@
 
 A file holds modules as `persistence` writes them: class name, source and state of each. Here the source is dropped and
 the state kept. Every name that the file may use is answered by a stand-in of our own; any other is refused.
+No stand-in copies what it is given, so memory is in proportion to the file.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from zipfile import is_zipfile
 
 import numpy as np
 
-from evaluation.pickles import NUMPY_NAMES, Names, PlainDtype, RestrictedUnpickler, read_restricted
+from evaluation.pickles import Names, PlainDtype, RestrictedUnpickler, read_restricted
 
 # torch's legacy form of a storage: five pickles, of which these are the first two, then the numbers
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
@@ -109,6 +110,19 @@ def _persistent_module(meta: Any) -> StoredModule:
     return StoredModule(_checked(told.get("class_name"), str, "a module without a name"), state)
 
 
+class _EmptyDict:
+    """Stands in for dictionaries, which a file makes empty and fills then."""
+
+    def __new__(cls, *given: Any) -> Any:
+        if given:  # a copy of another, and a short file could ask for many
+            raise pickle.UnpicklingError("a copy of a dictionary")
+        return {}
+
+
+def _no_set(*_: Any) -> None:
+    """Sets say nothing that is of use here."""
+
+
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> StoredTensor:
     flat = _checked(storage, StoredTensor, "a tensor without a storage").array
     if not all(isinstance(n, int) and n >= 0 for n in (offset, *size, *stride)) or len(size) != len(stride):
@@ -166,7 +180,7 @@ _STORAGES: Names = {
 }
 
 _NAMES: Names = {
-    **NUMPY_NAMES,
+    ("numpy", "dtype"): PlainDtype,
     ("numpy.core.multiarray", "scalar"): _scalar,
     ("numpy._core.multiarray", "scalar"): _scalar,
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): _persistent_module,
@@ -174,7 +188,7 @@ _NAMES: Names = {
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch._utils", "_rebuild_parameter"): _parameter,
     ("torch.storage", "_load_from_bytes"): _storage,
-    ("collections", "OrderedDict"): dict,
-    ("dnnlib.util", "EasyDict"): dict,
-    ("builtins", "set"): set,
+    ("collections", "OrderedDict"): _EmptyDict,
+    ("dnnlib.util", "EasyDict"): _EmptyDict,
+    ("builtins", "set"): _no_set,
 }

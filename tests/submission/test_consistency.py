@@ -208,7 +208,10 @@ def test_models_that_do_not_fit_are_told_before_the_clock(model: Path, tmp_path:
             copy = folder / path.relative_to(model)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(path.read_bytes())
-        (folder / file).unlink() if content is None else (folder / file).write_bytes(content)
+        if content is None:
+            (folder / file).unlink()
+        else:
+            (folder / file).write_bytes(content)
         return str(folder)
 
     weights, config = "unet/diffusion_pytorch_model.safetensors", "unet/config.json"
@@ -223,7 +226,10 @@ def test_models_that_do_not_fit_are_told_before_the_clock(model: Path, tmp_path:
             r"holds no unet/diffusion_pytorch_model\.safetensors or .*; copy the model",
         ),
         (altered("unscheduled", "scheduler/scheduler_config.json", None), r"holds no scheduler/scheduler_config\.json"),
-        (altered("half", weights, whole[: len(whole) // 2]), "is damaged or half a download"),
+        (
+            altered("half", weights, whole[: len(whole) // 2]),
+            r"\.safetensors is damaged or half a download; copy the model",
+        ),
         (altered("config", config, b"{"), r"config\.json is damaged"),
         (
             altered("other", "scheduler/scheduler_config.json", scheduler),
@@ -235,6 +241,9 @@ def test_models_that_do_not_fit_are_told_before_the_clock(model: Path, tmp_path:
         with pytest.raises(ValueError, match=sentence) as caught:
             Consistency.find_weights(TINY, source)
         assert "\n" not in str(caught.value)
+    both = altered("both", "unet/diffusion_pytorch_model.bin", b"PK half of an archive")
+    with pytest.raises(ValueError, match=r"\.bin is damaged or was copied only half; copy it again"):
+        Consistency.find_weights(TINY, both)
 
 
 def test_settings_that_do_not_fit_are_told() -> None:

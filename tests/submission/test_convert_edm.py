@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+from collections import OrderedDict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,13 @@ def test_a_claim_of_much_memory_takes_none(tmp_path: Path) -> None:
         command = [sys.executable, "-c", code, tmp_path / f"{name}.pkl"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         assert done.stdout.count("\n") == 1
+
+
+def test_copies_of_dictionaries_are_refused(tmp_path: Path) -> None:
+    """A few bytes each, and each of them as large as the largest."""
+    refused(tmp_path, {"ema": Evil(OrderedDict, [(1, 2)])}, "holds a copy of a dictionary")
+    refused(tmp_path, {"ema": Evil(np.frombuffer, b"1234", "u1")}, "the name 'numpy.frombuffer'")
+    refused(tmp_path, {"ema": np.zeros(3)}, r"the name 'numpy\._core\.")
 
 
 def test_states_and_modules_without_end_are_refused(tmp_path: Path) -> None:
