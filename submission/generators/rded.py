@@ -57,7 +57,7 @@ class RdedSettings:
             crops=whole_number(settings, "crops", 5, 1, 1000),
             sides=parse_sides(settings.get("patch", DEFAULT_SIDES)),
             factor=whole_number(settings, "factor", 1, 1, 2),
-            epochs=whole_number(settings, "epochs", 10, 1, 1000),
+            epochs=whole_number(settings, "epochs", 5, 1, 1000),
         )
 
 
