@@ -40,6 +40,11 @@ class RunFolder:
         return self.root / "events.jsonl"
 
     @property
+    def exhibit(self) -> Path:
+        """What the generator had to show of how it works, where it had anything."""
+        return self.root / "exhibit.json"
+
+    @property
     def classes(self) -> Path:
         """Class names in label order, for a generator from outside."""
         return self.root / "classes.json"

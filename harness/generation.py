@@ -117,6 +117,7 @@ def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: 
         weights=str(needs.weights) if needs.weights else None,
         training_images=str(needs.training_images) if needs.training_images else None,
         settings=dict(options.settings),
+        exhibit=str(folder.exhibit),
     )
     job.save(folder.job)
     return Launch([sys.executable, "-m", "submission.worker", str(folder.job)], env, ROOT)

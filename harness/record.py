@@ -225,6 +225,7 @@ class GeneratorPart(_Part):
     pretrained: str
     weights_from: str
     licence: str
+    copies: bool = False
 
 
 class Record(_Part):

@@ -14,6 +14,7 @@ from harness.anytime import Anytime
 from harness.exhibits import pairs_of
 from harness.folder import RunFolder
 from harness.gallery import gallery
+from harness.generator_exhibit import ShownExhibit, read_exhibit
 from harness.other_card import get_card
 from harness.published import PUBLISHED
 from harness.record import Outcome, Record
@@ -41,12 +42,14 @@ def render(
     test: ImageSet | None = None,
     anytime: Anytime | None = None,
     telemetry: Sequence[Row] = (),
+    exhibit: ShownExhibit | None = None,
 ) -> str:
     """The page of `record`, with pictures of what was `generated` beside real ones where there are any.
 
     Args:
         anytime: accuracy by the seconds used, where it was measured.
         telemetry: samples of the card, where there is one.
+        exhibit: what the generator had to show.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -86,6 +89,7 @@ def render(
         foreseen=foreseen_words(record.plan),
         phases=plots.PHASES,
         anytime=anytime,
+        exhibit=exhibit,
         card=gpu_words(record.gpu) if record.gpu else "",
         estimate=other_card_words(record.other_card) if record.other_card else "",
         marks=gpu_marks(record.gpu) if record.gpu else [],
@@ -98,7 +102,8 @@ def write_report(
     """Render to `path`, whole or not at all, with what else was measured and lies in the same folder."""
     folder = RunFolder(path.parent)
     telemetry = read_telemetry(folder.telemetry) if record.gpu else []
-    page = render(record, generated, train, test, Anytime.load(folder.anytime), telemetry)
+    exhibit = read_exhibit(folder.exhibit)
+    page = render(record, generated, train, test, Anytime.load(folder.anytime), telemetry, exhibit)
     part = path.with_name(path.name + ".part")
     part.write_text(page, encoding="utf-8")
     part.replace(path)

@@ -25,6 +25,7 @@ from harness.collect import Collected, collect, recollect
 from harness.folder import RunFolder, existing_folder, new_folder
 from harness.generation import Generation, Needs, check_command, generate
 from harness.judging import judge_images
+from harness.league import with_declared_league
 from harness.options import RunOptions
 from harness.outcome import outcome
 from harness.planner import Plan
@@ -183,6 +184,7 @@ def fetch_needs(options: RunOptions, maker: type[GeneratorBase] | None) -> Needs
         return Needs(None, None, "cpu")
     maker.check_settings(options.settings)
     weights = maker.find_weights(options.challenge, options.weights)
+    maker.check_fit(options.settings, weights)
     training_images = None
     if maker.info.needs_training_images:
         training_images = training_images_file(options.challenge, options.data, cache_folder() / "training")
@@ -215,6 +217,7 @@ def first_record(
             pretrained=info.pretrained,
             weights_from=info.weights_from,
             licence=info.licence,
+            copies=info.copies,
         )
         if info
         else None,
@@ -285,6 +288,7 @@ def with_generation(record: Record, generation: Generation, collected: Collected
 def with_audits(record: Record, audits: Sequence[Audit]) -> Record:
     """`record` with what the audits found; `ipc.distinct` is theirs."""
     assert record.ipc is not None, "there is something to audit"
+    audits = with_declared_league(audits, record.declared is not None and record.declared.copies)
     ipc = record.ipc.model_copy(update={"distinct": distinct_ipc(audits)})
     return record.model_copy(update={"audits": [AuditPart(**asdict(audit)) for audit in audits], "ipc": ipc})
 

@@ -110,6 +110,7 @@ def candidates_of(maker: type[GeneratorBase], weights: Path | None, options: Tun
         own, pda = split_pda({**options.settings, **settings}, options.pda)
         check_pda(pda)
         maker.check_settings(own)
+        maker.check_fit(own, weights)
     found = [Candidate(count, settings) for settings in combinations for count in steps]
     if len(found) < 2:
         raise ValueError(

@@ -15,6 +15,8 @@ from evaluation.challenge import Challenge
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from submission.exhibit import Exhibit
+
 ENTRY_POINTS = "submission.generators"
 
 # name -> "module:class"; adding a generator is one file and one line here.
@@ -22,6 +24,13 @@ _BUILT_IN = {
     "native": "submission.generators.native:Native",
     "gaussian": "submission.generators.gaussian:Gaussian",
     "sdxl-turbo": "submission.generators.sdxl_turbo:SdxlTurbo",
+    "dit": "submission.generators.dit:DiTGenerator",
+    "dit-minmax": "submission.generators.dit_minmax:DiTMinMax",
+    "consistency": "submission.generators.consistency:Consistency",
+    "edm": "submission.generators.edm:Edm",
+    "selection": "submission.generators.selection:Selection",
+    "rded": "submission.generators.rded:Rded",
+    "prototypes": "submission.generators.prototypes:Prototypes",
     "real": "submission.generators.real:Real",
     "noise": "submission.generators.noise:Noise",
 }
@@ -41,6 +50,7 @@ class GeneratorInfo:
         weights_from: where its weights come from, in words.
         licence: of its weights.
         needs_training_images: whether it reads real training images while it generates.
+        copies: whether it writes training images or parts of them; its runs are in the `copying` league.
         parts: whether `generate` may run in several threads at once, each making a part of a batch; on a CPU that is
             faster than sharing out every operation.
         settings: names that `--set NAME=VALUE` may take.
@@ -55,6 +65,7 @@ class GeneratorInfo:
     weights_from: str = "none needed"
     licence: str = "Apache-2.0"
     needs_training_images: bool = False
+    copies: bool = False
     parts: bool = False
     settings: tuple[str, ...] = ()
 
@@ -121,6 +132,14 @@ class GeneratorBase(ABC):
                 known = f"it has: {', '.join(cls.info.settings)}" if cls.info.settings else "it has none"
                 raise ValueError(f"generator {cls.info.name!r} has no setting {name!r}; {known}")
 
+    @classmethod  # noqa: B027 - most have nothing to say
+    def check_fit(cls, settings: Mapping[str, str], weights: Path | None) -> None:
+        """Look, before the clock starts, whether settings that were checked fit the weights that were found.
+
+        Raises:
+            ValueError: they do not; the sentence says what would.
+        """
+
     @classmethod
     def default_steps(cls, weights: Path | None) -> int:
         """Denoising steps where the user asks for none; weights may have been tuned to others than the generator's."""
@@ -130,6 +149,10 @@ class GeneratorBase(ABC):
     @abstractmethod
     def load(cls, context: LoadContext) -> GeneratorBase:
         """Build the generator on `context.device`. Raises ValueError for weights that do not fit."""
+
+    def exhibit(self) -> Exhibit | None:
+        """What it has to show of how it works, for the report; None for nothing."""
+        return None
 
 
 class Generator(GeneratorBase):

@@ -29,6 +29,7 @@ class Job:
         weights: local path of the weights, None where none are needed.
         training_images: `.npz` of the training split for generators that need it.
         settings: generator settings beyond these, as strings.
+        exhibit: the file for what the generator has to show of how it works; None for nowhere.
     """
 
     challenge: str
@@ -47,6 +48,7 @@ class Job:
     weights: str | None = None
     training_images: str | None = None
     settings: dict[str, str] = field(default_factory=dict)
+    exhibit: str | None = None
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")

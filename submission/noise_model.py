@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class NoiseModel(Protocol):
@@ -15,11 +15,16 @@ class NoiseModel(Protocol):
         gammas_T: gamma_t of each of its timesteps, float32 (T,), falling from nearly 1 to nearly 0; elsewhere called
             the cumulative product of the alphas.
         null_label: the label that stands for no class.
+        network: what predicts, for hooks.
+        feature_block: name of the block of `network` whose output describes an image; (B, D, H, W), or (B, N, D) of
+            tokens.
     """
 
     size: int
     gammas_T: Tensor
     null_label: int
+    network: nn.Module
+    feature_block: str
 
     def encode(self, images_BCHW: Tensor) -> Tensor:
         """uint8 (B, 3, size, size) images to what the model works on, float32: latents, or pixels in [-1, 1]."""

@@ -89,7 +89,7 @@ class Pacer:
         left = self.deadline - self.margin_s - self._stall_s - now
         if left <= 0:
             return 0
-        drain_s = seconds_to_write(queued)
+        drain_s = SAFETY * seconds_to_write(queued)
 
         def too_long(images: int) -> bool:
             return max(self.seconds_for(images), drain_s) + SAFETY * seconds_to_write(images) > left

@@ -18,7 +18,8 @@ def fastest_precision(device: str) -> torch.dtype:
 
 def parse_precision(settings: Mapping[str, str], device: str) -> torch.dtype:
     """The setting `precision`, else the fastest. Raises ValueError for one that there is not."""
-    return PRECISIONS[check_precision(settings)] if "precision" in settings else fastest_precision(device)
+    name = check_precision(settings)
+    return PRECISIONS[name] if name else fastest_precision(device)
 
 
 def check_precision(settings: Mapping[str, str]) -> str | None:

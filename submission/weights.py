@@ -42,12 +42,17 @@ class WeightsHeader:
     model: Mapping[str, Any]
 
 
-def save_weights(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeader) -> None:
-    """Write `tensors` in fp16 (integers as they are), with `header`; readers see the old file or the new one, whole."""
+def save_weights(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeader, *, half: bool = True) -> None:
+    """Write `tensors`, floating ones in fp16 if `half`, with `header`; readers see the old file or the new one, whole.
+
+    Raises:
+        ValueError: a tensor has numbers that are not finite, or not in fp16.
+    """
     from safetensors.torch import save_file
 
     small = {
-        name: (t.half() if t.is_floating_point() else t).detach().cpu().contiguous() for name, t in tensors.items()
+        name: (t.half() if half and t.is_floating_point() else t).detach().cpu().contiguous()
+        for name, t in tensors.items()
     }
     for name, t in small.items():
         if t.is_floating_point() and not t.isfinite().all():
@@ -62,8 +67,6 @@ def load_weights(path: Path, generator: str, challenge: Challenge) -> tuple[dict
     Raises:
         ValueError: there is no such file, it is damaged, or it is for another generator, challenge or set of classes.
     """
-    from safetensors import safe_open
-
     header = read_header(path)
     if header.generator != generator:
         raise ValueError(f"{path} holds weights of generator {header.generator!r}, not of {generator!r}")
@@ -78,9 +81,16 @@ def load_weights(path: Path, generator: str, challenge: Challenge) -> tuple[dict
             f"{path} was trained for other classes than {challenge.name!r}: label {wrong} is"
             f" {header.class_names[wrong]!r} there and {challenge.class_names[wrong]!r} here"
         )
+    return read_tensors(path), header
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a weights file whose header has been read, floating ones in fp32."""
+    from safetensors import safe_open
+
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-    return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}, header
+    return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
 
 
 def read_header(path: Path) -> WeightsHeader:

@@ -55,7 +55,10 @@ def work(job: Job, events: EventLog) -> None:
     challenge = get_challenge(job.challenge)
     left_s = job.deadline - time.monotonic()
     pacer = Pacer(job.deadline, margin_s(left_s, job.device), STALL_SHARE * left_s)
-    source = Source(load_generator(job, challenge), job, challenge)
+    generator = load_generator(job, challenge)
+    if job.exhibit and (exhibit := generator.exhibit()):
+        exhibit.save(Path(job.exhibit))
+    source = Source(generator, job, challenge)
     line = Line(source, writers(job, challenge)(Path(job.output)), pacer, events, challenge)
     line.enter("warmup", steps=source.steps, batch_size=source.batch_size)
     line.warm_up()

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evaluation.challenge import Challenge
+from submission.disk_speed import RECENT, DiskSpeed
 
 UNFINISHED = ".part"
-# writes that the speed is taken from
-RECENT = 128
 # The speed of the disk, as the files that are written show it, is believed for so many times as many files.
 TRUST = 16
 # A write that takes this many times its processor time waits for the disk, and more can wait at once.
@@ -59,10 +58,12 @@ class ImageWriter:
         # of each of the latest writes: seconds, and processor seconds
         self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT)
         self._began: dict[int, float] = {}
-        # the clock that runs while anything is pending, at each write's end since threads were added last
+        # the clock that runs while anything is pending
         self._busy_s, self._busy_since = 0.0, 0.0
-        self._finished: deque[float] = deque([0.0], maxlen=RECENT + 1)
+        self._speed = DiskSpeed(threads)
         self._each_before_s: float | None = None
+        # the disk takes no more files a second, however many threads wait for it
+        self._at_its_limit = False
         self._most_threads = MOST_THREADS
         self._threads: list[Thread] = []
         self._start(threads)
@@ -117,9 +118,12 @@ class ImageWriter:
                 return 0.0
             now = time.monotonic()
             oldest = max((now - began for began in self._began.values()), default=0.0)
-            answer_s = max(sum(seconds for seconds, _ in self._recent) / len(self._recent), oldest)
-            each_s = self._each_s() if self._settled() or self._each_before_s is None else self._each_before_s
-            return images * each_s + answer_s
+            answer_s = sum(seconds for seconds, _ in self._recent) / len(self._recent)
+            before_s = answer_s if self._each_before_s is None else self._each_before_s
+            each_s = self._speed.each_s if self._speed.settled else before_s
+            # where files wait for each other the answer is made of the files before, which `images` counts already
+            last_s = each_s if self._at_its_limit and oldest < 2 * answer_s else max(answer_s, oldest)
+            return images * each_s + last_s
 
     def drain_some(self) -> bool:
         """Wait until about a quarter of the queue is on disk; whether there was anything to wait for."""
@@ -150,23 +154,16 @@ class ImageWriter:
         """Twice as many where the disk is slow to answer, as long as that helps."""
         with self._changed:
             disk_bound = sum(s for s, _ in self._recent) > WAITING * sum(cpu for _, cpu in self._recent)
-            if not disk_bound or not self._settled() or self.threads >= self._most_threads:
+            if not disk_bound or not self._speed.settled or self.threads >= self._most_threads:
                 return
-            each_s = self._each_s()
+            each_s = self._speed.each_s
             if self._each_before_s is not None and each_s * FASTER > self._each_before_s:
-                self._most_threads = self.threads
+                self._most_threads, self._at_its_limit = self.threads, True
                 return
             self._each_before_s = each_s
-            self._finished = deque([self._busy_now()], maxlen=RECENT + 1)
-        self._start(min(self.threads, self._most_threads - self.threads))
-
-    def _settled(self) -> bool:
-        """Whether enough was written with the threads that there are to say how fast they are."""
-        return len(self._finished) > 2 * self.threads
-
-    def _each_s(self) -> float:
-        """Seconds for each of the latest images, while there was something to write."""
-        return (self._finished[-1] - self._finished[0]) / max(1, len(self._finished) - 1)
+            added = min(self.threads, self._most_threads - self.threads)
+            self._speed.restart(self.threads + added)
+        self._start(added)
 
     def _busy_now(self) -> float:
         return self._busy_s + (time.monotonic() - self._busy_since if self._pending else 0.0)
@@ -189,10 +186,11 @@ class ImageWriter:
             failure = _write(*waiting)
             with self._changed:
                 del self._began[number]
-                self._finished.append(self._busy_now())
+                end_s = self._busy_now()
+                self._speed.observe(end_s)
                 self._pending -= 1
                 if not self._pending:
-                    self._busy_s = self._finished[-1]
+                    self._busy_s = end_s
                 self._failure = self._failure or failure
                 self._recent.append((time.monotonic() - start, time.thread_time() - cpu_start))
                 self.written += failure is None

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from evaluation.challenge import Challenge
 from submission.generator import Generator, GeneratorInfo, LoadContext
+from submission.guidance import parse_guidance
 from submission.networks.edm import AUGMENT_CONDITION, SIGMA_DATA, Denoiser
 from submission.networks.unet import UNet, UNetConfig, fold
 from submission.precision import PRECISIONS, check_precision, fastest_precision
 from submission.samplers import SOLVERS, sample
+from submission.sampling import denoise_guided
 from submission.seeded import normal
-from submission.weights import find_weights_file, load_weights, read_header
+from submission.weights import WeightsHeader, find_weights_file, load_weights, read_header
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,7 @@ class NativeSettings:
         """Raises ValueError for a value that a setting cannot take."""
         if "solver" in settings and settings["solver"] not in SOLVERS:
             raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, not {settings['solver']!r}")
-        try:
-            guidance = float(settings.get("guidance", "1"))
-        except ValueError:
-            guidance = -1.0
-        if not 0 <= guidance <= 20:
-            raise ValueError(f"guidance must be a number from 0 to 20 (1 is none), not {settings['guidance']!r}")
-        return cls(settings.get("solver"), guidance, check_precision(settings))
+        return cls(settings.get("solver"), parse_guidance(settings), check_precision(settings))
 
 
 class Native(Generator):
@@ -61,7 +57,7 @@ class Native(Generator):
         settings=("solver", "guidance", "precision"),
     )
 
-    def __init__(self, denoiser: Denoiser, solver: str, guidance: float = 1.0) -> None:
+    def __init__(self, denoiser: Denoiser[UNet], solver: str, guidance: float = 1.0) -> None:
         """`denoiser` holds a folded network in channels-last form."""
         self.denoiser = denoiser
         self.solver = solver
@@ -85,11 +81,8 @@ class Native(Generator):
     def load(cls, context: LoadContext) -> Native:
         settings = NativeSettings.parse(context.settings)
         path = context.weights or cls.find_weights(context.challenge, None)
-        tensors, header = load_weights(path, "native", context.challenge)
-        network = build_network(header.model["network"], context.challenge)
-        load_tensors(network, tensors, path)
         dtype = PRECISIONS[settings.precision] if settings.precision else fastest_precision(context.device)
-        denoiser = inference_denoiser(network, context.device, dtype, header.model["sigma_data"])
+        denoiser, header = load_denoiser(path, context.challenge, context.device, dtype)
         return cls(denoiser, settings.solver or header.model["solver"], settings.guidance)
 
     @torch.inference_mode()
@@ -104,13 +97,15 @@ class Native(Generator):
         return ((x_B3HW + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).contiguous()
 
     def _denoise(self, x_B3HW: Tensor, sigma: float, labels_B: Tensor) -> Tensor:
-        sigma_B = torch.full((len(x_B3HW),), sigma, device=x_B3HW.device)
-        if self.guidance == 1:
-            return self.denoiser(x_B3HW, sigma_B, labels_B)
-        null_B = torch.full_like(labels_B, self.denoiser.network.classes)
-        both = self.denoiser(x_B3HW.repeat(2, 1, 1, 1), sigma_B.repeat(2), torch.cat([labels_B, null_B]))
-        with_class, without = both.chunk(2)
-        return without + self.guidance * (with_class - without)
+        return denoise_guided(self.denoiser, x_B3HW, sigma, labels_B, self.guidance)
+
+
+def load_denoiser(path: Path, challenge: Challenge, device: str, dtype: torch.dtype) -> tuple[Denoiser, WeightsHeader]:
+    """The denoiser of a weights file, for inference, and its header. Raises ValueError where it does not fit."""
+    tensors, header = load_weights(path, "native", challenge)
+    network = build_network(header.model["network"], challenge)
+    load_tensors(network, tensors, path)
+    return inference_denoiser(network, device, dtype, header.model["sigma_data"]), header
 
 
 def build_network(shape: Mapping[str, Any], challenge: Challenge, dropout: float = 0.0) -> UNet:
@@ -118,7 +113,9 @@ def build_network(shape: Mapping[str, Any], challenge: Challenge, dropout: float
     return UNet(UNetConfig.from_json(shape), challenge.classes, AUGMENT_CONDITION, dropout)
 
 
-def inference_denoiser(network: UNet, device: str, dtype: torch.dtype, sigma_data: float = SIGMA_DATA) -> Denoiser:
+def inference_denoiser(
+    network: UNet, device: str, dtype: torch.dtype, sigma_data: float = SIGMA_DATA
+) -> Denoiser[UNet]:
     """The form for `Native`: `network` itself, folded, its layers in `dtype`; the noise level's features stay fp32."""
     network = fold(network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for layer in network.layers():

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from submission.generator import GeneratorInfo, LoadContext, Selector
+from submission.training_images import read_training_images
 
 
 class Real(Selector):
@@ -17,6 +18,7 @@ class Real(Selector):
         summary="random real training images, the baseline of every report",
         default_batch=256,
         needs_training_images=True,
+        copies=True,
         licence="that of the data set",
     )
 
@@ -26,12 +28,10 @@ class Real(Selector):
 
     @classmethod
     def load(cls, context: LoadContext) -> Real:
-        assert context.training_images is not None, "the job of a generator that needs training images names them"
-        with np.load(context.training_images, allow_pickle=False) as stored:
-            images_NCHW, labels_N = stored["images"], stored["labels"]
+        images = read_training_images(context)
         rng = np.random.default_rng(context.seed)
         classes = range(context.challenge.classes)
-        return cls(images_NCHW, [rng.permutation(np.flatnonzero(labels_N == label)) for label in classes])
+        return cls(images.images, [rng.permutation(np.flatnonzero(images.labels == label)) for label in classes])
 
     def available(self) -> int:
         return min(map(len, self.choices))

@@ -1,1 +1,1 @@
-"""The networks of the project's own generator."""
+"""The networks: of the project's own generator, and those of published models."""

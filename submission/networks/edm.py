@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from submission.networks.unet import UNet
 
 AUGMENT_CONDITION = 6  # length of the augmentation condition, see `submission.training.augment`
+Network = TypeVar("Network", bound=nn.Module)
 SIGMA_DATA = 0.5  # standard deviation that images in [-1, 1] are taken to have
 
 
@@ -34,13 +36,15 @@ def precondition(sigma: Tensor, sigma_data: float) -> Preconditioning:
     )
 
 
-class Denoiser(nn.Module):
+class Denoiser(nn.Module, Generic[Network]):
     """D(x; sigma): the clean image that is expected behind a noisy one (equation 7).
 
-    The network computes in `dtype`, all around it is in fp32.
+    The network computes in `dtype`, all around it is in fp32. It is called as `UNet.forward` says.
     """
 
-    def __init__(self, network: UNet, sigma_data: float = SIGMA_DATA, dtype: torch.dtype = torch.float32) -> None:
+    network: Network
+
+    def __init__(self, network: Network, sigma_data: float = SIGMA_DATA, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.network = network
         self.sigma_data = sigma_data
@@ -74,7 +78,7 @@ class Loss:
     label_dropout: float = 0.1
 
     def __call__(
-        self, denoiser: Denoiser, images_B3HW: Tensor, labels_B: Tensor, augment_BA: Tensor | None = None
+        self, denoiser: Denoiser[UNet], images_B3HW: Tensor, labels_B: Tensor, augment_BA: Tensor | None = None
     ) -> Tensor:
         """Loss of each image, fp32 (B,); near 1 for an untrained network. Draws from torch's default generators."""
         sigma_B = (torch.randn_like(images_B3HW[:, 0, 0, 0]) * self.std + self.mean).exp()

@@ -9,7 +9,9 @@ from importlib import import_module
 # verb -> (module with `add_arguments` and `run`, what it does)
 VERBS = {
     "native": ("submission.training.native", "the project's own diffusion model"),
+    "minmax": ("submission.training.minmax", "a DiT with the min-max losses"),
     "gaussian": ("submission.training.gaussian", "the mixtures of Gaussians"),
+    "convert-edm": ("submission.training.convert_edm", "nothing: weights of `edm` from a published pickle"),
 }
 
 
@@ -28,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

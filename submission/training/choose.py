@@ -10,6 +10,7 @@ from torch import Tensor
 
 from evaluation.images import ImageSet
 from submission.networks.edm import Denoiser, Loss
+from submission.networks.unet import UNet
 from submission.training.diffusion import DeviceData
 
 Generate = Callable[[Tensor, Tensor, str, int], Tensor]  # (labels, seeds, solver, steps) -> uint8 (B, 3, H, W)
@@ -31,7 +32,7 @@ class Candidate:
     distance: float
 
 
-def held_out_loss(denoiser: Denoiser, loss: Loss, data: DeviceData, draws: int = 4, batch: int = 256) -> float:
+def held_out_loss(denoiser: Denoiser[UNet], loss: Loss, data: DeviceData, draws: int = 4, batch: int = 256) -> float:
     """Mean of `loss` over held-out images with fixed noise; lower is better. Leaves torch's default seed set."""
     torch.manual_seed(0)
     with torch.inference_mode():

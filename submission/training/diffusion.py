@@ -54,6 +54,21 @@ class DiffusionTraining:
         self.optimiser = torch.optim.Adam(self.parameters, betas=(0.9, 0.99), fused=True)
         self.averages = [[p.detach().clone() for p in self.parameters] for _ in HALF_LIVES]
 
+    @property
+    def total(self) -> int:
+        """Images to see in all."""
+        return self.recipe.images
+
+    @property
+    def batch(self) -> int:
+        """Images a step."""
+        return self.recipe.batch
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the last step."""
+        return self.recipe.rate_at(self.images)
+
     def compile(self) -> None:
         """Compile the network, which pays on a GPU and not on a CPU."""
         self.network.compile()
@@ -83,6 +98,10 @@ class DiffusionTraining:
                 keep = 0.5 ** (recipe.batch / (share * self.images))
                 torch._foreach_lerp_(average, self.parameters, 1 - keep)
         return loss.detach()
+
+    def measured(self) -> dict[str, float]:
+        """Nothing beside the loss."""
+        return {}
 
     def averaged(self, which: int) -> UNet:
         """A folded fp32 copy of the network with average `which` of `HALF_LIVES`, for inference."""

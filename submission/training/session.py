@@ -12,16 +12,42 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from types import FrameType
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from submission.training.diffusion import DiffusionTraining
 from submission.training.progress import Progress
 
 LOG_EVERY_S = 5.0
 SAVE_EVERY_S = 120.0
 PICTURE_EVERY_S = 300.0
+
+
+class Training(Protocol):
+    """What a session advances."""
+
+    @property
+    def images(self) -> int:
+        """Images seen so far."""
+
+    @property
+    def total(self) -> int:
+        """Images to see in all."""
+
+    @property
+    def batch(self) -> int:
+        """Images a step."""
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the last step."""
+
+    def step(self) -> Tensor:
+        """Train on one batch; returns its mean loss, a scalar on the device."""
+
+    def measured(self) -> dict[str, float]:
+        """What else was measured since it was last asked, by name."""
 
 
 @dataclass
@@ -30,13 +56,13 @@ class Session:
 
     Attributes:
         training: advanced in place.
-        log: JSON lines, one every few seconds: images, loss, rate, images_per_s.
+        log: JSON lines, one every few seconds: images, loss, what else the training measured, rate, images_per_s.
         save: writes a checkpoint; called every two minutes and at the end.
         picture: writes a grid of samples; called every five minutes and at the end.
         seconds: after which the session ends; None for no limit.
     """
 
-    training: DiffusionTraining
+    training: Training
     log: Path
     save: Callable[[], None]
     picture: Callable[[], None]
@@ -44,12 +70,12 @@ class Session:
     _losses: list[Tensor] = field(default_factory=list)
 
     def run(self) -> bool:
-        """Train until the recipe's images are seen or the time is up; False where a signal asked to stop before.
+        """Train until all images are seen or the time is up; False where a signal asked to stop before.
 
         Raises:
             ValueError: the loss is no number any more.
         """
-        training, total = self.training, self.training.recipe.images
+        training, total = self.training, self.training.total
         self._forget_after(training.images)
         began = logged = saved = pictured = time.monotonic()
         with Progress("training") as progress, _asked_to_stop() as stop:
@@ -80,12 +106,12 @@ class Session:
             raise ValueError(
                 f"the training has diverged near image {self.training.images:,}; begin anew at a lower --rate"
             )
-        recipe = self.training.recipe
         line = {
             "images": self.training.images,
             "loss": loss,
-            "rate": recipe.rate_at(self.training.images),
-            "images_per_s": len(self._losses) * recipe.batch / seconds,
+            **self.training.measured(),
+            "rate": self.training.rate,
+            "images_per_s": len(self._losses) * self.training.batch / seconds,
         }
         with self.log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

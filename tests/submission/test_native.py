@@ -116,8 +116,8 @@ def test_solver_and_steps_come_from_the_weights(weights: Path) -> None:
     ("settings", "sentence"),
     [
         ({"colour": "red"}, "generator 'native' has no setting 'colour'; it has: solver, guidance, precision"),
-        ({"solver": "magic"}, "solver must be one of euler, heun, dpm2m, ipndm, not 'magic'"),
-        ({"precision": "int4"}, "precision must be one of fp32, bf16, not 'int4'"),
+        ({"solver": "magic"}, "solver must be one of euler, heun, dpm2m, ipndm, unipc, unipc-bh1, not 'magic'"),
+        ({"precision": "int4"}, "precision must be one of fp32, bf16, fp16, not 'int4'"),
         ({"guidance": "much"}, "guidance must be a number from 0 to 20"),
         ({"guidance": "nan"}, "guidance must be a number from 0 to 20"),
         ({"guidance": "-1"}, "guidance must be a number from 0 to 20"),

@@ -123,11 +123,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 CHILD = """
 import sys, time
 from submission.networks import unet
-from submission.training import session
+from submission.training import diffusion, session
 import submission.training.__main__ as command
 unet.PRESETS["digits"] = ("digits", unet.UNetConfig(size=32, patch=4, widths=(16, 24), blocks=1, attention=(4,)))
 session.SAVE_EVERY_S = session.LOG_EVERY_S = 0.0
-session.DiffusionTraining.step = lambda self, step=session.DiffusionTraining.step: (time.sleep(0.1), step(self))[1]
+diffusion.DiffusionTraining.step = lambda self, step=diffusion.DiffusionTraining.step: (time.sleep(0.1), step(self))[1]
 sys.exit(command.main(sys.argv[1:]))
 """
 

@@ -113,3 +113,27 @@ def test_a_write_that_hangs_shows_before_it_is_done(tmp_path: Path, monkeypatch:
     assert writer.seconds_to_write(1) >= 0.25
     hang.set()
     writer.close()
+
+
+def test_a_disk_at_its_limit_is_not_taken_to_be_slower_than_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that wait for each other take as long as those before them; that is counted once."""
+    replace, one_at_a_time = os.replace, Lock()
+
+    def slow_replace(part: Path, path: Path) -> None:
+        with one_at_a_time:
+            time.sleep(0.02)
+            replace(part, path)
+
+    monkeypatch.setattr(Path, "replace", slow_replace)
+    writer = ImageWriter(tmp_path, DIGITS, threads=2)
+    writer.write(pictures(100), [0] * 100, list(range(100)))
+    while writer.pending > 30:
+        writer.drain_some()
+    left, start = writer.pending, time.monotonic()
+    foreseen = writer.seconds_to_write(left)
+    writer.drain()
+    taken = time.monotonic() - start
+    assert 0.8 * taken < foreseen < 1.5 * taken
+    writer.close()

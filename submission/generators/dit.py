@@ -1,0 +1,128 @@
+"""`dit`: a class-conditional diffusion transformer (arXiv 2212.09748) in few steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from evaluation.challenge import Challenge
+from submission.dit_folder import DIT_XL, check_folder
+from submission.dit_model import DiT
+from submission.generator import Generator, GeneratorInfo, LoadContext
+from submission.guidance import guided, parse_guidance
+from submission.hub import Model
+from submission.imagenet import imagenet_labels
+from submission.latent_solvers import SOLVERS, SeededNoise, sample
+from submission.precision import check_precision, parse_precision
+from submission.pretrained import Pretrained
+
+
+@dataclass(frozen=True)
+class DiTSettings:
+    """What `--set` can change, beside the precision.
+
+    Attributes:
+        solver: a key of `submission.latent_solvers.SOLVERS`.
+        guidance: 1 for none; above 1 sharpens the class at twice the cost and some diversity.
+    """
+
+    solver: str = "dpmsolver++"
+    guidance: float = 1.0
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, str]) -> DiTSettings:
+        """Raises ValueError for a value that a setting cannot take."""
+        solver = settings.get("solver", cls.solver)
+        if solver not in SOLVERS:
+            raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, not {solver!r}")
+        check_precision(settings)
+        return cls(solver, parse_guidance(settings))
+
+
+class DiTGenerator(Pretrained, Generator):
+    """A DiT, its steps few: the min-max paper's DSR (diffusion step reduction) is choosing how many."""
+
+    model: ClassVar[Model] = DIT_XL
+    info = GeneratorInfo(
+        name="dit",
+        summary="DiT-XL/2 at 256 pixels, the diffusion transformer that the second place began with; any steps (DSR)",
+        default_steps=10,
+        default_batch=8,
+        external_data="ImageNet-1k (the transformer); OpenImages and LAION-5B (the autoencoder)",
+        pretrained=DIT_XL.repository,
+        weights_from=f"the hub: {DIT_XL.repository}, 3 GB; or a folder of the same form as --weights",
+        licence="CC-BY-NC-4.0",
+        settings=("solver", "guidance", "precision"),
+    )
+
+    def __init__(self, dit: DiT, settings: DiTSettings) -> None:
+        self.dit = dit
+        self.settings = settings
+
+    @classmethod
+    def check_settings(cls, settings: Mapping[str, str]) -> None:
+        super().check_settings(settings)
+        DiTSettings.parse(settings)
+
+    @classmethod
+    def find_weights(cls, challenge: Challenge, source: str | None) -> Path:
+        if source is None:
+            cls._check_stock(challenge)  # before gigabytes are fetched
+        folder = super().find_weights(challenge, source)
+        check_folder(folder, challenge)
+        return folder
+
+    @classmethod
+    def check_weights(cls, challenge: Challenge) -> None:
+        cls._check_stock(challenge)
+        super().check_weights(challenge)
+
+    @classmethod
+    def _check_stock(cls, challenge: Challenge) -> None:
+        try:
+            imagenet_labels(challenge)
+        except ValueError as error:
+            raise ValueError(
+                f"{error}, which are all that {cls.model.repository} knows; fine-tune it with `python -m"
+                f" submission.training minmax --dataset {challenge.name} --out DIR`, then give --generator dit-minmax"
+                " --weights DIR/model"
+            ) from None
+
+    @classmethod
+    def load(cls, context: LoadContext) -> DiTGenerator:
+        settings = DiTSettings.parse(context.settings)
+        folder = context.weights or cls.find_weights(context.challenge, None)
+        dtype = parse_precision(context.settings, context.device)
+        return cls(DiT.load(folder, context.challenge, context.device, dtype), settings)
+
+    @torch.inference_mode()
+    def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:
+        """See `Generator.generate`; `steps` counts evaluations of the transformer, with guidance each of two labels."""
+        labels_B = labels_B.to(self.dit.device)
+        noise = SeededNoise(seeds_B.to(self.dit.device), self.dit.latent_shape)
+
+        def predict(z_BCHW: Tensor, t: int) -> tuple[Tensor, Tensor | None]:
+            return self._predict(z_BCHW, t, labels_B)
+
+        return self.dit.decode(sample(predict, self.dit.schedule, self.settings.solver, steps, noise))
+
+    def _predict(self, z_BCHW: Tensor, t: int, labels_B: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The noise, guided in all channels as in diffusers' pipeline, and what is said of the variance with the class.
+
+        The code that the DiT paper published guides the first three of the four channels only, and keeps that for the
+        sake of its own figures; nothing sets the fourth channel of a latent apart.
+        """
+        timesteps_B = torch.full_like(labels_B, t)
+        if self.settings.guidance == 1:
+            return self.dit.predict_both(z_BCHW, timesteps_B, labels_B)
+        null_B = torch.full_like(labels_B, self.dit.null_label)
+        noise_2B, position_2B = self.dit.predict_both(
+            z_BCHW.repeat(2, 1, 1, 1), timesteps_B.repeat(2), torch.cat([labels_B, null_B])
+        )
+        position_B = None if position_2B is None else position_2B.chunk(2)[0]
+        return guided(noise_2B, self.settings.guidance), position_B

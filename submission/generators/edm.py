@@ -1,0 +1,175 @@
+"""`edm`: the published networks of EDM (arXiv 2206.00364) and of the same form, converted from their pickles before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from evaluation.challenge import Challenge
+from submission.generator import Generator, GeneratorInfo, LoadContext
+from submission.guidance import parse_guidance
+from submission.imagenet import imagenet_choices, imagenet_wnids
+from submission.label_choice import SKIP, LabelChoice
+from submission.networks.dhariwal_unet import DhariwalUNet
+from submission.networks.edm import Denoiser
+from submission.networks.edm_unet import EDMUNet, EDMUNetConfig
+from submission.networks.song_unet import SongUNet
+from submission.precision import check_precision, parse_precision
+from submission.samplers import SIGMA_MAX, SIGMA_MIN, parse_solver, sample
+from submission.sampling import denoise_guided, to_pixels
+from submission.seeded import normal
+from submission.weights import WeightsHeader, read_header, read_tensors
+
+IMAGENET = "imagenet"  # what a file of an ImageNet network names in the place of a challenge
+ARCHITECTURES: dict[str, Callable[[EDMUNetConfig], EDMUNet]] = {"SongUNet": SongUNet, "DhariwalUNet": DhariwalUNet}
+_CONVERT = "`python -m submission.training convert-edm FILE.pkl --dataset {} --out weights`"
+
+
+@dataclass(frozen=True)
+class EdmSettings:
+    """What `--set` can change; the precision is parsed where the device is known.
+
+    Attributes:
+        solver: a key of `submission.samplers.SOLVERS`.
+        guidance: 1 for none; others only where the network knows a null label.
+        sigma_max: the noise level to begin at; one-step networks are made for one of their own.
+    """
+
+    solver: str = "ipndm"
+    guidance: float = 1.0
+    sigma_max: float = SIGMA_MAX
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, str]) -> EdmSettings:
+        """Raises ValueError for a value that a setting cannot take."""
+        try:
+            sigma_max = float(settings.get("sigma_max", SIGMA_MAX))
+        except ValueError:
+            sigma_max = -1.0
+        if not SIGMA_MIN < sigma_max <= 1000:
+            raise ValueError(
+                f"sigma_max must be a number above {SIGMA_MIN} up to 1000, not {settings['sigma_max']!r};"
+                f" it is {SIGMA_MAX:g} for networks of many steps"
+            )
+        check_precision(settings)
+        return cls(parse_solver(settings) or cls.solver, parse_guidance(settings), sigma_max)
+
+
+class Edm(Generator):
+    """A published network in the project's own weights file, sampled in a few evaluations at its native size."""
+
+    info = GeneratorInfo(
+        name="edm",
+        summary="published EDM networks of CIFAR-100 (32 px) and ImageNet (64 px), and one-step ones of their form",
+        default_steps=10,
+        external_data="none with a CIFAR-100 network; ImageNet-1k with one of ImageNet",
+        pretrained="a network in the EDM format; which one, the header of its file says",
+        weights_from="--weights, a file made by `python -m submission.training convert-edm` from a published one",
+        licence="that of the network; the header of its file says it",
+        parts=True,
+        settings=("solver", "guidance", "sigma_max", "precision"),
+    )
+
+    def __init__(self, denoiser: Denoiser[EDMUNet], choice: LabelChoice, settings: EdmSettings) -> None:
+        self.denoiser = denoiser
+        self.choice = choice
+        self.settings = settings
+
+    @classmethod
+    def check_settings(cls, settings: Mapping[str, str]) -> None:
+        super().check_settings(settings)
+        EdmSettings.parse(settings)
+
+    @classmethod
+    def check_fit(cls, settings: Mapping[str, str], weights: Path | None) -> None:
+        assert weights is not None, "find_weights gives a path or raises"
+        knows_null = read_header(weights).model.get("network", {}).get("label_dropout")
+        if EdmSettings.parse(settings).guidance != 1 and not knows_null:
+            raise ValueError(f"{weights} was trained with labels alone; leave out --set guidance")
+
+    @classmethod
+    def find_weights(cls, challenge: Challenge, source: str | None) -> Path:
+        how = _CONVERT.format(IMAGENET if challenge.wnids else challenge.name)
+        if source is None:
+            raise ValueError(f"generator 'edm' needs --weights: convert a published network with {how}")
+        path = Path(source)
+        if path.is_dir():
+            names = [f"edm-{name}.safetensors" for name in (challenge.name, IMAGENET)]
+            found = [path / name for name in names if (path / name).is_file()]
+            if not found:
+                raise ValueError(f"{path} holds no {' or '.join(names)}; convert a published network with {how}")
+            path = found[0]
+        if path.suffix == ".pkl":
+            raise ValueError(f"{path} is a pickle, which no run loads; convert it with {how}")
+        label_choices(path, read_header(path), challenge)
+        return path
+
+    @classmethod
+    def load(cls, context: LoadContext) -> Edm:
+        settings = EdmSettings.parse(context.settings)
+        assert context.weights is not None, "find_weights gives a path or raises"
+        header = read_header(context.weights)
+        choices = label_choices(context.weights, header, context.challenge)
+        cls.check_fit(context.settings, context.weights)
+        network = load_network(context.weights, header).eval().requires_grad_(False)
+        dtype = parse_precision(context.settings, context.device)
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d | nn.GroupNorm):  # the condition stays in fp32, as it was trained
+                layer.to(dtype)
+        network = network.to(context.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        denoiser = Denoiser(network, header.model["sigma_data"], dtype)
+        return cls(denoiser, LabelChoice(choices, context.device), settings)
+
+    @torch.inference_mode()
+    def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:
+        """See `Generator.generate`; `steps` counts evaluations of the network."""
+        device, size = self.choice.labels_N.device, self.denoiser.network.config.size
+        seeds_B = seeds_B.to(device)
+        labels_B = self.choice(labels_B.to(device), seeds_B)
+        noise_B3HW = normal(seeds_B, 3 * size * size, skip=SKIP).view(-1, 3, size, size)
+        noise_B3HW = noise_B3HW.contiguous(memory_format=torch.channels_last)
+        told = self.settings
+
+        def denoise(x_B3HW: Tensor, sigma: float) -> Tensor:
+            return denoise_guided(self.denoiser, x_B3HW, sigma, labels_B, told.guidance)
+
+        return to_pixels(sample(told.solver, denoise, noise_B3HW, steps, told.sigma_max))
+
+
+def label_choices(path: Path, header: WeightsHeader, challenge: Challenge) -> tuple[tuple[int, ...], ...]:
+    """The network's labels that stand for each label of `challenge`.
+
+    Raises:
+        ValueError: the file is another generator's, or its network knows other classes.
+    """
+    if header.generator != "edm":
+        raise ValueError(f"{path} holds weights of generator {header.generator!r}, not of 'edm'")
+    if header.class_names == challenge.class_names:
+        return tuple((label,) for label in range(challenge.classes))
+    if header.class_names == imagenet_wnids():
+        return imagenet_choices(challenge)
+    raise ValueError(
+        f"{path} knows the {len(header.class_names)} classes of {header.challenge!r}, not the {challenge.classes} of"
+        f" {challenge.name!r}; give weights of {challenge.name!r} or of ImageNet"
+    )
+
+
+def load_network(path: Path, header: WeightsHeader) -> EDMUNet:
+    """The network of a weights file, in fp32. Raises ValueError where its tensors are not those that it describes."""
+    try:
+        with torch.device("meta"):  # no time for random weights, which the file's replace
+            network = build_network(header.model)
+        network.load_state_dict(read_tensors(path), assign=True)
+    except (RuntimeError, KeyError, TypeError):
+        raise ValueError(f"{path} does not hold the tensors of the network that its header describes") from None
+    return network
+
+
+def build_network(model: Mapping[str, Any]) -> EDMUNet:
+    """The network that a header's `model` describes, with random weights."""
+    return ARCHITECTURES[model["architecture"]](EDMUNetConfig.from_json(model["network"]))

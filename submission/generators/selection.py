@@ -1,0 +1,76 @@
+"""`selection`: diffusion-driven selection (Zhong et al.), patches of real images that a diffusion model finds typical.
+
+It writes what is in the training split, cut out and enlarged, so its runs are in the `copying` league.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evaluation.challenge import Challenge
+from submission.crops import crop_resized
+from submission.exhibit import Exhibit
+from submission.generator import GeneratorInfo, LoadContext, Selector
+from submission.model_choice import find_noise_model, load_noise_model
+from submission.precision import parse_precision
+from submission.region_exhibit import region_exhibit
+from submission.selection.choose import Chosen, choose
+from submission.selection.settings import NAMES, SelectionSettings
+from submission.training_images import read_training_images
+
+
+class Selection(Selector):
+    """All of the choosing is done in `load`, on the clock: Stage I, Stage II, one order for every IPC."""
+
+    info = GeneratorInfo(
+        name="selection",
+        summary="patches of real training images, chosen by a diffusion model (diffusion-driven selection)",
+        default_batch=256,
+        pretrained="none with weights of `native`; otherwise the model given as --weights",
+        weights_from="those of `native`, or a diffusion model's folder given as --weights",
+        licence="that of the data set; of the weights, theirs",
+        needs_training_images=True,
+        copies=True,
+        settings=NAMES,
+    )
+
+    def __init__(self, chosen: Chosen, challenge: Challenge) -> None:
+        self._chosen = chosen
+        self._challenge = challenge
+
+    @classmethod
+    def find_weights(cls, challenge: Challenge, source: str | None) -> Path:
+        return find_noise_model(challenge, source)
+
+    @classmethod
+    def check_settings(cls, settings: Mapping[str, str]) -> None:
+        super().check_settings(settings)
+        SelectionSettings.parse(settings)
+
+    @classmethod
+    def load(cls, context: LoadContext) -> Selection:
+        settings = SelectionSettings.parse(context.settings)
+        challenge = context.challenge
+        path = context.weights or cls.find_weights(challenge, None)
+        model = load_noise_model(path, challenge, context.device, parse_precision(context.settings, context.device))
+        training = read_training_images(context)
+        return cls(choose(model, training, settings, challenge.classes, context.seed), challenge)
+
+    def available(self) -> int:
+        return min(map(len, self._chosen.order))
+
+    def select(self, labels_B: Tensor, indices_B: Tensor) -> Tensor:
+        pairs = zip(labels_B.tolist(), indices_B.tolist(), strict=True)
+        places = np.array([self._chosen.order[label][index] for label, index in pairs])
+        images_BCHW = torch.from_numpy(self._chosen.images.images[places])
+        return crop_resized(images_BCHW, torch.from_numpy(self._chosen.boxes_N3[places]))
+
+    def exhibit(self) -> Exhibit:
+        chosen = self._chosen
+        how = "the diffusion model predicts better when it knows the class"
+        return region_exhibit(chosen.images.images, chosen.boxes_N3, chosen.order, self._challenge, how)

@@ -1,0 +1,233 @@
+"""What the two networks of EDM (arXiv 2206.00364) share: the form of the U-Net, its blocks, and the names in its files.
+
+The names of modules and the shapes of tensors are those of the published files, so that a file's tensors are loaded as
+they are. For inference: there is no dropout, and the tensors get their values from a file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Resample = Literal["up", "down"]
+
+
+@dataclass(frozen=True)
+class EDMUNetConfig:
+    """Shape of the network.
+
+    Attributes:
+        size: height and width of an image, pixels.
+        classes: of the labels; the label `classes` stands for none.
+        width: channels that `multipliers` multiply, and length of the noise level's features.
+        multipliers: of each level; each level after the first halves the map.
+        blocks: residual blocks a level in the encoder; the decoder has one more.
+        attention: map sizes at which blocks end in self-attention.
+        augment: length of the augmentation condition, 0 where there is none.
+        label_dropout: share of the training without a label; where it is 0 the network knows no null label.
+    """
+
+    size: int
+    classes: int
+    width: int
+    multipliers: tuple[int, ...]
+    blocks: int
+    attention: tuple[int, ...]
+    augment: int = 0
+    label_dropout: float = 0.0
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> EDMUNetConfig:
+        """The inverse of `asdict` and a passage through JSON."""
+        lists = {name: tuple(told[name]) for name in ("multipliers", "attention")}
+        return cls(**{**told, **lists})
+
+
+@dataclass(frozen=True)
+class BlockStyle:
+    """Where the blocks of the two architectures differ.
+
+    Attributes:
+        adaptive: whether the condition scales and shifts the normalised map; else it is added before normalising.
+        residual_scale: factor of each residual sum.
+        eps: of the normalisations.
+        head_width: channels of an attention head; None for one head over all.
+        projected_resampling: whether the skip of a block that resamples has a 1x1 convolution in any case.
+    """
+
+    adaptive: bool
+    residual_scale: float
+    eps: float
+    head_width: int | None
+    projected_resampling: bool
+
+
+def group_norm(channels: int, eps: float) -> nn.GroupNorm:
+    """Over groups of four channels at least, at most 32 groups."""
+    return nn.GroupNorm(min(32, channels // 4), channels, eps)
+
+
+def resample(x_BCHW: Tensor, how: Resample | None) -> Tensor:
+    """Twice the size with each pixel four times, or half of it with the mean of four: the filter [1, 1]."""
+    if how == "up":
+        return F.interpolate(x_BCHW, scale_factor=2.0, mode="nearest")
+    return F.avg_pool2d(x_BCHW, 2) if how == "down" else x_BCHW
+
+
+class Resampling(nn.Module):
+    """A change of size alone. The files keep its filter, which is always the one that `resample` has built in."""
+
+    def __init__(self, how: Resample) -> None:
+        super().__init__()
+        self.how = how
+        self.register_buffer("resample_filter", torch.full((1, 1, 2, 2), 0.25))
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return resample(x_BCHW, self.how)
+
+
+class Conv(nn.Conv2d):
+    """A convolution that keeps the size, after a change of size where one is asked for."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, how: Resample | None = None) -> None:
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2)
+        self.how = how
+        if how:
+            self.register_buffer("resample_filter", torch.full((1, 1, 2, 2), 0.25))
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return super().forward(resample(x_BCHW, self.how))
+
+
+class Block(nn.Module):
+    """Residual block with the condition between its two convolutions, and self-attention at its end on request."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        condition: int,
+        style: BlockStyle,
+        how: Resample | None = None,
+        *,
+        attention: bool = False,
+    ) -> None:
+        super().__init__()
+        self.inputs, self.outputs, self.style = inputs, outputs, style
+        self.norm0 = group_norm(inputs, style.eps)
+        self.conv0 = Conv(inputs, outputs, 3, how)
+        self.affine = nn.Linear(condition, 2 * outputs if style.adaptive else outputs)
+        self.norm1 = group_norm(outputs, style.eps)
+        self.conv1 = Conv(outputs, outputs, 3)
+        self.skip: nn.Module | None = None
+        if inputs != outputs or (how and style.projected_resampling):
+            self.skip = Conv(inputs, outputs, 1, how)
+        elif how:
+            self.skip = Resampling(how)
+        self.heads = 0
+        if attention:
+            self.heads = outputs // style.head_width if style.head_width else 1
+            self.norm2 = group_norm(outputs, style.eps)
+            self.qkv = Conv(outputs, 3 * outputs, 1)
+            self.proj = Conv(outputs, outputs, 1)
+
+    def forward(self, x_BCHW: Tensor, condition_BD: Tensor) -> Tensor:
+        y = self.conv0(F.silu(self.norm0(x_BCHW)))
+        told = self.affine(condition_BD)[:, :, None, None].to(y.dtype)
+        if self.style.adaptive:
+            scale, shift = told.chunk(2, dim=1)
+            y = torch.addcmul(shift, self.norm1(y), scale + 1)
+        else:
+            y = self.norm1(y + told)
+        y = self.conv1(F.silu(y))
+        x = x_BCHW if self.skip is None else self.skip(x_BCHW)
+        x = (x + y) * self.style.residual_scale
+        return (x + self._attend(x)) * self.style.residual_scale if self.heads else x
+
+    def _attend(self, x_BCHW: Tensor) -> Tensor:
+        B, C, H, W = x_BCHW.shape
+        # a head's channels lie together, and each of them as its query, key and value
+        qkv = self.qkv(self.norm2(x_BCHW)).permute(0, 2, 3, 1).reshape(B, H * W, self.heads, C // self.heads, 3)
+        q, k, v = qkv.permute(4, 0, 2, 1, 3).contiguous().unbind(0)
+        y = F.scaled_dot_product_attention(q, k, v)  # scales by the root of a head's channels, as the files expect
+        return self.proj(y.transpose(1, 2).reshape(B, H, W, C).permute(0, 3, 1, 2))
+
+
+class EDMUNet(nn.Module):
+    """Encoder and decoder; a subclass adds how the condition is made and how the last map becomes an image."""
+
+    def __init__(self, config: EDMUNetConfig, style: BlockStyle, stem: int, *, attention_throughout: bool) -> None:
+        """Build the U-Net.
+
+        Args:
+            stem: channels after the first convolution.
+            attention_throughout: whether every decoder block at an attention size attends; else the last of its level.
+        """
+        super().__init__()
+        self.config = config
+        self.classes = config.classes
+        condition = 4 * config.width
+        widths = [config.width * multiplier for multiplier in config.multipliers]
+        sizes = [config.size >> level for level in range(len(widths))]
+        attends = [size in config.attention for size in sizes]
+
+        self.enc = nn.ModuleDict()
+        skips = [stem]
+        self.enc[f"{sizes[0]}x{sizes[0]}_conv"] = Conv(3, stem, 3)
+        for level, (size, width) in enumerate(zip(sizes, widths, strict=True)):
+            if level:
+                self.enc[f"{size}x{size}_down"] = Block(skips[-1], skips[-1], condition, style, "down")
+                skips.append(skips[-1])
+            for index in range(config.blocks):
+                block = Block(skips[-1], width, condition, style, attention=attends[level])
+                self.enc[f"{size}x{size}_block{index}"] = block
+                skips.append(width)
+
+        self.dec = nn.ModuleDict()
+        now = skips[-1]
+        for level, (size, width) in reversed(list(enumerate(zip(sizes, widths, strict=True)))):
+            if level == len(widths) - 1:
+                self.dec[f"{size}x{size}_in0"] = Block(now, now, condition, style, attention=True)
+                self.dec[f"{size}x{size}_in1"] = Block(now, now, condition, style)
+            else:
+                self.dec[f"{size}x{size}_up"] = Block(now, now, condition, style, "up")
+            for index in range(config.blocks + 1):
+                attention = attends[level] and (attention_throughout or index == config.blocks)
+                block = Block(now + skips.pop(), width, condition, style, attention=attention)
+                self.dec[f"{size}x{size}_block{index}"] = block
+                now = width
+
+    def features(self, x_B3HW: Tensor, condition_BD: Tensor) -> Tensor:
+        """The last map of the decoder, (B, width x multiplier, H, W)."""
+        x, skips = x_B3HW, []
+        for block in self.enc.values():
+            x = block(x, condition_BD) if isinstance(block, Block) else block(x)
+            skips.append(x)
+        for block in self.dec.values():
+            if isinstance(block, Block):
+                if x.shape[1] < block.inputs:
+                    x = torch.cat([x, skips.pop()], dim=1)
+                x = block(x, condition_BD)
+        return x
+
+    def one_hot(self, labels_B: Tensor) -> Tensor:
+        """fp32 (B, classes); zeros for the label `classes`, which stands for none."""
+        return F.one_hot(labels_B, self.config.classes + 1)[:, :-1].float()
+
+
+def waves(noise_B: Tensor, count: int, last: float) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of the noise level, fp32 (B, count) each, at frequencies from 1 towards 1/10,000.
+
+    Args:
+        noise_B: ln(sigma) / 4.
+        last: which frequency, counted from 0, is 1/10,000.
+    """
+    powers = torch.arange(count, device=noise_B.device, dtype=torch.float32) / last
+    angles = noise_B.float()[:, None] * torch.exp(-math.log(10_000) * powers)
+    return angles.cos(), angles.sin()
