@@ -85,6 +85,8 @@ def profile_generator(options: ProfileOptions) -> ExitCode:
         console.print(start_words(profile), markup=False)
         for found in predictions:
             console.print(_foreseen(found, budget_s), markup=False)
+        if options.pda > 1:
+            console.print(f"Copies are counted there; all else is of generated images, {options.pda} files each.")
         console.print("From the cache; --refresh measures again." if kept else "Kept for `run`.", markup=False)
     if options.out is not None:
         page = write_page(options.out, profile, predictions, budget_s)

@@ -97,7 +97,9 @@ class Augmenter:
 class PdaWriter:
     """Writes each generated image and its copies. What it is asked and says is counted in generated images."""
 
-    def __init__(self, writer: ImageWriter, augment: Augmenter, pda: int, seed: int, ipc: int | None) -> None:
+    def __init__(
+        self, writer: ImageWriter, augment: Callable[..., Pixels], pda: int, seed: int, ipc: int | None
+    ) -> None:
         """
         Args:
             augment: makes a copy from an image and a seed, in any thread.
@@ -111,10 +113,6 @@ class PdaWriter:
     @property
     def pending(self) -> int:
         return -(-self._writer.pending // self._pda)
-
-    @property
-    def written(self) -> int:
-        return self._writer.written // self._pda
 
     def write(self, images_BHWC: Sequence[Pixels] | Pixels, labels: Sequence[int], indices: Sequence[int]) -> int:
         """See `ImageWriter.write`; the files that were queued."""
@@ -130,6 +128,11 @@ class PdaWriter:
             [file_index(index, copy, self._pda) for _, _, index, copy in orders],
             [self._change(label, index, copy) for _, label, index, copy in orders],
         )
+
+    def trusted(self, images: int) -> int:
+        """See `ImageWriter.trusted`; and no more than fit in the queue, so that little is left to write at the end."""
+        files = min(images * self._pda, self._writer.queue)
+        return max(1, self._writer.trusted(files) // self._pda)
 
     def full(self, images: int) -> bool:
         return self._writer.full(images * self._pda)

@@ -1,7 +1,7 @@
 """Prompts of a text-to-image model for every class, in label order: from a template, or from the user's file.
 
 The order is that of the labels because every prompt is made for, or found by, its class; the third place's published
-list for CIFAR-100 stood in another order, which put 99 of 100 classes under a wrong label (`docs/protocol.md`).
+list for CIFAR-100 stood in another order, which put 99 of 100 classes under a wrong label.
 """
 
 from __future__ import annotations

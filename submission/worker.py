@@ -22,8 +22,6 @@ from submission.trial import size_after_trials, worth_doubling
 from submission.writer import ImageWriter
 
 WARMUP_BATCH = 8
-# The speed of the disk, as the files that are written show it, is believed for so many times as many files.
-TRUST = 16
 # Of the time that is left after warming up, the part that trying batch sizes may take.
 TRIAL_SHARE = 0.025
 
@@ -137,9 +135,8 @@ class Line:
         self._events.say(end=self._end, images=self._queued)
 
     def _fitting(self, size: int) -> int:
-        believed = min(size, TRUST * self._writer.written) if self._writer.written else size
         return self._pacer.next_batch(
-            time.monotonic(), believed, self._writer.seconds_to_write, queued=self._writer.pending
+            time.monotonic(), self._writer.trusted(size), self._writer.seconds_to_write, queued=self._writer.pending
         )
 
     def _make(self, size: int) -> tuple[int, float] | None:

@@ -17,6 +17,8 @@ from evaluation.challenge import Challenge
 from submission.disk_speed import RECENT, DiskSpeed
 
 UNFINISHED = ".part"
+# The speed of the disk, as the files that are written show it, is believed for so many times as many files.
+TRUST = 16
 # A write that takes this many times its processor time waits for the disk, and more can wait at once.
 WAITING = 4.0
 MOST_THREADS = 64
@@ -38,13 +40,17 @@ class ImageWriter:
     bounded, so a slow disk slows the generator down instead of filling memory. Where it is the disk's answer that
     is waited for, more threads wait for it. The first write that fails raises its
     error from the next call here.
+
+    Attributes:
+        queue: files that may wait.
+        written: files that are on disk.
     """
 
     def __init__(self, output: Path, challenge: Challenge, threads: int = 2, queue: int = 2048) -> None:
         self._folders = [output / challenge.folder_name(label) for label in range(challenge.classes)]
         for folder in self._folders:
             folder.mkdir(parents=True, exist_ok=True)
-        self._queue = queue
+        self.queue = queue
         self._changed = Condition()
         self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._pending = 0
@@ -94,12 +100,16 @@ class ImageWriter:
                     self._busy_since = time.monotonic()
                 self._pending += 1
             self._waiting.put((image_HWC, change, self._folders[label] / f"{index:06d}.png"))
-        self._wait(leave=self._queue)
+        self._wait(leave=self.queue)
         return len(labels)
+
+    def trusted(self, images: int) -> int:
+        """As many of `images` as the speed of the disk is believed for."""
+        return min(images, TRUST * self.written) if self.written else images
 
     def full(self, images: int) -> bool:
         """Whether queueing `images` more would have to wait for the disk."""
-        return self._pending + images > self._queue
+        return self._pending + images > self.queue
 
     def seconds_to_write(self, images: int) -> float:
         """How long `images` take at the speed of the latest writes, and of those that are not done yet."""
