@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=12.0, help="seconds (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=12, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--sweep", type=Path, help="hold a new `tune` against the sweep in this earlier report")
     parser.add_argument("--out", type=Path, help="default: benchmarks/results/tune-sweep-<machine>.json")
     options = parser.parse_args()
     machine = this_machine()
@@ -58,11 +60,26 @@ def main() -> None:
             "sweep": [],
         }
         os.environ["XDG_CACHE_HOME"] = str(Path(folder) / "empty")  # the sweep knows nothing of the profile and plan
-        for steps in map(int, options.steps.split(",")):
-            report["sweep"].append(sweep_one(steps, options, Path(folder)))
+        for found in earlier(options) if options.sweep else sweep(options, Path(folder)):
+            report["sweep"].append(found)
             conclude(report)
             out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(f"written to {out}")
+
+
+def sweep(options: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
+    """Every step count in turn."""
+    for steps in map(int, options.steps.split(",")):
+        yield sweep_one(steps, options, folder)
+
+
+def earlier(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The sweep of an earlier report. Raises SystemExit where it was of other budgets or judgements."""
+    told = json.loads(options.sweep.read_text(encoding="utf-8"))
+    if (told["budget_s"], told["epochs"], told["rounds"]) != (options.budget, options.epochs, options.rounds):
+        raise SystemExit(f"{options.sweep} was swept with another budget, epochs or rounds")
+    found: list[dict[str, Any]] = told["sweep"]
+    return found
 
 
 def run_tune(options: argparse.Namespace, folder: Path) -> dict[str, Any]:

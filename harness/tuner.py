@@ -2,7 +2,7 @@
 
 Diffusion step reduction as the min-max paper means it: fewer steps make worse images but more of them. Candidates are
 piloted at few images a class, forecast at the IPC that the budget would give each of them, and the less likely half is
-given up before the next, larger pilot.
+given up before the next, larger pilot, but for those that may well be the best.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from harness.forecast import Forecast, Pilot, forecasts
 # The last pilot has this share of the images that the budget would give.
 LAST_SHARE = 1 / 8
 LEAST_IPC = 4
-# Candidates are kept until they are this likely to hold the best one, at most half of them.
+# Candidates are kept until they are this likely to hold the best one, at most half of them,
 SURE = 0.95
+# but none is given up that is the best with this chance: what cannot be told apart yet is piloted further.
+LIKELY = 0.2
 
 
 @dataclass(frozen=True)
@@ -120,10 +122,12 @@ def tune(
 
 
 def _kept(alive: Sequence[str], found: Mapping[str, Forecast]) -> list[str]:
-    """The likelier half, and fewer where these are sure to hold the best; in the order given."""
+    """The likelier half, fewer where sure to hold the best, more where others are likely too; in the order given."""
     ranked = sorted(alive, key=lambda name: -found[name].best)
     kept: list[str] = []
-    for name in ranked[: math.ceil(len(alive) / 2)]:
+    for name in ranked:
+        if len(kept) >= math.ceil(len(alive) / 2) and found[name].best < LIKELY:
+            break
         kept.append(name)
         if sum(found[each].best for each in kept) >= SURE:
             break

@@ -27,6 +27,7 @@ class DiT:
     Attributes:
         size, gammas_T, null_label: see NoiseModel.
         transformer, vae: the networks, in evaluation mode.
+        feature_block: see NoiseModel; the one in the middle.
         schedule: the configuration of the scheduler that the model came with.
         latent_shape: of one image, (C, S, S).
     """
@@ -40,6 +41,7 @@ class DiT:
     ) -> None:
         """`ids`: the row of the label embedding for each label; the null label's is the one after the last class."""
         self.transformer, self.vae, self.schedule = transformer, vae, schedule
+        self.feature_block = f"transformer_blocks.{len(transformer.transformer_blocks) // 2}"
         device = self.device
         self._ids_K = torch.tensor([*ids, transformer.config.num_embeds_ada_norm], device=device)
         self.null_label = len(ids)
@@ -67,6 +69,11 @@ class DiT:
                 f" {vae.config.latent_channels}; copy the model again"
             )
         return cls(transformer, vae, schedule, ids)
+
+    @property
+    def network(self) -> Transformer:
+        """The transformer, under the name that it has in any NoiseModel."""
+        return self.transformer
 
     @property
     def device(self) -> torch.device:

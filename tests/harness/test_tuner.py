@@ -79,6 +79,13 @@ def test_a_bad_candidate_costs_little() -> None:
     assert tuned.winner.forecast.best > 0.9
 
 
+def test_what_cannot_be_told_apart_is_piloted_to_the_end() -> None:
+    world = World({4: 1000.0, 6: 700.0, 8: 500.0}, {4: 0.97, 6: 0.97, 8: 0.97}, noise=0.0)
+    trials = world.tune().trials
+    assert {trial.level for trial in trials} == {2}
+    assert all(len(trial.pilots) == 4 for trial in trials)
+
+
 def test_one_candidate_is_chosen_and_still_forecast() -> None:
     tuned = World({4: 100.0}, {4: 0.5}, noise=0.0).tune()
     assert tuned.chosen.steps == 4 and tuned.winner.forecast.accuracy == pytest.approx(0.5, abs=0.01)

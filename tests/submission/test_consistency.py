@@ -242,7 +242,7 @@ def test_models_that_do_not_fit_are_told_before_the_clock(model: Path, tmp_path:
             Consistency.find_weights(TINY, source)
         assert "\n" not in str(caught.value)
     both = altered("both", "unet/diffusion_pytorch_model.bin", b"PK half of an archive")
-    with pytest.raises(ValueError, match=r"\.bin is damaged or was copied only half; copy it again"):
+    with pytest.raises(ValueError, match=r"\.bin is damaged or half a download"):
         Consistency.find_weights(TINY, both)
 
 

@@ -11,7 +11,7 @@ from submission.hub import Model, find_model
 MODEL = Model("someone/model", ("*.json", "net/*"), ("net/config.json", "net/a.safetensors|net/a.bin"))
 
 # the shortest whole file of each kind
-WHOLE = {"json": b"{}", "safetensors": b"\x02" + bytes(7) + b"{}", "bin": b""}
+WHOLE = {"json": b"{}", "safetensors": b"\x02" + bytes(7) + b"{}", "bin": b"PK\x05\x06" + bytes(18)}
 
 
 def lay_out(folder: Path, *names: str) -> Path:
@@ -33,9 +33,9 @@ def test_a_folder_that_lacks_a_file(tmp_path: Path) -> None:
         find_model(MODEL, str(tmp_path))
 
 
-@pytest.mark.parametrize("half", ["net/config.json", "net/a.safetensors"])
+@pytest.mark.parametrize("half", ["net/config.json", "net/a.safetensors", "net/a.bin"])
 def test_half_a_download(tmp_path: Path, half: str) -> None:
-    folder = lay_out(tmp_path, "net/config.json", "net/a.safetensors")
+    folder = lay_out(tmp_path, "net/config.json", "net/a.safetensors", half)
     (folder / half).write_bytes((folder / half).read_bytes()[:-1])
     with pytest.raises(ValueError, match=rf"{half} is damaged or half a download; copy the model of someone/model"):
         find_model(MODEL, str(folder))
