@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from evaluation.challenge import Challenge
 from evaluation.images import ImageSet
+from submission.dit_model import Autoencoder, Transformer
 
 LATENT_CHANNELS = 4
 SCHEDULE = {
@@ -37,7 +38,7 @@ def write_small_dit(
     from diffusers import AutoencoderKL, DiTTransformer2DModel
 
     torch.manual_seed(seed)
-    autoencoder = AutoencoderKL(
+    autoencoder: Autoencoder = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
         block_out_channels=(16, 32),
@@ -63,7 +64,7 @@ def write_small_dit(
         spread = float(autoencoder.encode(some_BCHW).latent_dist.mean.std())
     autoencoder.register_to_config(scaling_factor=1 / spread)
 
-    transformer = DiTTransformer2DModel(
+    transformer: Transformer = DiTTransformer2DModel(
         num_attention_heads=width // 32,
         attention_head_dim=32,
         in_channels=LATENT_CHANNELS,
