@@ -72,7 +72,7 @@ def write_dit(
 def lay_out_dit(folder: Path, names: Sequence[str] = ()) -> None:
     """What surrounds the networks: scheduler and index."""
     write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULE)
-    index = {
+    index: dict[str, object] = {
         "_class_name": "DiTPipeline",
         "_diffusers_version": "0.12.0.dev0",
         "scheduler": ["diffusers", "DDIMScheduler"],
