@@ -99,6 +99,7 @@ def measured_or_kept(options: ProfileOptions, challenge: Challenge, say: Callabl
     maker = get_generator(name)
     maker.check_settings(options.settings)
     weights = maker.find_weights(challenge, options.weights)
+    maker.check_fit(options.settings, weights)
     device = resolve_device(options.device)
     key = profile_key(name, challenge.name, options.settings, weights, device)
     kept = None if options.refresh else load_profile(key)

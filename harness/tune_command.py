@@ -96,6 +96,7 @@ def candidates_of(maker: type[GeneratorBase], weights: Path | None, options: Tun
     combinations = [dict(zip(options.tried, values, strict=True)) for values in product(*options.tried.values())]
     for settings in combinations:
         maker.check_settings({**options.settings, **settings})
+        maker.check_fit({**options.settings, **settings}, weights)
     found = [Candidate(count, settings) for settings in combinations for count in steps]
     if len(found) < 2:
         raise ValueError(

@@ -120,6 +120,14 @@ class GeneratorBase(ABC):
                 known = f"it has: {', '.join(cls.info.settings)}" if cls.info.settings else "it has none"
                 raise ValueError(f"generator {cls.info.name!r} has no setting {name!r}; {known}")
 
+    @classmethod  # noqa: B027 - most have nothing to say
+    def check_fit(cls, settings: Mapping[str, str], weights: Path | None) -> None:
+        """Look, before the clock starts, whether settings that were checked fit the weights that were found.
+
+        Raises:
+            ValueError: they do not; the sentence says what would.
+        """
+
     @classmethod
     def default_steps(cls, weights: Path | None) -> int:
         """Denoising steps where the user asks for none; weights may have been tuned to others than the generator's."""
