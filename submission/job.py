@@ -24,6 +24,7 @@ class Job:
         trial: whether to try batch sizes on the job's first images; `batch_size` is then what it falls back on.
         batch_seconds: (images, seconds) of batches as a profile measured them; empty where there is none.
         ipc: images per class to stop at; None for as many as the clock allows.
+        keep: the share of the images that is kept, the likeliest of their class; 1 for all.
         device: torch device name.
         weights: local path of the weights, None where none are needed.
         training_images: `.npz` of the training split for generators that need it.
@@ -41,6 +42,7 @@ class Job:
     trial: bool = False
     batch_seconds: tuple[tuple[int, float], ...] = ()
     ipc: int | None = None
+    keep: float = 1.0
     device: str = "cpu"
     weights: str | None = None
     training_images: str | None = None
