@@ -17,16 +17,13 @@ from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 
-import numpy as np
-import torch
-
+from benchmarks.generated import generated
 from benchmarks.machine import machine
 from evaluation.challenge import get_challenge
 from evaluation.datasets import data_folder, load_split
-from evaluation.images import ImageSet
 from evaluation.score import judge
+from evaluation.subset import first_of_each
 from submission.generators.gaussian import Gaussian
-from submission.job import image_seed
 from submission.training.choose import class_distance
 from submission.training.copies import measure_nearness
 from submission.training.gaussian import LARGEST_SIZE, GaussianSettings, fit
@@ -47,8 +44,6 @@ def main() -> None:
     args = parser.parse_args()
     challenge = get_challenge(args.dataset)
     train, held_out = hold_out(load_split(challenge, "train", data_folder(args.data)))
-    labels = torch.arange(challenge.classes).repeat_interleave(args.ipc)
-    seeds = torch.tensor([image_seed(0, int(label), i % args.ipc) for i, label in enumerate(labels)])
     size = min(challenge.size, LARGEST_SIZE)
 
     rows = []
@@ -56,12 +51,8 @@ def main() -> None:
         began = time.monotonic()
         generator = Gaussian(fit(train, GaussianSettings(components, clusters)), size)
         fitted = time.monotonic()
-        orders = zip(labels.split(1000), seeds.split(1000), strict=True)
-        images = torch.cat([generator.generate(label_B, seed_B, 1) for label_B, seed_B in orders])
-        sampled = time.monotonic()
-        made = ImageSet(at_size(images, challenge.size).numpy(), labels.numpy())
-        first = np.arange(len(labels)) % args.ipc < NEARNESS_IPC
-        few = ImageSet(made.images[first], made.labels[first])
+        made, speed = generated(generator, challenge, args.ipc, 1, batch=1000)
+        few = first_of_each(made, NEARNESS_IPC)
         score = judge(made, held_out, challenge, rounds=1, epochs=args.epochs)
         row = {
             "components": len(generator.spread_PD),
@@ -70,7 +61,7 @@ def main() -> None:
             "distance": class_distance(made, held_out),
             **asdict(measure_nearness(few, held_out, train)),
             "fit_s": fitted - began,
-            "images_per_s": len(labels) / (sampled - fitted),
+            "images_per_s": speed,
         }
         rows.append(row)
         print(json.dumps(row), file=sys.stderr, flush=True)
@@ -88,14 +79,6 @@ def main() -> None:
     path = RESULTS / f"gaussian-sweep-{challenge.name}.json"
     path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     print(path)
-
-
-def at_size(images_B3HW: torch.Tensor, size: int) -> torch.Tensor:
-    """Enlarged as the worker does, where they are smaller."""
-    if images_B3HW.shape[-1] == size:
-        return images_B3HW
-    large = torch.nn.functional.interpolate(images_B3HW.float(), (size, size), mode="bicubic", antialias=True)
-    return large.round().clamp(0, 255).to(torch.uint8)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.generated import generated
 from benchmarks.machine import machine
 from evaluation.challenge import get_challenge
 from evaluation.datasets import load_split
@@ -28,7 +28,6 @@ from evaluation.score import judge
 from submission.generator import Generator, LoadContext
 from submission.generators.gaussian import Gaussian
 from submission.generators.native import Native, inference_denoiser
-from submission.job import image_seed
 from submission.networks.edm import AUGMENT_CONDITION
 from submission.networks.unet import PRESETS, UNet
 from submission.precision import fastest_precision
@@ -37,7 +36,6 @@ from submission.training.held_out import hold_out
 
 RESULT = Path(__file__).parent / "results" / "native-digits.json"
 DIGITS = get_challenge("digits")
-BATCH = 100
 
 
 def main() -> None:
@@ -67,29 +65,23 @@ def sources(split: ImageSet, ipc: int) -> Iterator[tuple[str, ImageSet, dict[str
     """Name, images to train the judge on, and what else is to be told."""
     native = Native.load(LoadContext(DIGITS, "cpu"))
     steps = Native.default_steps(Native.find_weights(DIGITS, None))
-    yield "native", *generated(native, ipc, steps)
-    yield "gaussian", *generated(Gaussian.load(LoadContext(DIGITS, "cpu")), ipc, 1)
+    yield "native", *made_by(native, ipc, steps)
+    yield "gaussian", *made_by(Gaussian.load(LoadContext(DIGITS, "cpu")), ipc, 1)
     torch.manual_seed(0)
     random = UNet(PRESETS["digits"][1], DIGITS.classes, AUGMENT_CONDITION)
     with torch.no_grad():
         random.out_gain.fill_(1.0)  # it would answer zero
     untrained = Native(inference_denoiser(random, "cpu", fastest_precision("cpu")), native.solver)
-    yield "native, untrained", *generated(untrained, ipc, steps)
+    yield "native, untrained", *made_by(untrained, ipc, steps)
     for count in (10, ipc):
         chosen = np.concatenate([np.flatnonzero(split.labels == label)[:count] for label in range(DIGITS.classes)])
         yield "real", ImageSet(split.images[chosen], split.labels[chosen]), {}
 
 
-def generated(generator: Generator, ipc: int, steps: int) -> tuple[ImageSet, dict[str, Any]]:
-    """`ipc` images a class as a run with seed 0 makes them, and how fast that was after the first batch."""
-    labels = torch.arange(DIGITS.classes).repeat(ipc)
-    seeds = torch.tensor([image_seed(0, int(label), i // DIGITS.classes) for i, label in enumerate(labels)])
-    generator.generate(labels[:BATCH], seeds[:BATCH], steps)
-    began = time.monotonic()
-    orders = zip(labels.split(BATCH), seeds.split(BATCH), strict=True)
-    images = torch.cat([generator.generate(label_B, seed_B, steps) for label_B, seed_B in orders])
-    speed = len(labels) / (time.monotonic() - began)
-    return ImageSet(images.numpy(), labels.numpy()), {"steps": steps, "images_per_s": round(speed, 1)}
+def made_by(generator: Generator, ipc: int, steps: int) -> tuple[ImageSet, dict[str, Any]]:
+    """`ipc` images a class, and what is to be told of them."""
+    images, speed = generated(generator, DIGITS, ipc, steps)
+    return images, {"steps": steps, "images_per_s": round(speed, 1)}
 
 
 if __name__ == "__main__":

@@ -78,6 +78,9 @@ def run(
     seed: Annotated[int, typer.Option(help="Makes the images.")] = 0,
     weights: Annotated[str | None, typer.Option(help="A local file or folder of weights.")] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="A generator's own setting, NAME=VALUE.")] = None,
+    keep: Annotated[
+        float, typer.Option(help="Keep this share of the images made, the likeliest of their class; 1 drops none.")
+    ] = 1.0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     grace: Annotated[str | None, typer.Option(help="Send SIGTERM this much before the deadline, e.g. 2s.")] = None,
     judge: Annotated[bool, typer.Option("--judge/--no-judge", help="Judge the images after generating.")] = True,
@@ -114,6 +117,7 @@ def run(
             weights=weights,
             settings=with_prompts(parse_settings(setting or []), prompts, dataset),
             pda=pda,
+            keep=keep,
             device=device,
             grace_s=parse_duration(grace) if grace is not None else 0.0,
             judged=judge,

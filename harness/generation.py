@@ -50,6 +50,7 @@ class Generation:
         detail: one sentence on it.
         gpu: what the card did; None without one.
         trial: the batch sizes that the worker tried, None where it tried none.
+        dropped: images that `--keep` has dropped; None where it was not asked for, or the worker did not live to say.
     """
 
     ending: Ending
@@ -59,6 +60,7 @@ class Generation:
     detail: str | None
     gpu: GpuPart | None = None
     trial: Trial | None = None
+    dropped: int | None = None
 
 
 def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, voice: Voice) -> Generation:
@@ -91,7 +93,8 @@ def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, v
     # A card that was there and not used says nothing of the run; what a command used nobody knows.
     gpu = watch.summary() if not own or needs.device != "cpu" else None
     trial = trial_in(events, ending.deadline, needs.device)
-    return Generation(ending, time_spent, ended_by(ending, events, own), error, detail, gpu, trial)
+    dropped = next((event["dropped"] for event in reversed(events) if isinstance(event.get("dropped"), int)), None)
+    return Generation(ending, time_spent, ended_by(ending, events, own), error, detail, gpu, trial, dropped)
 
 
 def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder) -> Launch:
@@ -113,6 +116,7 @@ def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: 
         batch_seconds=plan.batch_seconds,
         ipc=options.ipc_cap,
         pda=options.pda,
+        keep=options.keep,
         device=needs.device,
         weights=str(needs.weights) if needs.weights else None,
         training_images=str(needs.training_images) if needs.training_images else None,

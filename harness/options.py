@@ -10,6 +10,7 @@ from typing import Literal
 from evaluation.challenge import Challenge, get_challenge
 from harness.other_card import get_card
 from submission.generator import get_generator
+from submission.keeping import check_keep
 from submission.postprocess import check_pda
 
 COMMAND = "command"
@@ -44,6 +45,7 @@ class RunOptions:
         seed: makes the images. `judge_seed` makes the rounds.
         weights: a local file or folder of weights.
         settings: generator settings.
+        keep: the share of the images made that is kept, the likeliest of their class; 1 for all.
         judged: whether to judge after generating.
         strict: whether a failed audit is fatal: exit code 1.
         grace_s: how much before the deadline a SIGTERM comes; 0 for none.
@@ -64,6 +66,7 @@ class RunOptions:
     seed: int = 0
     weights: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    keep: float = 1.0
     device: str = "auto"
     grace_s: float = 0.0
     judged: bool = True
@@ -84,6 +87,7 @@ class RunOptions:
                 ("--batch-size", self.batch_size),
                 ("--weights", self.weights),
                 ("--pda", self.pda if self.pda != 1 else None),
+                ("--keep", None if self.keep == 1 else self.keep),
             ):
                 if value is not None:
                     raise ValueError(f"{name} is for the project's own generators; put it into --command itself")
@@ -91,6 +95,7 @@ class RunOptions:
             if number is not None and number < 1:
                 raise ValueError(f"{name} must be at least 1, not {number}")
         check_pda(self.pda)
+        check_keep(self.keep)
         if self.epochs < 1:
             raise ValueError(f"--epochs must be at least 1, not {self.epochs}")
         if isinstance(self.ipc, int) and self.ipc < 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harness.generation import Needs
 from harness.options import RunOptions
 from harness.planner import Plan, make_plan, predict_after_trial
@@ -9,6 +11,7 @@ from harness.profile import Profile, load_profile, profile_key
 from harness.record import PlanPart, Record
 from harness.trials import Trial
 from submission.generator import GeneratorBase
+from submission.keeping import Block, block_of
 
 
 def plan_of(options: RunOptions, maker: type[GeneratorBase] | None, needs: Needs) -> tuple[Plan, Profile | None]:
@@ -21,8 +24,18 @@ def plan_of(options: RunOptions, maker: type[GeneratorBase] | None, needs: Needs
         profile = load_profile(key)
     if profile and not profile.doubled and options.batch_size is None:
         profile = None  # its few batch sizes say nothing of the best one
-    plan = make_plan(maker, needs.weights, options.steps, options.batch_size, profile, options.budget, options.ipc_cap)
-    return plan, profile
+    block = block_of(options.keep)
+    made_cap = block.to_make(options.ipc_cap)
+    plan = make_plan(maker, needs.weights, options.steps, options.batch_size, profile, options.budget, made_cap)
+    return _kept(plan, block), profile
+
+
+def _kept(plan: Plan, block: Block) -> Plan:
+    """`plan`, which foresees images that are made, with what `--keep` leaves of them."""
+    if plan.predicted_ipc is None or plan.predicted_ipc_interval is None:
+        return plan
+    low, high = (block.share * end for end in plan.predicted_ipc_interval)
+    return replace(plan, predicted_ipc=block.share * plan.predicted_ipc, predicted_ipc_interval=(low, high))
 
 
 def planned(plan: Plan, profile: Profile | None) -> str | None:
@@ -56,9 +69,11 @@ def _foretold(plan: PlanPart, trial: Trial, record: Record) -> PlanPart:
     tried = [(pda * images, seconds) for images, seconds in trial.tried]
     found = predict_after_trial(tried, pda * trial.batch_size, trial.made, trial.left_s)
     cap = record.settings.get("ipc_cap")
+    share = block_of(record.settings.get("keep", 1.0)).share
 
     def ipc(images: float) -> float:
-        return round(images / classes if cap is None else min(images / classes, cap), 3)
+        kept = share * images / classes
+        return round(kept if cap is None else min(kept, cap), 3)
 
     return plan.model_copy(
         update={

@@ -244,6 +244,8 @@ class Record(_Part):
     budget_s: float
     clock: ClockPart | None
     images: int = 0
+    # made and dropped by `--keep`; null where nothing is dropped
+    dropped: int | None = None
     images_hash: str | None = None
     ipc: IpcPart | None = None
     plan: PlanPart

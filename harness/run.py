@@ -52,6 +52,7 @@ from harness.show import Voice
 from harness.tuned import TunedPlan, take_tuned, tuned_words
 from submission.generator import GeneratorBase, get_generator
 from submission.postprocess import generated_images
+from submission.scorer import check_scorer
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,8 @@ def fetch_needs(options: RunOptions, maker: type[GeneratorBase] | None) -> Needs
     maker.check_settings(options.settings)
     weights = maker.find_weights(options.challenge, options.weights)
     maker.check_fit(options.settings, weights)
+    if options.keep < 1:
+        check_scorer(options.challenge)
     training_images = None
     if maker.info.needs_training_images:
         training_images = training_images_file(options.challenge, options.data, cache_folder() / "training")
@@ -206,7 +209,7 @@ def first_record(
         settings["command"] = options.command
     else:
         settings["pda"] = options.pda
-    settings |= {"ipc_cap": options.ipc_cap, "grace_s": options.grace_s}
+    settings |= {"ipc_cap": options.ipc_cap, "grace_s": options.grace_s, "keep": options.keep}
     return Record(
         schema=1,
         dataset=options.dataset,
@@ -271,6 +274,7 @@ def with_generation(record: Record, generation: Generation, collected: Collected
             ),
             "gpu": generation.gpu,
             "images": collected.count,
+            "dropped": generation.dropped,
             "images_hash": collected.images_hash,
             "ipc": ipc_part(collected, get_challenge(record.dataset), record.settings.get("pda", 1)),
             "files": FilesPart(

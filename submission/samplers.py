@@ -1,4 +1,4 @@
-"""Deterministic samplers of the probability flow dx/dsigma = (x - D(x; sigma)) / sigma, for few evaluations.
+"""Samplers for few evaluations: solvers of the probability flow dx/dsigma = (x - D(x; sigma)) / sigma, and consistency.
 
 Everywhere, **steps counts evaluations of the denoiser**, which is what takes the time: Heun, which evaluates twice a
 step, makes half as many and longer steps. (With guidance each evaluation is of two labels and costs twice as much.)
@@ -166,3 +166,27 @@ def sample(solver: str, denoise: Denoise, noise: Tensor, steps: int, sigma_max: 
     count = (steps + 1) // 2 if solver == "heun" else steps
     sigmas = karras_sigmas(count, high=sigma_max)
     return SOLVERS[solver](denoise, noise * sigmas[0], sigmas)
+
+
+CONSISTENCY = "consistency"  # the solver of weights from `python -m submission.training distill`, and theirs alone
+
+
+def consistency_sigmas(steps: int, middle: float) -> list[float]:
+    """The noise levels of `steps` evaluations, falling evenly in the logarithm: SIGMA_MAX, and of two then `middle`."""
+    return [SIGMA_MAX * (middle / SIGMA_MAX) ** (2 * i / steps) for i in range(steps)]
+
+
+def sample_consistency(denoise: Denoise, noise: Callable[[int], Tensor], steps: int, middle: float) -> Tensor:
+    """Images by multistep consistency sampling (arXiv 2303.01469, algorithm 1), noise levels taken from zero.
+
+    Args:
+        denoise: the consistency model f(x; sigma), which goes to the end of the flow in one evaluation.
+        noise: standard normal for each evaluation, 0 to `steps` - 1: the first is what images begin from.
+        steps: evaluations, at least 1.
+        middle: the noise level of the second evaluation of two.
+    """
+    first, *later = consistency_sigmas(steps, middle)
+    x = denoise(first * noise(0), first)
+    for i, sigma in enumerate(later, 1):
+        x = denoise(x + sigma * noise(i), sigma)
+    return x

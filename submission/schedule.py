@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from itertools import count
 
 
-def interleaved(classes: int, ipc: int | None) -> Iterator[tuple[int, int]]:
-    """Yield (label, index) for index 0, 1, ... and, within each, every label; endless where `ipc` is None."""
-    for index in count() if ipc is None else range(ipc):
+def interleaved(classes: int, ipc: int | None, block: int = 1) -> Iterator[tuple[int, int]]:
+    """Yield (label, index): of every label the next `block` indices, then again; endless where `ipc` is None.
+
+    `ipc` is a multiple of `block`.
+    """
+    for first in count(0, block) if ipc is None else range(0, ipc, block):
         for label in range(classes):
-            yield label, index
+            for index in range(first, first + block):
+                yield label, index

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from evaluation.challenge import Challenge
 from submission.generator import Generator, GeneratorBase, GeneratorInfo, LoadContext, Selector, get_generator
 from submission.job import Job, image_seed
+from submission.keeping import block_of
 from submission.postprocess import images_to_generate
 from submission.schedule import interleaved
 
@@ -46,6 +47,7 @@ class Source:
 
     Attributes:
         steps, batch_size: as the job says, else the generator's defaults; the batch shrinks when memory runs out.
+        block: what images are made by, one by one where all are kept.
         end: why there is nothing left: `ipc` reached, or the choices of a selector `exhausted`.
     """
 
@@ -55,15 +57,18 @@ class Source:
         self.seed = job.seed
         self.steps = job.steps or generator.default_steps(Path(job.weights) if job.weights else None)
         self.batch_size = job.batch_size or info.default_batch
-        ipc, self.end = images_to_generate(job.ipc, job.pda), "ipc"
-        if isinstance(generator, Selector) and (ipc is None or generator.available() < ipc):
-            ipc, self.end = generator.available(), "exhausted"
+        self.block = block_of(job.keep)
+        ipc, self.end = self.block.to_make(images_to_generate(job.ipc, job.pda)), "ipc"
+        if isinstance(generator, Selector):
+            available = self.block.whole(generator.available())
+            if ipc is None or available < ipc:
+                ipc, self.end = available, "exhausted"
         self._workers: Workers | None = None
         if job.device == "cpu" and info.parts:
             from evaluation.workers import Workers
 
             self._workers = Workers()
-        self._order: Iterator[tuple[int, int]] = interleaved(challenge.classes, ipc)
+        self._order: Iterator[tuple[int, int]] = interleaved(challenge.classes, ipc, self.block.made)
 
     def take(self, size: int) -> list[tuple[int, int]]:
         """The next `size` (label, index) pairs, fewer at the end."""

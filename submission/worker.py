@@ -15,9 +15,10 @@ from pathlib import Path
 from evaluation.challenge import Challenge, get_challenge
 from submission.events import EventLog
 from submission.job import Job
+from submission.keeping import Keeper, Places, load_keeper
 from submission.pacing import STALL_SHARE, Pacer, margin_s
 from submission.postprocess import PdaWriter, writers
-from submission.source import Source, decoded, is_out_of_memory, load_generator
+from submission.source import Source, decoded, is_out_of_memory, load_generator, to_size
 from submission.trial import size_after_trials, worth_doubling
 from submission.writer import ImageWriter
 
@@ -59,7 +60,8 @@ def work(job: Job, events: EventLog) -> None:
     if job.exhibit and (exhibit := generator.exhibit()):
         exhibit.save(Path(job.exhibit))
     source = Source(generator, job, challenge)
-    line = Line(source, writers(job, challenge)(Path(job.output)), pacer, events, challenge)
+    keeper = load_keeper(job, challenge)
+    line = Line(source, keeper, writers(job, challenge)(Path(job.output)), pacer, events, challenge)
     line.enter("warmup", steps=source.steps, batch_size=source.batch_size)
     line.warm_up()
     pacer.expect(job.batch_seconds)
@@ -71,11 +73,18 @@ def work(job: Job, events: EventLog) -> None:
 
 
 class Line:
-    """The way of an image: made, handed to the writer, told to the pacer and to the events."""
+    """The way of an image: made, perhaps dropped, handed to the writer, told to the pacer and to the events."""
 
     def __init__(
-        self, source: Source, writer: ImageWriter | PdaWriter, pacer: Pacer, events: EventLog, challenge: Challenge
+        self,
+        source: Source,
+        keeper: Keeper | None,
+        writer: ImageWriter | PdaWriter,
+        pacer: Pacer,
+        events: EventLog,
+        challenge: Challenge,
     ) -> None:
+        self._keeper = keeper
         self._source, self._writer, self._pacer, self._events = source, writer, pacer, events
         self._size = challenge.size
         self._phase = "load"
@@ -90,7 +99,7 @@ class Line:
 
     def warm_up(self) -> None:
         """The first batch, a small one. It holds costs that no other has, and only bounds what the others take."""
-        size = min(WARMUP_BATCH, self._source.batch_size)
+        size = min(max(WARMUP_BATCH, self._source.block.made), self._source.batch_size)
         if made := self._make(self._fitting(size)):
             self._pacer.expect([made])
         self._writer.drain()  # nothing larger is made before something is known of the disk
@@ -132,7 +141,8 @@ class Line:
         """Wait for the disk and say how it ended."""
         self.enter("write")
         self._writer.close()
-        self._events.say(end=self._end, images=self._queued)
+        dropped = {"dropped": self._keeper.dropped} if self._keeper else {}
+        self._events.say(end=self._end, images=self._queued, **dropped)
 
     def _fitting(self, size: int) -> int:
         return self._pacer.next_batch(
@@ -146,12 +156,17 @@ class Line:
                 self._end = self._source.end
             return None
         start = time.monotonic()
-        images_BHWC = decoded(self._source.make(batch), self._size)
+        images_BCHW = to_size(self._source.make(batch), self._size)
+        places: Places = batch
+        if self._keeper:
+            images_BCHW, places = self._keeper.sift(images_BCHW, batch)
+        images_BHWC = decoded(images_BCHW, self._size)
         seconds = time.monotonic() - start
         making = self._phase
-        if self._writer.full(len(batch)):
+        if self._writer.full(len(places)):
             self.enter("write")
-        self._queued += self._writer.write(images_BHWC, *zip(*batch, strict=True))
+        labels, indices = [label for label, _ in places], [index for _, index in places]
+        self._queued += self._writer.write(images_BHWC, labels, indices)
         self._events.say(images=self._queued)
         self.enter(making)
         return len(batch), seconds

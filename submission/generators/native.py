@@ -16,9 +16,10 @@ from submission.guidance import parse_guidance
 from submission.networks.edm import AUGMENT_CONDITION, SIGMA_DATA, Denoiser
 from submission.networks.unet import UNet, UNetConfig, fold
 from submission.precision import PRECISIONS, check_precision, fastest_precision
-from submission.samplers import SOLVERS, sample
-from submission.sampling import denoise_guided
+from submission.samplers import CONSISTENCY, SOLVERS, sample, sample_consistency
+from submission.sampling import denoise_guided, to_pixels
 from submission.seeded import normal
+from submission.setting_values import number
 from submission.weights import WeightsHeader, find_weights_file, load_weights, read_header
 
 
@@ -29,19 +30,35 @@ class NativeSettings:
     Attributes:
         solver: a key of `submission.samplers.SOLVERS`; None for the one that the weights were tuned with.
         guidance: 1 for none; above 1 sharpens the class at twice the cost and some diversity.
+        noise_scale: of the noise that images begin from; below 1 nearer to the middle of the class, and less diverse.
         precision: a key of `PRECISIONS`; None for bf16 where the device computes in it, else fp32.
     """
 
     solver: str | None = None
     guidance: float = 1.0
+    noise_scale: float = 1.0
     precision: str | None = None
 
     @classmethod
     def parse(cls, settings: Mapping[str, str]) -> NativeSettings:
         """Raises ValueError for a value that a setting cannot take."""
-        if "solver" in settings and settings["solver"] not in SOLVERS:
-            raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, not {settings['solver']!r}")
-        return cls(settings.get("solver"), parse_guidance(settings), check_precision(settings))
+        if "solver" in settings and settings["solver"] not in (*SOLVERS, CONSISTENCY):
+            raise ValueError(f"solver must be one of {', '.join((*SOLVERS, CONSISTENCY))}, not {settings['solver']!r}")
+        noise_scale = number(settings, "noise_scale", 1.0, 0.0, 2.0)
+        return cls(settings.get("solver"), parse_guidance(settings), noise_scale, check_precision(settings))
+
+    def check_fit(self, path: Path, model: Mapping[str, Any]) -> None:
+        """Raises ValueError for settings that the weights in `path`, which say `model` of themselves, cannot take."""
+        if model["solver"] == CONSISTENCY:
+            if self.solver not in (None, CONSISTENCY):
+                raise ValueError(f"{path} holds a consistency model, which no other solver fits; leave out solver")
+            if self.guidance != 1:
+                raise ValueError(f"{path} holds a consistency model, which cannot be guided; leave out guidance")
+        elif self.solver == CONSISTENCY:
+            raise ValueError(
+                f"solver {CONSISTENCY} needs weights from `python -m submission.training distill`, and {path} holds"
+                f" others; choose one of: {', '.join(SOLVERS)}"
+            )
 
 
 class Native(Generator):
@@ -54,14 +71,23 @@ class Native(Generator):
         default_batch=100,
         weights_from="shipped with the project",
         parts=True,
-        settings=("solver", "guidance", "precision"),
+        settings=("solver", "guidance", "noise_scale", "precision"),
     )
 
-    def __init__(self, denoiser: Denoiser[UNet], solver: str, guidance: float = 1.0) -> None:
-        """`denoiser` holds a folded network in channels-last form."""
+    def __init__(
+        self,
+        denoiser: Denoiser[UNet],
+        solver: str,
+        guidance: float = 1.0,
+        noise_scale: float = 1.0,
+        middle: float | None = None,
+    ) -> None:
+        """`denoiser` holds a folded network in channels-last form; `middle` is for the solver CONSISTENCY alone."""
         self.denoiser = denoiser
         self.solver = solver
         self.guidance = guidance
+        self.noise_scale = noise_scale
+        self.middle = middle
 
     @classmethod
     def default_steps(cls, weights: Path | None) -> int:
@@ -74,6 +100,11 @@ class Native(Generator):
         NativeSettings.parse(settings)
 
     @classmethod
+    def check_fit(cls, settings: Mapping[str, str], weights: Path | None) -> None:
+        if weights is not None:
+            NativeSettings.parse(settings).check_fit(weights, read_header(weights).model)
+
+    @classmethod
     def find_weights(cls, challenge: Challenge, source: str | None) -> Path:
         return find_weights_file("native", challenge, source)
 
@@ -82,19 +113,34 @@ class Native(Generator):
         settings = NativeSettings.parse(context.settings)
         path = context.weights or cls.find_weights(context.challenge, None)
         dtype = PRECISIONS[settings.precision] if settings.precision else fastest_precision(context.device)
+        settings.check_fit(path, read_header(path).model)
         denoiser, header = load_denoiser(path, context.challenge, context.device, dtype)
-        return cls(denoiser, settings.solver or header.model["solver"], settings.guidance)
+        solver = settings.solver or header.model["solver"]
+        return cls(denoiser, solver, settings.guidance, settings.noise_scale, header.model.get("middle"))
 
     @torch.inference_mode()
     def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:
         """See `Generator.generate`; `steps` counts evaluations of the network."""
-        size = self.denoiser.network.config.size
         device = self.denoiser.network.out_gain.device
-        labels_B = labels_B.to(device)
-        noise_BN = normal(seeds_B.to(device), 3 * size * size)
+        labels_B, seeds_B = labels_B.to(device), seeds_B.to(device)
+
+        def denoise(x_B3HW: Tensor, sigma: float) -> Tensor:
+            return self._denoise(x_B3HW, sigma, labels_B)
+
+        if self.solver == CONSISTENCY:
+            assert self.middle is not None
+            x_B3HW = sample_consistency(denoise, lambda i: self._noise(seeds_B, i), steps, self.middle)
+        else:
+            x_B3HW = sample(self.solver, denoise, self._noise(seeds_B, 0), steps)
+        return to_pixels(x_B3HW)
+
+    def _noise(self, seeds_B: Tensor, evaluation: int) -> Tensor:
+        """Fresh noise of each image's own for each evaluation that takes some; the first is scaled."""
+        size = self.denoiser.network.config.size
+        numbers = 3 * size * size
+        noise_BN = normal(seeds_B, numbers, skip=evaluation * ((numbers + 1) // 2))
         noise_B3HW = noise_BN.view(-1, 3, size, size).contiguous(memory_format=torch.channels_last)
-        x_B3HW = sample(self.solver, lambda x, sigma: self._denoise(x, sigma, labels_B), noise_B3HW, steps)
-        return ((x_B3HW + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).contiguous()
+        return noise_B3HW if evaluation else noise_B3HW * self.noise_scale
 
     def _denoise(self, x_B3HW: Tensor, sigma: float, labels_B: Tensor) -> Tensor:
         return denoise_guided(self.denoiser, x_B3HW, sigma, labels_B, self.guidance)

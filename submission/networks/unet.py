@@ -272,8 +272,13 @@ def count_macs(network: UNet) -> int:
 
     hooks = [layer.register_forward_hook(add) for layer in network.layers()]
     size = network.config.size
+    device = network.out_gain.device
     with torch.no_grad():
-        network(torch.zeros(1, 3, size, size), torch.zeros(1), torch.zeros(1, dtype=torch.int64))
+        network(
+            torch.zeros(1, 3, size, size, device=device),
+            torch.zeros(1, device=device),
+            torch.zeros(1, dtype=torch.int64, device=device),
+        )
     for hook in hooks:
         hook.remove()
     return total

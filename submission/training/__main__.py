@@ -9,7 +9,9 @@ from importlib import import_module
 # verb -> (module with `add_arguments` and `run`, what it does)
 VERBS = {
     "native": ("submission.training.native", "the project's own diffusion model"),
+    "distill": ("submission.training.distill", "it further, to make images in one or two steps"),
     "minmax": ("submission.training.minmax", "a DiT with the min-max losses"),
+    "scorer": ("submission.training.scorer", "the classifier that --keep asks"),
     "gaussian": ("submission.training.gaussian", "the mixtures of Gaussians"),
     "convert-edm": ("submission.training.convert_edm", "no training: weights of `edm` from a published pickle"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,14 +14,28 @@ from submission.networks.edm import Denoiser, Loss
 from submission.networks.unet import UNet
 from submission.training.diffusion import DeviceData
 
-Generate = Callable[[Tensor, Tensor, str, int], Tensor]  # (labels, seeds, solver, steps) -> uint8 (B, 3, H, W)
+Generate = Callable[[Tensor, Tensor], Tensor]  # (labels, seeds) -> uint8 (B, 3, H, W)
 
 CANDIDATES = (
     *(("dpm2m", steps) for steps in (5, 6, 8, 10, 12, 16)),
     *(("ipndm", steps) for steps in (5, 6, 8, 10, 12, 16)),
     *(("heun", steps) for steps in (7, 11, 15)),
 )
+_BATCH = 250
 TOLERANCE = 0.005  # of the spread of real images: a cheaper candidate this close to the best is preferred
+
+
+class Choice(Protocol):
+    """What can be chosen: it costs steps, and its images are at a distance from real ones."""
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def distance(self) -> float: ...
+
+
+Chosen = TypeVar("Chosen", bound=Choice)
 
 
 @dataclass(frozen=True)
@@ -69,26 +84,21 @@ def class_distance(made: ImageSet, real: ImageSet) -> float:
     return total_distance / total_spread
 
 
-def rank_samplers(generate: Generate, held_out: ImageSet, per_class: int) -> list[Candidate]:
-    """Every one of `CANDIDATES` with its distance from the held-out images; all make images from the same seeds."""
-    classes = int(held_out.labels.max()) + 1
+def make_some(generate: Generate, classes: int, per_class: int) -> ImageSet:
+    """`per_class` images of each class, always from the same seeds."""
     labels = torch.arange(classes).repeat(per_class)
-    seeds = torch.arange(len(labels))
-    ranked = []
-    for solver, steps in CANDIDATES:
-        made = torch.cat(
-            [generate(label_B, seed_B, solver, steps).cpu() for label_B, seed_B in _batches(labels, seeds)]
-        )
-        ranked.append(Candidate(solver, steps, class_distance(ImageSet(made.numpy(), labels.numpy()), held_out)))
-    return ranked
+    batches = zip(labels.split(_BATCH), torch.arange(len(labels)).split(_BATCH), strict=True)
+    images = torch.cat([generate(label_B, seed_B).cpu() for label_B, seed_B in batches])
+    return ImageSet(images.numpy(), labels.numpy())
 
 
-def choose(ranked: Sequence[Candidate], tolerance: float = TOLERANCE) -> Candidate:
+def distance_of(generate: Generate, held_out: ImageSet, per_class: int) -> float:
+    """How far `per_class` images of each class are from the held-out ones."""
+    return class_distance(make_some(generate, int(held_out.labels.max()) + 1, per_class), held_out)
+
+
+def choose(ranked: Sequence[Chosen], tolerance: float = TOLERANCE) -> Chosen:
     """The fewest steps within `tolerance` of the smallest distance; of equals the closer one."""
     limit = min(candidate.distance for candidate in ranked) + tolerance
     near = [candidate for candidate in ranked if candidate.distance <= limit]
     return min(near, key=lambda candidate: (candidate.steps, candidate.distance))
-
-
-def _batches(labels: Tensor, seeds: Tensor, size: int = 250) -> list[tuple[Tensor, Tensor]]:
-    return list(zip(labels.split(size), seeds.split(size), strict=True))

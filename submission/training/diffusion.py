@@ -36,7 +36,13 @@ class DeviceData:
 
 
 class DiffusionTraining:
-    """A network in training with its optimiser and the averages of its weights."""
+    """A network in training with its optimiser and the averages of its weights.
+
+    Attributes:
+        evaluations: what training on an image costs, in evaluations of the network; one backwards counts twice.
+    """
+
+    evaluations = 3
 
     def __init__(
         self, network: UNet, recipe: Recipe, data: DeviceData, seed: int, dtype: torch.dtype, images_seen: int = 0
@@ -51,7 +57,7 @@ class DiffusionTraining:
         self.denoiser = Denoiser(network, dtype=dtype)
         renormalise(network)
         self.parameters: list[Tensor] = list(network.parameters())
-        self.optimiser = torch.optim.Adam(self.parameters, betas=(0.9, 0.99), fused=True)
+        self.optimiser = self.build_optimiser()
         self.averages = [[p.detach().clone() for p in self.parameters] for _ in HALF_LIVES]
 
     @property
@@ -69,6 +75,14 @@ class DiffusionTraining:
         """The learning rate of the last step."""
         return self.recipe.rate_at(self.images)
 
+    def build_optimiser(self) -> torch.optim.Optimizer:
+        """Its rate is set before each step."""
+        return torch.optim.Adam(self.parameters, betas=(0.9, 0.99), fused=True)
+
+    def losses(self, images_B3HW: Tensor, labels_B: Tensor, augment_BA: Tensor | None) -> Tensor:
+        """Loss of each image of a batch, fp32 (B,)."""
+        return self.loss(self.denoiser, images_B3HW, labels_B, augment_BA)
+
     def compile(self) -> None:
         """Compile the network, which pays on a GPU and not on a CPU."""
         self.network.compile()
@@ -84,7 +98,7 @@ class DiffusionTraining:
         augment_BA = None
         if recipe.augment:
             images_B3HW, augment_BA = warp(images_B3HW, recipe.augment)
-        loss = self.loss(self.denoiser, images_B3HW, self.data.labels[index_B], augment_BA).mean()
+        loss = self.losses(images_B3HW, self.data.labels[index_B], augment_BA).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, CLIP)
         self.images += recipe.batch
@@ -110,6 +124,10 @@ class DiffusionTraining:
             for parameter, average in zip(network.parameters(), self.averages[which], strict=True):
                 parameter.copy_(average)
         return fold(network)
+
+    def half_life(self, which: int) -> int:
+        """Of average `which`, in images."""
+        return round(HALF_LIVES[which] * self.images)
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on."""

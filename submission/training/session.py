@@ -22,6 +22,7 @@ from submission.training.progress import Progress
 LOG_EVERY_S = 5.0
 SAVE_EVERY_S = 120.0
 PICTURE_EVERY_S = 300.0
+JUDGE_EVERY_S = 900.0
 
 
 class Training(Protocol):
@@ -56,10 +57,12 @@ class Session:
 
     Attributes:
         training: advanced in place.
-        log: JSON lines, one every few seconds: images, loss, what else the training measured, rate, images_per_s.
+        log: JSON lines, one every few seconds: images, loss, what else was measured, rate, images_per_s, tflops.
         save: writes a checkpoint; called every two minutes and at the end.
         picture: writes a grid of samples; called every five minutes and at the end.
         seconds: after which the session ends; None for no limit.
+        judge: a quick accuracy on held-out training images, for the log every fifteen minutes; None for none.
+        flop: floating-point operations of training on one image; the log then has the arithmetic done in a second.
     """
 
     training: Training
@@ -67,6 +70,8 @@ class Session:
     save: Callable[[], None]
     picture: Callable[[], None]
     seconds: float | None = None
+    judge: Callable[[], float] | None = None
+    flop: float = 0.0
     _losses: list[Tensor] = field(default_factory=list)
 
     def run(self) -> bool:
@@ -77,7 +82,7 @@ class Session:
         """
         training, total = self.training, self.training.total
         self._forget_after(training.images)
-        began = logged = saved = pictured = time.monotonic()
+        began = logged = saved = pictured = judged = time.monotonic()
         with Progress("training") as progress, _asked_to_stop() as stop:
             while training.images < total and not stop.is_set():
                 now = time.monotonic()
@@ -91,6 +96,9 @@ class Session:
                 if now - pictured >= PICTURE_EVERY_S:
                     self.picture()
                     pictured = now
+                if self.judge and now - judged >= JUDGE_EVERY_S:
+                    self._append({"images": training.images, "held_out_accuracy": self.judge()})
+                    judged = now
                 if now - saved >= SAVE_EVERY_S:
                     self.save()
                     saved = now
@@ -106,17 +114,23 @@ class Session:
             raise ValueError(
                 f"the training has diverged near image {self.training.images:,}; begin anew at a lower --rate"
             )
+        images_per_s = len(self._losses) * self.training.batch / seconds
         line = {
             "images": self.training.images,
             "loss": loss,
             **self.training.measured(),
             "rate": self.training.rate,
-            "images_per_s": len(self._losses) * self.training.batch / seconds,
+            "images_per_s": images_per_s,
         }
-        with self.log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        if self.flop:
+            line["tflops"] = images_per_s * self.flop / 1e12
+        self._append(line)
         self._losses.clear()
         return loss
+
+    def _append(self, line: dict[str, float]) -> None:
+        with self.log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
     def _forget_after(self, images: int) -> None:
         """Drop what an interrupted session logged after its last checkpoint, and a line that it did not finish."""

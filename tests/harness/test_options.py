@@ -17,6 +17,8 @@ from harness.parse import parse_ipc, parse_settings, parse_steps, split_pda, wit
         ({"steps": 0}, "--steps must be at least 1"),
         ({"rounds": 0}, "--rounds must be at least 1"),
         ({"epochs": 0}, "--epochs must be at least 1"),
+        ({"keep": 0.0}, "--keep must be above 0"),
+        ({"command": "x", "keep": 0.9}, "--keep is for the project's own generators"),
         ({"ipc": 0}, "--ipc must be at least 1"),
         ({"grace_s": 70.0}, "less than the budget"),
         ({"pda": 0}, "--pda must be at least 1"),

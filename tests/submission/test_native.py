@@ -27,7 +27,7 @@ SHIPPED_DIGITS = SHIPPED / "native-digits.safetensors"
 TINY = UNetConfig(size=32, patch=4, widths=(16, 32), blocks=1, attention=(4,))
 
 
-def write_tiny(path: Path, challenge: Challenge = DIGITS) -> Path:
+def write_tiny(path: Path, challenge: Challenge = DIGITS, solver: str = "dpm2m") -> Path:
     """Weights of a tiny random network that answers something."""
     torch.manual_seed(0)
     network = UNet(TINY, challenge.classes, AUGMENT_CONDITION)
@@ -35,7 +35,7 @@ def write_tiny(path: Path, challenge: Challenge = DIGITS) -> Path:
         for name, parameter in network.named_parameters():
             if name.endswith("gain"):
                 parameter.fill_(0.5)
-    model = {"network": asdict(TINY), "sigma_data": SIGMA_DATA, "solver": "dpm2m", "steps": 5}
+    model = {"network": asdict(TINY), "sigma_data": SIGMA_DATA, "solver": solver, "steps": 5, "middle": 0.8}
     header = WeightsHeader("native", challenge.name, challenge.class_names, "nothing", "Apache-2.0", 0, model)
     save_weights(path, fold(network).state_dict(), header)
     return path
@@ -115,9 +115,16 @@ def test_solver_and_steps_come_from_the_weights(weights: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"colour": "red"}, "generator 'native' has no setting 'colour'; it has: solver, guidance, precision"),
-        ({"solver": "magic"}, "solver must be one of euler, heun, dpm2m, ipndm, unipc, unipc-bh1, not 'magic'"),
+        (
+            {"colour": "red"},
+            "generator 'native' has no setting 'colour'; it has: solver, guidance, noise_scale, precision",
+        ),
+        (
+            {"solver": "magic"},
+            "solver must be one of euler, heun, dpm2m, ipndm, unipc, unipc-bh1, consistency, not 'magic'",
+        ),
         ({"precision": "int4"}, "precision must be one of fp32, bf16, fp16, not 'int4'"),
+        ({"noise_scale": "3"}, "noise_scale must be a number from 0 to 2"),
         ({"guidance": "much"}, "guidance must be a number from 0 to 20"),
         ({"guidance": "nan"}, "guidance must be a number from 0 to 20"),
         ({"guidance": "-1"}, "guidance must be a number from 0 to 20"),
@@ -126,6 +133,54 @@ def test_solver_and_steps_come_from_the_weights(weights: Path) -> None:
 def test_settings_that_do_not_fit_are_told(settings: dict[str, str], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence.replace("(", r"\(")):
         Native.check_settings(settings)
+
+
+def test_noise_is_scaled_down_to_the_middle_of_the_class(weights: Path) -> None:
+    labels, seeds = orders(40)
+    plain, same, none = (
+        load(weights, precision="fp32", **scale).generate(labels, seeds, 4).float()
+        for scale in ({}, {"noise_scale": "1.0"}, {"noise_scale": "0"})
+    )
+    assert torch.equal(plain, same)
+    assert torch.equal(none[:10], none[10:20])  # no noise, so nothing but the class is left
+    assert not torch.equal(none[0], none[1])
+
+
+def test_a_consistency_model_takes_fresh_noise_of_each_images_own_at_each_step(tmp_path: Path) -> None:
+    path = write_tiny(tmp_path / "tuned.safetensors", solver="consistency")
+    native = load(path, precision="fp32")
+    assert native.solver == "consistency"
+    labels, seeds = orders(12)
+    one, two = native.generate(labels, seeds, 1), native.generate(labels, seeds, 2)
+    assert (one != two).flatten(1).any(dim=1).all()
+    alone = torch.cat([native.generate(labels[i : i + 1], seeds[i : i + 1], 2) for i in range(12)])
+    assert (two.int() - alone.int()).abs().max() <= 1
+    drawn = [native._noise(seeds, i) for i in range(3)]
+    assert abs(float((drawn[0] * drawn[1]).mean())) < 0.02
+    assert abs(float((drawn[1] * drawn[2]).mean())) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("solver", "settings", "sentence"),
+    [
+        ("consistency", {"solver": "heun"}, "a consistency model, which no other solver fits; leave out solver"),
+        ("consistency", {"guidance": "2"}, "a consistency model, which cannot be guided; leave out guidance"),
+        (
+            "dpm2m",
+            {"solver": "consistency"},
+            "solver consistency needs weights from `python -m submission.training dist",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_the_weights_are_told_before_the_clock(
+    tmp_path: Path, solver: str, settings: dict[str, str], sentence: str
+) -> None:
+    path = write_tiny(tmp_path / "native.safetensors", solver=solver)
+    Native.check_settings(settings)
+    with pytest.raises(ValueError, match=sentence):
+        Native.check_fit(settings, path)
+    with pytest.raises(ValueError, match=sentence):
+        load(path, **settings)
 
 
 def test_weights_that_do_not_fit_are_told(weights: Path, tmp_path: Path) -> None:

@@ -8,7 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from submission.samplers import SIGMA_MAX, SIGMA_MIN, SOLVERS, karras_sigmas, sample, unipc
+from submission.samplers import (
+    SIGMA_MAX,
+    SIGMA_MIN,
+    SOLVERS,
+    consistency_sigmas,
+    karras_sigmas,
+    sample,
+    sample_consistency,
+    unipc,
+)
 
 MEAN, SPREAD = 0.3, 0.5
 
@@ -133,3 +142,28 @@ def test_unipc_takes_the_steps_of_diffusers(b2: bool, steps: int) -> None:
     for sigma, timestep in zip(sigmas[:-1], scheduler.timesteps, strict=True):
         x = scheduler.step(bent(x * math.hypot(1, sigma), sigma), timestep, x, return_dict=False)[0]
     assert torch.allclose(unipc(bent, SIGMA_MAX * noise, sigmas, b2=b2), x, atol=1e-6)
+
+
+def test_consistency_levels_fall_from_the_largest_through_the_middle() -> None:
+    assert consistency_sigmas(1, 0.8) == [SIGMA_MAX]
+    assert consistency_sigmas(2, 0.8) == pytest.approx([SIGMA_MAX, 0.8])
+    levels = consistency_sigmas(4, 0.8)
+    assert levels[0] == SIGMA_MAX and levels[2] == pytest.approx(0.8)
+    assert levels == sorted(levels, reverse=True) and levels[-1] > 0
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5])
+def test_consistency_sampling_keeps_the_law_of_the_data(steps: int) -> None:
+    """With the true end of the flow every number of steps gives N(MEAN, SPREAD^2), each with noise of its own."""
+    draw = torch.Generator().manual_seed(0)
+    noise = [torch.randn(20_000, dtype=torch.float64, generator=draw) for _ in range(steps)]
+    calls: list[float] = []
+
+    def end_of_flow(x: Tensor, sigma: float) -> Tensor:
+        calls.append(sigma)
+        return MEAN + (x - MEAN) * SPREAD / math.hypot(SPREAD, sigma)
+
+    x = sample_consistency(end_of_flow, noise.__getitem__, steps, middle=0.8)
+    assert calls == consistency_sigmas(steps, 0.8)
+    assert float(x.mean()) == pytest.approx(MEAN, abs=0.02)
+    assert float(x.std()) == pytest.approx(SPREAD, abs=0.02)

@@ -18,6 +18,7 @@ import torch
 from evaluation.challenge import get_challenge
 from evaluation.datasets import load_split
 from evaluation.images import ImageSet
+from evaluation.subset import first_of_each
 from submission.generator import LoadContext
 from submission.generators.native import Native
 from submission.networks import unet
@@ -30,6 +31,7 @@ from submission.training.checkpoint import load_checkpoint, save_checkpoint
 from submission.training.choose import Candidate, energy_distance
 from submission.training.diffusion import DeviceData, DiffusionTraining
 from submission.training.held_out import hold_out
+from submission.training.quick_judge import quick_accuracy
 from submission.training.recipes import RECIPES
 from submission.training.session import Session
 
@@ -205,6 +207,26 @@ def test_a_session_ends_when_its_time_is_up(tmp_path: Path) -> None:
     training = tiny_training()
     assert Session(training, tmp_path / "loss.jsonl", lambda: None, lambda: None, seconds=0.0).run()
     assert training.images == 0
+
+
+def test_the_log_tells_speed_arithmetic_and_now_and_then_an_accuracy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(session, "LOG_EVERY_S", 0.0)
+    monkeypatch.setattr(session, "JUDGE_EVERY_S", 0.0)
+    training = tiny_training()
+    training.recipe = replace(RECIPE, images=3 * RECIPE.batch)
+    log = tmp_path / "loss.jsonl"
+    assert Session(training, log, lambda: None, lambda: None, judge=lambda: 0.25, macs=1_000_000).run()
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    losses = [line for line in lines if "loss" in line]
+    assert len(losses) == 3 and [line["held_out_accuracy"] for line in lines if "loss" not in line] == [0.25] * 3
+    assert losses[0]["tflops"] == pytest.approx(losses[0]["images_per_s"] * 3 * 2e6 / 1e12)
+
+
+def test_the_quick_judge_learns_from_real_images() -> None:
+    train, held_out = hold_out(digits())
+    assert quick_accuracy(first_of_each(train, 10), held_out, DIGITS, "cpu") > 0.5
 
 
 def test_misuse_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,52 @@
+"""Images as a run makes them, without a clock, and what they are worth on held-out training images."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+
+from evaluation.challenge import Challenge
+from evaluation.images import ImageSet
+from evaluation.score import judge
+from submission.generator import Generator
+from submission.job import image_seed
+from submission.source import to_size
+from submission.training.choose import class_distance
+
+BATCH = 100
+
+
+def generated(
+    generator: Generator, challenge: Challenge, ipc: int, steps: int, seed: int = 0, batch: int = BATCH
+) -> tuple[ImageSet, float]:
+    """`ipc` images of each class, round after round over the classes, and images per second after the first batch."""
+    labels = torch.arange(challenge.classes).repeat(ipc)
+    seeds = torch.tensor([image_seed(seed, int(label), i // challenge.classes) for i, label in enumerate(labels)])
+    generator.generate(labels[:batch], seeds[:batch], steps)
+    began = time.monotonic()
+    orders = zip(labels.split(batch), seeds.split(batch), strict=True)
+    images = torch.cat([to_size(generator.generate(*order, steps), challenge.size).cpu() for order in orders])
+    speed = len(labels) / (time.monotonic() - began)
+    return ImageSet(images.numpy(), labels.numpy()), speed
+
+
+def worth(
+    made: ImageSet,
+    held_out: ImageSet,
+    challenge: Challenge,
+    rounds: int,
+    epochs: int,
+    device: str = "cpu",
+    judge_seed: int = 0,
+) -> dict[str, Any]:
+    """The accuracy on `held_out` of the judge's network after a short training, and the distance within the classes."""
+    score = judge(made, held_out, challenge, rounds=rounds, epochs=epochs, device=device, judge_seed=judge_seed)
+    return {
+        "ipc": len(made) / challenge.classes,
+        "accuracy": score.mean,
+        "ci95": score.ci95,
+        "rounds": score.rounds,
+        "distance": class_distance(made, held_out),
+    }
