@@ -217,11 +217,11 @@ def test_the_log_tells_speed_arithmetic_and_now_and_then_an_accuracy(
     training = tiny_training()
     training.recipe = replace(RECIPE, images=3 * RECIPE.batch)
     log = tmp_path / "loss.jsonl"
-    assert Session(training, log, lambda: None, lambda: None, judge=lambda: 0.25, macs=1_000_000).run()
+    assert Session(training, log, lambda: None, lambda: None, judge=lambda: 0.25, flop=6e6).run()
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     losses = [line for line in lines if "loss" in line]
     assert len(losses) == 3 and [line["held_out_accuracy"] for line in lines if "loss" not in line] == [0.25] * 3
-    assert losses[0]["tflops"] == pytest.approx(losses[0]["images_per_s"] * 3 * 2e6 / 1e12)
+    assert losses[0]["tflops"] == pytest.approx(losses[0]["images_per_s"] * 6e6 / 1e12)
 
 
 def test_the_quick_judge_learns_from_real_images() -> None:
