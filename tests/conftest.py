@@ -9,8 +9,8 @@ from hypothesis import settings
 # torch is imported, and for every process that a test starts.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Shells start background jobs with SIGINT ignored, and nohup with SIGHUP; what is ignored stays so in every process that a
-# test starts.
+# Shells start background jobs with SIGINT ignored, nohup with SIGHUP; what is ignored stays so in every process that
+# a test starts.
 for _signal, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_signal) is signal.SIG_IGN:
         signal.signal(_signal, _handler)
