@@ -40,10 +40,10 @@ def test_a_run_on_a_card_of_its_own(tmp_path: Path) -> None:
 
 
 def test_the_runs_own_children_are_no_company_and_others_are(tmp_path: Path) -> None:
-    path = tmp_path / "telemetry.csv"
+    alone, shared = tmp_path / "alone.csv", tmp_path / "shared.csv"
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        own = watch(path, FakeCards(pids=[os.getpid(), child.pid]), rows_in(path, 1)).summary()
-        other = watch(path, FakeCards(pids=[child.pid, OTHER_PID]), rows_in(path, 1)).summary()
+        own = watch(alone, FakeCards(pids=[os.getpid(), child.pid]), rows_in(alone, 1)).summary()
+        other = watch(shared, FakeCards(pids=[child.pid, OTHER_PID]), rows_in(shared, 1)).summary()
         child.communicate(b"\n")
     assert own is not None and own.others_present is False
     assert other is not None and other.others_present is True
