@@ -11,6 +11,7 @@ from torch import Tensor
 from evaluation.challenge import Challenge
 from submission.dit_folder import class_ids, read_schedule
 from submission.pretrained import load_part
+from submission.sampling import to_pixels
 from submission.source import to_size
 
 # Networks of diffusers, DiTTransformer2DModel and AutoencoderKL, whose types say too little to check against.
@@ -102,7 +103,7 @@ class DiT:
 
     def _decode(self, z_BCHW: Tensor) -> Tensor:
         x_BCHW = self.vae.decode((z_BCHW / self.vae.config.scaling_factor).to(self.vae.dtype)).sample.float()
-        return ((x_BCHW + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).contiguous()
+        return to_pixels(x_BCHW)
 
 
 def noise_and_variance(

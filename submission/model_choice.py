@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     from submission.noise_model import NoiseModel
 
+# what generators on such a model say of its weights
+PRETRAINED = "none with weights of `native`; otherwise the model given as --weights"
+WEIGHTS_FROM = "those of `native`, or a diffusion model's folder given as --weights"
+
 # kind -> "module:function" that takes path, challenge, device and dtype
 _LOADERS = {
     "native": "submission.native_model:load",

@@ -18,6 +18,7 @@ from submission.generators.native import load_denoiser
 from submission.networks.edm import Denoiser
 from submission.networks.unet import UNet
 from submission.samplers import SIGMA_MAX, SIGMA_MIN
+from submission.sampling import to_pixels
 
 TIMESTEPS = 1000
 
@@ -43,7 +44,7 @@ class NativeModel:
         return images_BCHW.to(self.gammas_T.device).float() / 127.5 - 1
 
     def decode(self, z_BCHW: Tensor) -> Tensor:
-        return ((z_BCHW + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        return to_pixels(z_BCHW)
 
     def predict(self, z_BCHW: Tensor, timesteps_B: Tensor, labels_B: Tensor) -> Tensor:
         gamma_B = self.gammas_T[timesteps_B]

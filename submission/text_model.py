@@ -12,6 +12,7 @@ from evaluation.challenge import Challenge
 from submission.hub import Model
 from submission.pretrained import load_part
 from submission.prompts import template_prompts
+from submission.sampling import to_pixels
 
 MODEL = Model(
     repository="stable-diffusion-v1-5/stable-diffusion-v1-5",
@@ -67,7 +68,7 @@ class TextModel:
     def decode(self, z_BCHW: Tensor) -> Tensor:
         z_BCHW = (z_BCHW / self._autoencoder.config.scaling_factor).to(self._autoencoder.dtype)
         pixels = self._autoencoder.decode(z_BCHW).sample.float()
-        return ((pixels + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        return to_pixels(pixels)
 
     def predict(self, z_BCHW: Tensor, timesteps_B: Tensor, labels_B: Tensor) -> Tensor:
         text_BLD = self._embeddings_CLD[labels_B]

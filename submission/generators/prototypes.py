@@ -16,7 +16,8 @@ from evaluation.subset import random_subset
 from submission.clusters import cluster
 from submission.ddim import image_to_image
 from submission.generator import Generator, GeneratorInfo, LoadContext
-from submission.model_choice import find_noise_model, load_noise_model
+from submission.guidance import parse_guidance
+from submission.model_choice import PRETRAINED, WEIGHTS_FROM, find_noise_model, load_noise_model
 from submission.noise_model import NoiseModel
 from submission.precision import check_precision, parse_precision
 from submission.progress_lines import ProgressLines
@@ -52,7 +53,7 @@ class PrototypeSettings:
             candidates=whole_number(settings, "candidates", 100, 1, 100_000),
             clusters=whole_number(settings, "clusters", 10, 1, 1000),
             strength=number(settings, "strength", 0.7, 0.05, 1.0),
-            guidance=number(settings, "guidance", 1.0, 0.0, 20.0),
+            guidance=parse_guidance(settings),
             batch=whole_number(settings, "batch", 64, 1, 4096),
         )
 
@@ -65,8 +66,8 @@ class Prototypes(Generator):
         summary="k-means prototypes of each class, remade image-to-image by a diffusion model (D4M)",
         default_steps=10,
         default_batch=32,
-        pretrained="none with weights of `native`; otherwise the model given as --weights",
-        weights_from="those of `native`, or a diffusion model's folder given as --weights",
+        pretrained=PRETRAINED,
+        weights_from=WEIGHTS_FROM,
         licence="that of the weights",
         needs_training_images=True,
         parts=True,

@@ -20,6 +20,7 @@ from submission.hub import Model, find_model
 from submission.precision import check_precision, parse_precision
 from submission.pretrained import Pretrained, load_part
 from submission.prompts import TEMPLATE, Prompts, check_prompts_setting, check_template, parse_prompts, template_prompts
+from submission.sampling import to_pixels
 from submission.sdxl_text import PromptTable, encode_prompts
 from submission.seeded import normal
 
@@ -220,4 +221,4 @@ class Decoder:
             self.autoencoder.dtype, memory_format=torch.channels_last
         )
         x_B3HW: Tensor = self.autoencoder.decode(z_BCHW, return_dict=False)[0]
-        return ((x_B3HW.float() + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).contiguous()
+        return to_pixels(x_B3HW.float())

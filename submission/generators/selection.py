@@ -16,7 +16,7 @@ from evaluation.challenge import Challenge
 from submission.crops import crop_resized
 from submission.exhibit import Exhibit
 from submission.generator import GeneratorInfo, LoadContext, Selector
-from submission.model_choice import find_noise_model, load_noise_model
+from submission.model_choice import PRETRAINED, WEIGHTS_FROM, find_noise_model, load_noise_model
 from submission.precision import parse_precision
 from submission.region_exhibit import region_exhibit
 from submission.selection.choose import Chosen, choose
@@ -31,8 +31,8 @@ class Selection(Selector):
         name="selection",
         summary="patches of real training images, chosen by a diffusion model (diffusion-driven selection)",
         default_batch=256,
-        pretrained="none with weights of `native`; otherwise the model given as --weights",
-        weights_from="those of `native`, or a diffusion model's folder given as --weights",
+        pretrained=PRETRAINED,
+        weights_from=WEIGHTS_FROM,
         licence="that of the data set; of the weights, theirs",
         needs_training_images=True,
         copies=True,
