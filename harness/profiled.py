@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from harness.calibration import calibrate_now
 from harness.generation import Needs
 from harness.options import RunOptions
-from harness.planner import Plan, make_plan, predict_after_trial
+from harness.planner import Plan, Span, believed_pace, make_plan, predict_on_the_clock
 from harness.profile import Profile, load_profile, profile_key
 from harness.record import PlanPart, Record
 from harness.trials import Trial
@@ -26,7 +27,8 @@ def plan_of(options: RunOptions, maker: type[GeneratorBase] | None, needs: Needs
         profile = None  # its few batch sizes say nothing of the best one
     block = block_of(options.keep)
     made_cap = block.to_make(options.ipc_cap)
-    plan = make_plan(maker, needs.weights, options.steps, options.batch_size, profile, options.budget, made_cap)
+    pace = believed_pace(profile.speed, calibrate_now(needs.device)) if profile and profile.speed else 1.0
+    plan = make_plan(maker, needs.weights, options.steps, options.batch_size, profile, options.budget, made_cap, pace)
     return _kept(plan, block), profile
 
 
@@ -43,9 +45,11 @@ def planned(plan: Plan, profile: Profile | None) -> str | None:
     if profile is None or plan.predicted_ipc is None or plan.predicted_ipc_interval is None:
         return None
     low, high = plan.predicted_ipc_interval
+    change = 100 * abs(plan.pace - 1)
+    since = f" The machine is {change:.0f}% {'slower' if plan.pace < 1 else 'faster'} now." if change >= 0.5 else ""
     return (
         f"With the profile of {profile.measured_at[:10]}: batch {plan.batch_size}, {plan.steps} steps, "
-        f"{plan.predicted_ipc:.4g} [{low:.4g}, {high:.4g}] images per class foreseen."
+        f"{plan.predicted_ipc:.4g} [{low:.4g}, {high:.4g}] images per class foreseen.{since}"
     )
 
 
@@ -55,29 +59,30 @@ def with_trial(record: Record, trial: Trial | None) -> Record:
         return record
     tried = [{"batch_size": images, "seconds": seconds} for images, seconds in trial.tried]
     plan = record.plan.model_copy(update={"batch_size": trial.batch_size})
-    # where time ran out before the chosen size was tried, a smaller one would foretell far too little
-    if trial.batch_size in dict(trial.tried):
-        plan = _foretold(plan, trial, record)
+    if found := _foreseen(trial, record):
+        plan = _foretold(plan, found, record)
     return record.model_copy(update={"plan": plan, "profile": {"source": "trial", "points": tried}})
 
 
-def _foretold(plan: PlanPart, trial: Trial, record: Record) -> PlanPart:
+def _foreseen(trial: Trial, record: Record) -> Span | None:
+    """Images that are kept of the whole run: from its first part where it has one, else from the trials alone."""
+    if trial.settled:
+        return predict_on_the_clock(trial.settled.made, trial.settled.images_per_s, trial.settled.left_s)
+    seconds = dict(trial.tried).get(trial.batch_size)
+    if seconds is None:  # time ran out before the chosen size was tried; a smaller one would foretell far too little
+        return None
+    # batches are of generated images, before any is dropped and without their copies
+    written = block_of(record.settings.get("keep", 1.0)).share * record.settings.get("pda", 1)
+    return predict_on_the_clock(trial.made, written * trial.batch_size / seconds, trial.left_s)
+
+
+def _foretold(plan: PlanPart, found: Span, record: Record) -> PlanPart:
     from evaluation.challenge import get_challenge
 
-    classes = get_challenge(record.dataset).classes
-    pda = record.settings.get("pda", 1)
-    tried = [(pda * images, seconds) for images, seconds in trial.tried]
-    found = predict_after_trial(tried, pda * trial.batch_size, trial.made, trial.left_s)
-    cap = record.settings.get("ipc_cap")
-    share = block_of(record.settings.get("keep", 1.0)).share
+    classes, cap = get_challenge(record.dataset).classes, record.settings.get("ipc_cap")
 
     def ipc(images: float) -> float:
-        kept = share * images / classes
-        return round(kept if cap is None else min(kept, cap), 3)
+        return round(images / classes if cap is None else min(images / classes, cap), 3)
 
-    return plan.model_copy(
-        update={
-            "predicted_ipc": ipc(found.middle),
-            "predicted_ipc_interval": (ipc(found.low), ipc(found.high)),
-        }
-    )
+    interval = ipc(found.low), ipc(found.high)
+    return plan.model_copy(update={"predicted_ipc": ipc(found.middle), "predicted_ipc_interval": interval})

@@ -1,5 +1,15 @@
-from harness.profiled import with_trial
-from harness.trials import Trial, trial_in
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.generation import Needs
+from harness.options import RunOptions
+from harness.profiled import plan_of, planned, with_trial
+from harness.trials import Settled, Trial, settled_in, trial_in
+from submission.generator import get_generator
+from tests.harness.profiles import profile
 from tests.harness.records import record
 
 
@@ -36,3 +46,55 @@ def test_a_trial_is_read_from_the_events_and_strangers_lines_are_passed_over() -
     assert found is not None and (found.tried, found.batch_size, found.made) == (((8, 0.5),), 8, 16)
     assert 9.5 < found.left_s < 10.0
     assert trial_in([{"t": 1.0}], 12.0, "cpu") is None
+
+
+def test_what_followed_the_trials_is_believed_more_than_they_are() -> None:
+    """Of files, after the keeper and the copies: neither share nor factor is applied to it again."""
+    followed = Trial(((8, 0.1),), 8, made=80, left_s=100.0, settled=Settled(1000, 10.0, 85.0))
+    told = with_trial(record(settings={"pda": 5, "keep": 0.5}), followed)
+    assert told.plan.predicted_ipc == 185.0
+
+
+@given(rate=st.floats(1.0, 1e4), queue=st.integers(0, 2000), left=st.floats(5.0, 600.0))
+def test_a_queue_that_fills_first_is_not_taken_for_the_pace(rate: float, queue: int, left: float) -> None:
+    """Images go into an empty queue at once, whatever the disk can do."""
+    events = [{"t": 100.0, "images": 0}]
+    events += [{"t": 100.0 + left * i / 100, "images": round(queue + rate * left * i / 100)} for i in range(1, 100)]
+    found = settled_in([{"t": 99.0, "phase": "profile"}, *events], 100.0, left)
+    assert found is not None
+    assert found.made + found.images_per_s * found.left_s == pytest.approx(queue + rate * left, rel=0.1, abs=15)
+
+
+def test_too_few_batches_foretell_nothing() -> None:
+    assert settled_in([{"t": 5.0, "images": 64}, {"t": 10.0, "images": 128}], 0.0, 100.0) is None
+    assert settled_in([], 0.0, 0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("now", "factor", "said"), [(1.0, 1.0, ""), (0.87, 0.9, "10% slower"), (1.08, 1.05, "5% faster")]
+)
+def test_a_plan_takes_the_machine_as_it_is_before_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: float, factor: float, said: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("harness.profiled.calibrate_now", lambda _device: now)
+    options = RunOptions(dataset="digits", generator="gaussian", budget_s=60.0, ipc="none")
+    needs = Needs(None, None, "cpu")
+    kept = profile(lambda _k, n: 0.01 * n, [(1, 8), (1, 64)], speed=1.0, default_steps=1)
+    monkeypatch.setattr("harness.profiled.load_profile", lambda _key: kept)
+    plan, found = plan_of(options, get_generator("gaussian"), needs)
+    assert found is kept and plan.predicted_ipc is not None
+    assert plan.predicted_ipc == pytest.approx(factor * 565, rel=0.02)
+    sentence = planned(plan, found)
+    assert sentence is not None and (said in sentence if said else "now" not in sentence)
+
+
+def test_a_profile_that_knows_no_speed_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(_device: str) -> float:
+        raise AssertionError("there is nothing to compare with")
+
+    monkeypatch.setattr("harness.profiled.calibrate_now", never)
+    monkeypatch.setattr("harness.profiled.load_profile", lambda _key: profile(lambda _k, n: 0.01 * n, [(1, 64)]))
+    options = RunOptions(dataset="digits", generator="gaussian", budget_s=60.0, ipc="none")
+    plan, _ = plan_of(options, get_generator("gaussian"), Needs(None, None, "cpu"))
+    assert plan.pace == 1.0
