@@ -26,7 +26,7 @@ from evaluation.subset import first_of_each
 from submission.generators.gaussian import Gaussian
 from submission.training.choose import class_distance
 from submission.training.copies import measure_nearness
-from submission.training.gaussian import LARGEST_SIZE, GaussianSettings, fit
+from submission.training.gaussian import COVARIANCES, LARGEST_SIZE, GaussianSettings, fit
 from submission.training.held_out import hold_out
 
 RESULTS = Path(__file__).parent / "results"
@@ -39,17 +39,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--components", type=int, nargs="+", default=[100, 300, 600])
     parser.add_argument("--clusters", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--covariances", choices=COVARIANCES, nargs="+", default=list(COVARIANCES))
     parser.add_argument("--ipc", type=int, default=45)
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--out", type=Path, help="default: benchmarks/results/gaussian-sweep-<dataset>.json")
     args = parser.parse_args()
     challenge = get_challenge(args.dataset)
     train, held_out = hold_out(load_split(challenge, "train", data_folder(args.data)))
     size = min(challenge.size, LARGEST_SIZE)
 
     rows = []
-    for components, clusters in product(args.components, args.clusters):
+    for components, clusters, covariance in product(args.components, args.clusters, args.covariances):
         began = time.monotonic()
-        generator = Gaussian(fit(train, GaussianSettings(components, clusters)), size)
+        generator = Gaussian(fit(train, GaussianSettings(components, clusters, covariance)), size)
         fitted = time.monotonic()
         made, speed = generated(generator, challenge, args.ipc, 1, batch=1000)
         few = first_of_each(made, NEARNESS_IPC)
@@ -57,6 +59,7 @@ def main() -> None:
         row = {
             "components": len(generator.spread_PD),
             "clusters": clusters,
+            "covariance": covariance,
             "accuracy": score.mean,
             "distance": class_distance(made, held_out),
             **asdict(measure_nearness(few, held_out, train)),
@@ -76,7 +79,7 @@ def main() -> None:
         "machine": machine(),
     }
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"gaussian-sweep-{challenge.name}.json"
+    path = args.out or RESULTS / f"gaussian-sweep-{challenge.name}.json"
     path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     print(path)
 

@@ -1,6 +1,7 @@
 """`gaussian`: per class a mixture of Gaussians over principal components; a hundred thousand images in seconds.
 
-The mixtures of all classes share one covariance, so that 500 images a class are enough to estimate it.
+The clusters of all classes share the axes of one covariance, since 500 images a class are not enough to find them;
+along these axes each class may vary more or less than the others.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Mixture:
         basis_PD: orthonormal principal components, the one of the largest variance first.
         centres_CKP: cluster means.
         shares_CK: probability of each cluster within its class.
-        factor_PP: lower Cholesky factor of the covariance that all clusters share.
+        factor_PP: a square root of the covariance that clusters share: factor_PP @ factor_PP.t().
+        scales_CP: how far each class varies along the columns of `factor_PP`, 1 as far as all classes do together.
     """
 
     mean_D: Tensor
@@ -34,6 +36,7 @@ class Mixture:
     centres_CKP: Tensor
     shares_CK: Tensor
     factor_PP: Tensor
+    scales_CP: Tensor
 
 
 class Gaussian(Generator):
@@ -54,6 +57,7 @@ class Gaussian(Generator):
         # Straight to pixels: what is drawn for an image is then one product and one sum.
         self.centres_CKD = 255 * (mixture.mean_D + mixture.centres_CKP @ mixture.basis_PD)
         self.spread_PD = 255 * (mixture.factor_PP.t() @ mixture.basis_PD)
+        self.scales_CP = mixture.scales_CP
 
     @classmethod
     def find_weights(cls, challenge: Challenge, source: str | None) -> Path:
@@ -77,5 +81,5 @@ class Gaussian(Generator):
         last = self.bounds_CK.shape[1] - 1
         cluster_B = (self.bounds_CK[labels_B] < position_B1).sum(1).clamp_max(last)  # shares may sum to less than 1
         z_BP = normal(seeds_B, len(self.spread_PD), skip=1)
-        x_BD = self.centres_CKD[labels_B, cluster_B] + z_BP @ self.spread_PD
+        x_BD = self.centres_CKD[labels_B, cluster_B] + (z_BP * self.scales_CP[labels_B]) @ self.spread_PD
         return x_BD.round_().clamp_(0, 255).to(torch.uint8).view(-1, 3, self.size, self.size)

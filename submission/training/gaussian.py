@@ -20,7 +20,9 @@ from submission.weights import WeightsHeader, save_weights
 
 LARGEST_SIZE = 32  # larger images are modelled at this size: their leading components are smooth
 ENOUGH_VARIANCE = 0.999  # components beyond this share of the variance are left out
+PRIOR_IMAGES = 50  # a class's own variances weigh as its images do, the shared ones as so many
 CHUNK = 4096  # images on the device as floats at once
+COVARIANCES = ("shared", "scaled")
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,13 @@ class GaussianSettings:
     Attributes:
         components: principal components kept; fewer where fewer hold 99.9% of the variance.
         clusters: per class.
+        covariance: `shared` by all classes, or `scaled` along its axes for each class by itself.
         seed: of the clustering.
     """
 
     components: int = 300
     clusters: int = 8
+    covariance: str = "shared"
     seed: int = 0
 
 
@@ -45,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("weights"), help="folder to write to; default: %(default)s")
     parser.add_argument("--components", type=int, default=default.components, help="default: %(default)s")
     parser.add_argument("--clusters", type=int, default=default.clusters, help="per class; default: %(default)s")
+    parser.add_argument("--covariance", choices=COVARIANCES, default=default.covariance, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=default.seed, help="of the clustering; default: %(default)s")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
 
@@ -54,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     challenge = get_challenge(args.dataset)
     train = load_split(challenge, "train", data_folder(args.data))
     began = time.monotonic()
-    settings = GaussianSettings(args.components, args.clusters, args.seed)
+    settings = GaussianSettings(args.components, args.clusters, args.covariance, args.seed)
     mixture = fit(train, settings, args.device)
     header = WeightsHeader(
         generator="gaussian",
@@ -76,8 +81,10 @@ def fit(images: ImageSet, settings: GaussianSettings, device: str = "cpu") -> Mi
     """The mixtures of `images`, whose labels are 0 to C - 1, on `device`.
 
     Raises:
-        ValueError: a setting is below 1, or a class has fewer images than clusters.
+        ValueError: a setting is below 1 or unknown, or a class has fewer images than clusters.
     """
+    if settings.covariance not in COVARIANCES:
+        raise ValueError(f"covariance must be {' or '.join(COVARIANCES)}, not {settings.covariance!r}")
     for name, value in (("components", settings.components), ("clusters", settings.clusters)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
@@ -99,7 +106,17 @@ def fit(images: ImageSet, settings: GaussianSettings, device: str = "cpu") -> Mi
     freedom = len(x_NP) - int((shares_CK > 0).sum())  # each cluster mean takes one
     covariance_PP = x_NP.double().t() @ x_NP.double() / max(freedom, 1)
     covariance_PP += 1e-8 * torch.eye(len(covariance_PP), dtype=torch.float64, device=device)
-    return Mixture(mean_D, basis_PD, centres_CKP, shares_CK, torch.linalg.cholesky(covariance_PP).float())
+    variances_P, axes_PP = torch.linalg.eigh(covariance_PP)
+    factor_PP = axes_PP * variances_P.sqrt()
+    scales_CP = torch.ones(classes, len(variances_P), device=device)
+    if settings.covariance == "scaled":
+        along_NP = x_NP.double() @ axes_PP
+        for label in range(classes):
+            mine_MP, own = along_NP[labels_N == label], int((shares_CK[label] > 0).sum())
+            ratio_P = mine_MP.square().sum(0) / variances_P
+            freedom = max(len(mine_MP) - own, 0)
+            scales_CP[label] = ((ratio_P + PRIOR_IMAGES) / (freedom + PRIOR_IMAGES)).sqrt().float()
+    return Mixture(mean_D, basis_PD, centres_CKP, shares_CK, factor_PP.float(), scales_CP)
 
 
 def principal_components(images: ImageSet, count: int, device: str) -> tuple[Tensor, Tensor]:

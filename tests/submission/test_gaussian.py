@@ -32,7 +32,8 @@ def mixture(classes: int = 3, clusters: int = 2, size: int = 4) -> Mixture:
     factor = torch.linalg.cholesky(torch.diag(torch.tensor([0.04, 0.03, 0.02, 0.01, 0.01])) ** 2 + 1e-4)
     centres = torch.randn(classes, clusters, 5, generator=draw) * 0.25  # far from where 8 bits end
     shares = torch.tensor([0.7, 0.3]).expand(classes, clusters).contiguous()
-    return Mixture(torch.full((3 * size * size,), 0.5), basis, centres, shares, factor)
+    scales = torch.linspace(0.8, 1.2, classes)[:, None].expand(classes, 5).contiguous()
+    return Mixture(torch.full((3 * size * size,), 0.5), basis, centres, shares, factor, scales)
 
 
 def orders(classes: int, per_class: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -58,7 +59,8 @@ def test_samples_have_the_mixtures_means_shares_and_covariance() -> None:
             members = mine[cluster == k]
             assert len(members) / len(mine) == pytest.approx(float(true.shares_CK[label, k]), abs=0.03)
             assert torch.allclose(members.mean(0), true.centres_CKP[label, k], atol=0.005)
-            assert torch.allclose(members.t().cov(), true.factor_PP @ true.factor_PP.t(), atol=3e-4)
+            factor = true.factor_PP * true.scales_CP[label]
+            assert torch.allclose(members.t().cov(), factor @ factor.t(), atol=3e-4)
 
 
 def test_an_image_depends_on_its_label_and_seed_alone() -> None:
@@ -75,15 +77,17 @@ def test_a_fit_to_samples_recovers_the_mixture() -> None:
     true = mixture()
     labels, seeds = orders(3, 4000)
     images = ImageSet(Gaussian(true, 4).generate(labels, seeds, 1).numpy(), labels.numpy())
-    found = fit(images, GaussianSettings(components=5, clusters=2))
+    found = fit(images, GaussianSettings(components=5, clusters=2, covariance="scaled"))
     true_pixels, found_pixels = (m.mean_D + m.centres_CKP @ m.basis_PD for m in (true, found))
     for label in range(3):
         distance, nearest = torch.cdist(true_pixels[label], found_pixels[label]).min(1)
         assert distance.max() < 0.02
         assert sorted(nearest.tolist()) == [0, 1]
         assert torch.allclose(found.shares_CK[label, nearest], true.shares_CK[label], atol=0.03)
-    spread = [m.basis_PD.t() @ m.factor_PP for m in (true, found)]
-    assert torch.allclose(spread[0] @ spread[0].t(), spread[1] @ spread[1].t(), atol=2e-4)
+        spread = [m.basis_PD.t() @ (m.factor_PP * m.scales_CP[label]) for m in (true, found)]
+        assert torch.allclose(spread[0] @ spread[0].t(), spread[1] @ spread[1].t(), atol=3e-4)
+    shared = fit(images, GaussianSettings(components=5, clusters=2))
+    assert (shared.scales_CP == 1).all()
 
 
 def test_principal_components_are_those_of_the_singular_value_decomposition() -> None:
@@ -124,6 +128,8 @@ def test_misuse_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "a class has 120 training images, fewer than 500 clusters" in capsys.readouterr().err
     assert main(["gaussian", "--dataset", "digits", "--out", str(tmp_path), "--components", "0"]) == 2
     assert "components must be at least 1, not 0" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="covariance must be shared or scaled, not 'full'"):
+        fit(load_split(DIGITS, "train", None), GaussianSettings(covariance="full"))
     with pytest.raises(ValueError, match="generator 'gaussian' has no setting 'guidance'; it has none"):
         Gaussian.check_settings({"guidance": "2"})
 
