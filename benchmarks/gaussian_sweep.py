@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--components", type=int, nargs="+", default=[100, 300, 600])
     parser.add_argument("--clusters", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--covariances", choices=COVARIANCES, nargs="+", default=list(COVARIANCES))
+    parser.add_argument("--mirrored", action="store_true", help="fit mirror images as well")
     parser.add_argument("--ipc", type=int, default=45)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--out", type=Path, help="default: benchmarks/results/gaussian-sweep-<dataset>.json")
@@ -51,7 +52,7 @@ def main() -> None:
     rows = []
     for components, clusters, covariance in product(args.components, args.clusters, args.covariances):
         began = time.monotonic()
-        generator = Gaussian(fit(train, GaussianSettings(components, clusters, covariance)), size)
+        generator = Gaussian(fit(train, GaussianSettings(components, clusters, covariance, args.mirrored)), size)
         fitted = time.monotonic()
         made, speed = generated(generator, challenge, args.ipc, 1, batch=1000)
         few = first_of_each(made, NEARNESS_IPC)
@@ -60,6 +61,7 @@ def main() -> None:
             "components": len(generator.spread_PD),
             "clusters": clusters,
             "covariance": covariance,
+            "mirrored": args.mirrored,
             "accuracy": score.mean,
             "distance": class_distance(made, held_out),
             **asdict(measure_nearness(few, held_out, train)),

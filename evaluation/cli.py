@@ -112,6 +112,10 @@ def audit(
 def curve(
     dataset: Dataset,
     out: Annotated[Path, typer.Option(help="The JSON file; points that it holds already are not measured again.")],
+    submission: Annotated[
+        Path | None,
+        typer.Option("--of", help="A submission: its first images of each class. Default: random real images."),
+    ] = None,
     ipc: Annotated[str, typer.Option(help="Images per class, comma-separated.")] = "1,2,5,10,20,50,100,200,400",
     data: Data = None,
     rounds: Rounds = 3,
@@ -120,11 +124,11 @@ def curve(
     device: Device = "auto",
     debug: Debug = False,
 ) -> None:
-    """Measure random real images by IPC, point by point; an interruption costs minutes at most."""
+    """Measure random real images by IPC, or a submission's; point by point, an interruption costs minutes at most."""
     with guarded(debug):
         from evaluation.commands import measure_curve
 
-        measure_curve(dataset, out, ipc, data, rounds=rounds, epochs=epochs, device=device, engine=engine)
+        measure_curve(submission, dataset, out, ipc, data, rounds=rounds, epochs=epochs, device=device, engine=engine)
 
 
 @app.command(epilog="Example:  python -m evaluation export runs/mine --dataset cifar100 --out cifar100.pt --ipc 10")

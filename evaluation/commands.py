@@ -14,7 +14,7 @@ from evaluation.audits.audit import Audit, distinct_ipc
 from evaluation.audits.run import run_audits
 from evaluation.challenge import Challenge, get_challenge
 from evaluation.contents import FolderContents
-from evaluation.curve import Curve, CurvePoint, load_curve, measure_point, save_curve
+from evaluation.curve import Curve, CurvePoint, Supply, load_curve, measure_point, save_curve
 from evaluation.datasets import cache_folder, data_folder, load_split
 from evaluation.device import resolve_device
 from evaluation.durations import show_duration
@@ -122,24 +122,43 @@ def audit_submission(
 
 
 def measure_curve(
-    dataset: str, out: Path, ipcs: str, data: Path | None, *, rounds: int, epochs: int, device: str, engine: str
+    submission: Path | None,
+    dataset: str,
+    out: Path,
+    ipcs: str,
+    data: Path | None,
+    *,
+    rounds: int,
+    epochs: int,
+    device: str,
+    engine: str,
 ) -> None:
-    """Measure the points of a curve that `out` does not hold yet. Raises ValueError for bad input."""
+    """Measure the points of a curve that `out` does not hold yet. Raises ValueError for bad input.
+
+    Args:
+        submission: whose images; None for random real ones.
+    """
     challenge, device = get_challenge(dataset), resolve_device(device)
     wanted = whole_numbers(ipcs)
     folder = data_folder(data)
-    train, test = load_split(challenge, "train", folder), load_split(challenge, "test", folder)
+    test = load_split(challenge, "test", folder)
+    if submission is None:
+        supply = Supply(load_split(challenge, "train", folder), drawn=True)
+    else:
+        supply = Supply(read_submission(submission, challenge, None).images, drawn=False)
     console = plain_console()
     before_this = load_curve(challenge, out)
     if before_this.points and before_this.engine != engine:
         raise ValueError(f"{out} was measured with the {before_this.engine} engine; choose another --out")
+    if before_this.points and before_this.of != supply.of:
+        raise ValueError(f"{out} holds the curve of {before_this.of}, not of {supply.of}; choose another --out")
     points = {(point.ipc, point.epochs): point for point in before_this.points}
 
     how = {"device": device, **asdict(this_machine(device))}
 
     def keep(point: CurvePoint) -> None:
         points[point.ipc, point.epochs] = replace(point, how=how)
-        save_curve(Curve(challenge.name, tuple(points.values()), engine), out)
+        save_curve(Curve(challenge.name, tuple(points.values()), engine, supply.of), out)
         accuracies = ", ".join(f"{100 * accuracy:.2f}%" for accuracy in point.rounds)
         console.print(f"IPC {point.ipc}, {point.epochs} epochs: {accuracies} ({show_duration(point.seconds)})")
 
@@ -148,10 +167,10 @@ def measure_curve(
         if before and len(before.rounds) >= rounds:
             console.print(f"IPC {ipc}, {epochs} epochs: done before")
             continue
-        with judging(console, f"real images, IPC {ipc}") as on_progress:
+        with judging(console, f"{supply.of}, IPC {ipc}") as on_progress:
             measure_point(
                 ipc,
-                train,
+                supply,
                 test,
                 challenge,
                 rounds=rounds,

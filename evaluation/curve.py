@@ -1,4 +1,4 @@
-"""The accuracy of random real images by IPC, under the protocol: what every submission is held against."""
+"""Accuracy by IPC under the protocol: of a submission, or of random real images, which all are held against."""
 
 from __future__ import annotations
 
@@ -13,17 +13,50 @@ import numpy as np
 
 from evaluation.challenge import Challenge
 from evaluation.files import written_whole
-from evaluation.images import ImageSet, NormalisedSet
+from evaluation.images import ImageSet, NormalisedSet, content_hash
 from evaluation.protocol import FULL_EPOCHS, Progress
 from evaluation.score import accuracy_interval, judge
-from evaluation.subset import random_subset
+from evaluation.subset import first_index, random_index
 
 _SHIPPED = Path(__file__).parent / "curves"
+REAL = "random real images"
+
+
+@dataclass(frozen=True)
+class Supply:
+    """Where a curve's images come from.
+
+    Attributes:
+        images: all there are.
+        drawn: whether each round draws its own at random; else it is always the first of each class.
+    """
+
+    images: ImageSet | NormalisedSet
+    drawn: bool = False
+
+    @property
+    def of(self) -> str:
+        """In words, the same for the same images."""
+        return REAL if self.drawn else f"submission {content_hash(self.images)[:12]}"
+
+    def take(self, ipc: int, number: int, challenge: Challenge) -> ImageSet | NormalisedSet:
+        """`ipc` images per class for round `number`.
+
+        Raises:
+            ValueError: a class has fewer.
+        """
+        fewest = int(np.bincount(self.images.labels, minlength=challenge.classes).min())
+        if ipc > fewest:
+            whose = f"{challenge.title} has {fewest} training images" if self.drawn else f"there are {fewest} images"
+            raise ValueError(f"{whose} in some class, so IPC {ipc} cannot be drawn; choose smaller numbers for --ipc")
+        if self.drawn:
+            return self.images.take(random_index(self.images.labels, ipc, seed=number))
+        return self.images.take(first_index(self.images.labels, ipc))
 
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """Random real images at one IPC; each round draws its own images and its own initial weights.
+    """One IPC; each round has its own initial weights and, of real images, its own images.
 
     Attributes:
         ipc: images per class.
@@ -54,11 +87,12 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Curve:
-    """Points in order of IPC, and the engine that judged them."""
+    """Points in order of IPC, the engine that judged them, and what images they are of."""
 
     dataset: str
     points: tuple[CurvePoint, ...]
     engine: str = "fast"
+    of: str = REAL
 
     def at(self, epochs: int) -> list[CurvePoint]:
         """The points with this many epochs, in order of IPC."""
@@ -77,7 +111,7 @@ def load_curve(challenge: Challenge, path: Path | None = None) -> Curve:
         CurvePoint(point["ipc"], tuple(point["rounds"]), point["epochs"], point["seconds"], point["how"])
         for point in told["points"]
     )
-    return Curve(told["dataset"], tuple(points), told["engine"])
+    return Curve(told["dataset"], tuple(points), told["engine"], told["of"])
 
 
 def save_curve(curve: Curve, path: Path) -> None:
@@ -94,13 +128,13 @@ def save_curve(curve: Curve, path: Path) -> None:
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as part:
-        told = {"dataset": curve.dataset, "engine": curve.engine, "points": points}
+        told = {"dataset": curve.dataset, "of": curve.of, "engine": curve.engine, "points": points}
         part.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
 def measure_point(
     ipc: int,
-    train: ImageSet,
+    supply: Supply,
     test: ImageSet | NormalisedSet,
     challenge: Challenge,
     *,
@@ -113,7 +147,7 @@ def measure_point(
     on_round: Callable[[CurvePoint], None] = lambda point: None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> CurvePoint:
-    """Judge `rounds` draws of `ipc` random real images per class.
+    """Judge `ipc` images per class `rounds` times.
 
     Args:
         before: rounds that are done already; only the missing ones are run.
@@ -121,18 +155,16 @@ def measure_point(
         on_round: told the point after each round, so that it can be saved.
 
     Raises:
-        ValueError: a class has fewer than `ipc` training images.
+        ValueError: a class has fewer than `ipc` images.
     """
-    fewest = int(np.bincount(train.labels, minlength=challenge.classes).min())
-    if ipc > fewest:
-        raise ValueError(f"{challenge.title} has {fewest} training images in some class, so IPC {ipc} cannot be drawn")
+    of = "" if supply.drawn else f"{content_hash(supply.images)}-"
     done: list[float] = list(before.rounds) if before else []
     seconds = before.seconds if before else 0.0
     point = before or CurvePoint(ipc, (), epochs, 0.0)
     for number in range(len(done), rounds):
-        checkpoint = checkpoints / f"{challenge.name}-{engine}-{ipc}-{epochs}-{number}.ckpt"
+        checkpoint = checkpoints / f"{challenge.name}-{of}{engine}-{ipc}-{epochs}-{number}.ckpt"
         score = judge(
-            random_subset(train, ipc, seed=number),
+            supply.take(ipc, number, challenge),
             test,
             challenge,
             engine=engine,

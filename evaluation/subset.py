@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.images import ImageSet
 
 
 def random_subset(images: ImageSet, per_class: int, seed: int) -> ImageSet:
     """At most `per_class` random images of each class, none twice."""
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(images))
-    by_class = [order[images.labels[order] == label][:per_class] for label in np.unique(images.labels)]
-    chosen = np.concatenate(by_class)
-    return ImageSet(images.images[chosen], images.labels[chosen])
+    return images.take(random_index(images.labels, per_class, seed))
+
+
+def random_index(labels: NDArray[np.int64], per_class: int, seed: int) -> NDArray[np.int64]:
+    """Where the images of `random_subset` stand."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    return np.concatenate([order[labels[order] == label][:per_class] for label in np.unique(labels)])
 
 
 def first_of_each(images: ImageSet, per_class: int) -> ImageSet:
     """The first `per_class` images of each class, fewer where it has fewer; class by class."""
-    index = [np.flatnonzero(images.labels == label)[:per_class] for label in np.unique(images.labels)]
-    return images.take(np.concatenate(index))
+    return images.take(first_index(images.labels, per_class))
+
+
+def first_index(labels: NDArray[np.int64], per_class: int) -> NDArray[np.int64]:
+    """Where the images of `first_of_each` stand."""
+    return np.concatenate([np.flatnonzero(labels == label)[:per_class] for label in np.unique(labels)])
 
 
 def hold_out(train: ImageSet, share: float, most: int, seed: int = 0) -> tuple[ImageSet, ImageSet]:

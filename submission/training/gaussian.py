@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -33,12 +34,14 @@ class GaussianSettings:
         components: principal components kept; fewer where fewer hold 99.9% of the variance.
         clusters: per class.
         covariance: `shared` by all classes, or `scaled` along its axes for each class by itself.
+        mirrored: whether the mirror image of every training image is fitted as well.
         seed: of the clustering.
     """
 
     components: int = 300
     clusters: int = 8
     covariance: str = "shared"
+    mirrored: bool = False
     seed: int = 0
 
 
@@ -50,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--components", type=int, default=default.components, help="default: %(default)s")
     parser.add_argument("--clusters", type=int, default=default.clusters, help="per class; default: %(default)s")
     parser.add_argument("--covariance", choices=COVARIANCES, default=default.covariance, help="default: %(default)s")
+    parser.add_argument("--mirrored", action="store_true", help="fit the mirror images as well: for photographs")
     parser.add_argument("--seed", type=int, default=default.seed, help="of the clustering; default: %(default)s")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
 
@@ -59,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     challenge = get_challenge(args.dataset)
     train = load_split(challenge, "train", data_folder(args.data))
     began = time.monotonic()
-    settings = GaussianSettings(args.components, args.clusters, args.covariance, args.seed)
+    settings = GaussianSettings(args.components, args.clusters, args.covariance, args.mirrored, args.seed)
     mixture = fit(train, settings, args.device)
     header = WeightsHeader(
         generator="gaussian",
@@ -88,6 +92,9 @@ def fit(images: ImageSet, settings: GaussianSettings, device: str = "cpu") -> Mi
     for name, value in (("components", settings.components), ("clusters", settings.clusters)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
+    if settings.mirrored:
+        both = np.concatenate([images.images, images.images[..., ::-1]])
+        images = ImageSet(both, np.concatenate([images.labels, images.labels]))
     labels_N = torch.from_numpy(images.labels).to(device)
     smallest = int(labels_N.bincount().min())
     if smallest < settings.clusters:

@@ -2,9 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from evaluation.challenge import get_challenge
-from evaluation.curve import Curve, CurvePoint, load_curve, measure_point, save_curve
+from evaluation.commands import measure_curve
+from evaluation.curve import Curve, CurvePoint, Supply, load_curve, measure_point, save_curve
 from evaluation.datasets import load_split
 from evaluation.images import ImageSet
 from evaluation.protocol import Progress
@@ -38,15 +40,44 @@ def test_a_subset_is_balanced_and_has_nothing_twice() -> None:
 def test_a_point_is_measured_round_by_round_and_only_what_is_missing(tmp_path: Path) -> None:
     train, test = load_split(DIGITS, "train", None), load_split(DIGITS, "test", None)
     small = random_subset(test, 3, seed=0)
+    real = Supply(train, drawn=True)
     told: list[CurvePoint] = []
     options = {"epochs": 1, "device": "cpu", "checkpoints": tmp_path, "on_round": told.append}
-    point = measure_point(1, train, small, DIGITS, rounds=2, **options)
+    point = measure_point(1, real, small, DIGITS, rounds=2, **options)
     assert [len(each.rounds) for each in told] == [1, 2] and told[-1] == point
-    again = measure_point(1, train, small, DIGITS, rounds=2, before=told[0], **options)
+    again = measure_point(1, real, small, DIGITS, rounds=2, before=told[0], **options)
     assert again.rounds == point.rounds and len(told) == 3
     assert not list(tmp_path.iterdir())
     seen: list[Progress] = []
-    measure_point(1, train, small, DIGITS, rounds=3, before=told[1], **options, on_progress=seen.append)
+    measure_point(1, real, small, DIGITS, rounds=3, before=told[1], **options, on_progress=seen.append)
     assert seen and {(now.round, now.rounds) for now in seen} == {(3, 3)}
     with pytest.raises(ValueError, match="IPC 121 cannot be drawn"):
-        measure_point(121, train, small, DIGITS, rounds=1, **options)
+        measure_point(121, real, small, DIGITS, rounds=1, **options)
+
+
+def test_a_submission_has_a_curve_of_its_first_images(tmp_path: Path) -> None:
+    train, test = load_split(DIGITS, "train", None), random_subset(load_split(DIGITS, "test", None), 3, seed=0)
+    mine = Supply(random_subset(train, 4, seed=1), drawn=False)
+    assert mine.take(2, 0, DIGITS).labels.tolist() == sorted(2 * list(range(10)))
+    assert np.array_equal(mine.take(2, 0, DIGITS).images, mine.take(2, 5, DIGITS).images)
+    assert mine.of != Supply(random_subset(train, 4, seed=2), drawn=False).of
+    point = measure_point(2, mine, test, DIGITS, rounds=2, epochs=1, device="cpu", checkpoints=tmp_path)
+    assert len(point.rounds) == 2
+    with pytest.raises(ValueError, match="there are 4 images in some class, so IPC 5 cannot be drawn"):
+        measure_point(5, mine, test, DIGITS, rounds=1, epochs=1, device="cpu", checkpoints=tmp_path)
+
+
+def test_a_file_holds_the_curve_of_one_set_of_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, out = tmp_path / "mine", tmp_path / "curve.json"
+    train = random_subset(load_split(DIGITS, "train", None), 2, seed=0)
+    for number, (image, label) in enumerate(zip(train.images, train.labels, strict=True)):
+        (folder / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.transpose(1, 2, 0)).save(folder / str(label) / f"{number:03d}.png")
+    options = {"data": None, "rounds": 1, "epochs": 1, "device": "cpu", "engine": "reference"}
+    measure_curve(folder, "digits", out, "1", **options)
+    told = load_curve(DIGITS, out)
+    assert told.of.startswith("submission ") and [point.ipc for point in told.points] == [1]
+    measure_curve(folder, "digits", out, "1", **options)
+    assert "done before" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="not of random real images; choose another --out"):
+        measure_curve(None, "digits", out, "1", **options)

@@ -117,6 +117,15 @@ def test_k_means_finds_separated_clusters() -> None:
     assert len(set(zip(truth.tolist(), found.tolist(), strict=True))) == 6
 
 
+def test_mirror_images_are_fitted_as_well() -> None:
+    train = load_split(DIGITS, "train", None)
+    one_sided = fit(train, GaussianSettings(components=20, clusters=1))
+    both = fit(train, GaussianSettings(components=20, clusters=1, mirrored=True))
+    for found, symmetric in ((one_sided, False), (both, True)):
+        mean = (found.mean_D + found.centres_CKP[:, 0] @ found.basis_PD).view(10, 3, 32, 32)
+        assert torch.allclose(mean, mean.flip(3), atol=1e-4) is symmetric
+
+
 def test_identical_images_do_not_break_the_fit() -> None:
     images = ImageSet(np.full((8, 3, 4, 4), 90, np.uint8), np.array([0, 0, 0, 0, 1, 1, 1, 1]))
     made = Gaussian(fit(images, GaussianSettings(components=4, clusters=2)), 4).generate(*orders(2, 3), 1)
