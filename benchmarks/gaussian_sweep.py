@@ -26,7 +26,7 @@ from evaluation.subset import first_of_each
 from submission.generators.gaussian import Gaussian
 from submission.training.choose import class_distance
 from submission.training.copies import measure_nearness
-from submission.training.gaussian import COVARIANCES, LARGEST_SIZE, GaussianSettings, fit
+from submission.training.gaussian import COVARIANCES, LARGEST_SIZE, GaussianSettings, fit, with_mirror_images
 from submission.training.held_out import hold_out
 
 RESULTS = Path(__file__).parent / "results"
@@ -47,6 +47,7 @@ def main() -> None:
     args = parser.parse_args()
     challenge = get_challenge(args.dataset)
     train, held_out = hold_out(load_split(challenge, "train", data_folder(args.data)))
+    references = with_mirror_images(train) if args.mirrored else train  # what a copy would be a copy of
     size = min(challenge.size, LARGEST_SIZE)
 
     rows = []
@@ -64,7 +65,7 @@ def main() -> None:
             "mirrored": args.mirrored,
             "accuracy": score.mean,
             "distance": class_distance(made, held_out),
-            **asdict(measure_nearness(few, held_out, train)),
+            **asdict(measure_nearness(few, held_out, references)),
             "fit_s": fitted - began,
             "images_per_s": speed,
         }

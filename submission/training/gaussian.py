@@ -93,8 +93,7 @@ def fit(images: ImageSet, settings: GaussianSettings, device: str = "cpu") -> Mi
         if value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
     if settings.mirrored:
-        both = np.concatenate([images.images, images.images[..., ::-1]])
-        images = ImageSet(both, np.concatenate([images.labels, images.labels]))
+        images = with_mirror_images(images)
     labels_N = torch.from_numpy(images.labels).to(device)
     smallest = int(labels_N.bincount().min())
     if smallest < settings.clusters:
@@ -124,6 +123,12 @@ def fit(images: ImageSet, settings: GaussianSettings, device: str = "cpu") -> Mi
             freedom = max(len(mine_MP) - own, 0)
             scales_CP[label] = ((ratio_P + PRIOR_IMAGES) / (freedom + PRIOR_IMAGES)).sqrt().float()
     return Mixture(mean_D, basis_PD, centres_CKP, shares_CK, factor_PP.float(), scales_CP)
+
+
+def with_mirror_images(images: ImageSet) -> ImageSet:
+    """`images`, then each of them with left and right exchanged."""
+    both = np.concatenate([images.images, images.images[..., ::-1]])
+    return ImageSet(both, np.concatenate([images.labels, images.labels]))
 
 
 def principal_components(images: ImageSet, count: int, device: str) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,128 @@
+"""Accuracy against IPC, as a picture and a table: this project's generators, random real images, the papers.
+
+    python -m evaluation curve --dataset cifar100 --data DATA --of RUN --ipc 45 --rounds 1 \\
+        --out benchmarks/results/accuracy-cifar100-gaussian.json
+    python -m benchmarks.accuracy_by_ipc --dataset cifar100
+
+Reads every `benchmarks/results/accuracy-<dataset>-<generator>.json`, the shipped curve of real images and the figures
+of the papers; writes `docs/accuracy-<dataset>.png` and prints the table in Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from evaluation.challenge import Challenge, get_challenge
+from evaluation.curve import Curve, CurvePoint, load_curve
+from evaluation.files import written_whole
+from harness.drawing import OURS, PAPER, REAL, new_figure, plain_number
+from harness.published import PUBLISHED, Published
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+MARKERS = "Dsv^P"
+
+
+def read_curves(challenge: Challenge, results: Path) -> dict[str, Curve]:
+    """The curves of generators by name."""
+    prefix = f"accuracy-{challenge.name}-"
+    return {
+        path.stem.removeprefix(prefix): load_curve(challenge, path) for path in sorted(results.glob(f"{prefix}*.json"))
+    }
+
+
+def table(ours: Mapping[str, Curve], real: Curve, published: Sequence[Published]) -> str:
+    """In Markdown, from the best to the worst."""
+    rows: list[tuple[float, str]] = []
+    for entry in published:
+        spread = f" ± {100 * entry.spread:.2f}" if entry.spread else ""
+        name = f"{entry.method}{f' ({entry.place})' if entry.place else ''}"
+        about = "about " if entry.approximate else ""
+        rows.append(
+            (entry.accuracy, f"| {name} | {entry.ipc:g} | {about}{100 * entry.accuracy:.2f}%{spread} | paper |")
+        )
+    for name, curve in (*((f"**`{name}`**", curve) for name, curve in ours.items()), ("random real images", real)):
+        for point in curve.points:
+            rows.append((point.mean, f"| {name} | {point.ipc} | {accuracy_words(point)} | {how_words(point)} |"))
+    lines = [line for _, line in sorted(rows, reverse=True)]
+    return "\n".join(["| images | IPC | accuracy | measured |", "|---|---|---|---|", *lines])
+
+
+def accuracy_words(point: CurvePoint) -> str:
+    """`18.14% [17.40, 18.89]`."""
+    interval = f" [{100 * point.ci95[0]:.2f}, {100 * point.ci95[1]:.2f}]" if point.ci95 else ""
+    return f"{100 * point.mean:.2f}%{interval}"
+
+
+def how_words(point: CurvePoint) -> str:
+    """`n = 3`, and the epochs of a preview."""
+    return f"n = {len(point.rounds)}" + (f", preview of {point.epochs} epochs" if point.preview else "")
+
+
+def draw(challenge: Challenge, ours: Mapping[str, Curve], real: Curve, path: Path) -> None:
+    """The picture; previews are hollow."""
+    figure, axes = new_figure(7.2, 4.0)
+    axes.set_xscale("log")
+    for entry in PUBLISHED[challenge.name]:
+        error = 100 * entry.spread if entry.spread else None
+        marker = "_" if entry.approximate else "o"
+        axes.errorbar(entry.ipc, 100 * entry.accuracy, yerr=error, fmt=marker, color=PAPER, markersize=5, capsize=2)
+        axes.annotate(
+            entry.method,
+            (entry.ipc, 100 * entry.accuracy),
+            (6, -2),
+            textcoords="offset points",
+            fontsize=7.5,
+            color=PAPER,
+        )
+    for marker, (name, curve) in zip("o" + MARKERS, [("random real images", real), *ours.items()], strict=False):
+        colour = REAL if curve is real else OURS
+        for epochs in sorted({point.epochs for point in curve.points}, reverse=True):
+            points = curve.at(epochs)
+            whole = not points[0].preview
+            ends = [point.ci95 or (point.mean, point.mean) for point in points]
+            means = [100 * point.mean for point in points]
+            axes.errorbar(
+                [point.ipc for point in points],
+                means,
+                yerr=[
+                    [mean - 100 * low for mean, (low, _) in zip(means, ends, strict=True)],
+                    [100 * high - mean for mean, (_, high) in zip(means, ends, strict=True)],
+                ],
+                fmt=f"-{marker}",
+                color=colour,
+                markerfacecolor=colour if whole else "white",
+                markersize=6,
+                linewidth=1.4,
+                capsize=3,
+                zorder=5,
+                label=name if whole else f"{name}, preview of {epochs} epochs",
+            )
+    axes.plot([], [], "o", color=PAPER, label="published", markersize=5)
+    axes.legend(frameon=False, fontsize=8.5, loc="upper left")
+    axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, 0.9), 2.2 * high)
+    axes.set_xlabel("images per class (IPC)")
+    axes.set_ylabel(f"test accuracy on {challenge.title}, %")
+    axes.xaxis.set_major_formatter(plain_number)
+    with written_whole(path) as part:
+        figure.savefig(part, format="png", dpi=160, facecolor="white")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the curves")
+    parser.add_argument("--out", type=Path, help="the picture; default: docs/accuracy-<dataset>.png")
+    options = parser.parse_args()
+    challenge = get_challenge(options.dataset)
+    ours, real = read_curves(challenge, options.results), load_curve(challenge)
+    print(table(ours, real, PUBLISHED[challenge.name]))
+    draw(challenge, ours, real, options.out or ROOT / "docs" / f"accuracy-{challenge.name}.png")
+
+
+if __name__ == "__main__":
+    main()
