@@ -23,6 +23,7 @@ from harness.published import PUBLISHED, Published
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 MARKERS = "Dsv^P"
+ROOM_TO_THE_RIGHT = 200  # IPC up to which a name fits beside its mark
 
 
 def read_curves(challenge: Challenge, results: Path) -> dict[str, Curve]:
@@ -69,11 +70,13 @@ def draw(challenge: Challenge, ours: Mapping[str, Curve], real: Curve, path: Pat
         error = 100 * entry.spread if entry.spread else None
         marker = "_" if entry.approximate else "o"
         axes.errorbar(entry.ipc, 100 * entry.accuracy, yerr=error, fmt=marker, color=PAPER, markersize=5, capsize=2)
+        right = entry.ipc < ROOM_TO_THE_RIGHT
         axes.annotate(
             entry.method,
             (entry.ipc, 100 * entry.accuracy),
-            (6, -2),
+            (6 if right else -6, -2),
             textcoords="offset points",
+            ha="left" if right else "right",
             fontsize=7.5,
             color=PAPER,
         )
@@ -104,7 +107,7 @@ def draw(challenge: Challenge, ours: Mapping[str, Curve], real: Curve, path: Pat
     axes.legend(frameon=False, fontsize=8.5, loc="upper left")
     axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
     low, high = axes.get_xlim()
-    axes.set_xlim(min(low, 0.9), 2.2 * high)
+    axes.set_xlim(min(low, 0.9), high)
     axes.set_xlabel("images per class (IPC)")
     axes.set_ylabel(f"test accuracy on {challenge.title}, %")
     axes.xaxis.set_major_formatter(plain_number)
