@@ -59,6 +59,7 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeade
             raise ValueError(f"tensor {name} does not fit in 16 bits; the training has diverged, lower --lr")
     with written_whole(path) as part:
         save_file(small, part, {_KEY: json.dumps({"format": FORMAT, **asdict(header)})})
+        part.chmod(0o644)  # the library's own mode shuts out the user that a container runs as
 
 
 def load_weights(path: Path, generator: str, challenge: Challenge) -> tuple[dict[str, Tensor], WeightsHeader]:

@@ -55,6 +55,10 @@ def test_any_header_survives(tmp_path_factory: pytest.TempPathFactory, model: di
     assert load_weights(path, "native", DIGITS)[1] == header
 
 
+def test_another_user_can_read_it(file: Path) -> None:
+    assert file.stat().st_mode & 0o044 == 0o044
+
+
 def test_every_truncation_is_told(file: Path) -> None:
     whole = file.read_bytes()
     for length in (0, 4, 8, 100, len(whole) - 1):
