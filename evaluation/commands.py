@@ -141,11 +141,11 @@ def measure_curve(
     challenge, device = get_challenge(dataset), resolve_device(device)
     wanted = whole_numbers(ipcs)
     folder = data_folder(data)
-    test = load_split(challenge, "test", folder)
     if submission is None:
         supply = Supply(load_split(challenge, "train", folder), drawn=True)
     else:
-        supply = Supply(read_submission(submission, challenge, None).images, drawn=False)
+        supply = Supply(read_submission(submission, challenge, None).images)
+    test = load_split(challenge, "test", folder)
     console = plain_console()
     before_this = load_curve(challenge, out)
     if before_this.points and before_this.engine != engine:
