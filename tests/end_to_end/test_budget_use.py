@@ -40,6 +40,7 @@ def test_a_profile_is_picked_up_and_foretells(tmp_path: Path, monkeypatch: pytes
     run = run_case(Case("steady", "native", True, {}), BUDGET_S, tmp_path / "run", tmp_path)
     record = record_of(tmp_path / "run")
     assert record["profile"]["key"]["generator"] == "native"
+    assert record["profile"]["speed"] > 0 and 0.1 < record["plan"]["pace"] < 10
     low, high = record["plan"]["predicted_ipc_interval"]
     assert low <= record["plan"]["predicted_ipc"] <= high
     assert run.foretold is not None and not run.overrun
