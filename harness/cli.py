@@ -158,6 +158,9 @@ def profile(
     pda: Pda = 1,
     prompts: Prompts = None,
     data: Data = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Measure the compiled generator as well, and whether that pays.")
+    ] = False,
     refresh: Annotated[bool, typer.Option("--refresh", help="Measure again, whatever is in the cache.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for a page with plots and the profile as JSON.")] = None,
     as_json: AsJson = False,
@@ -182,6 +185,7 @@ def profile(
             device=device,
             data=data_folder(data),
             budget_s=parse_duration(budget) if budget is not None else None,
+            compiled=compiled,
             refresh=refresh,
             out=out,
             as_json=as_json,

@@ -45,6 +45,11 @@ class RunFolder:
         return self.root / "exhibit.json"
 
     @property
+    def compiled(self) -> Path:
+        """What the generator compiled; there only while it runs."""
+        return self.root / ".compiled"
+
+    @property
     def classes(self) -> Path:
         """Class names in label order, for a generator from outside."""
         return self.root / "classes.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Literal
 
 from harness.folder import RunFolder
 from harness.gpu import watching
-from harness.launch import Launch, Terms, check_program, command_line, environment, write_classes
+from harness.launch import Launch, Terms, check_program, command_line, environment, with_compile_cache, write_classes
 from harness.ledger import Ledger, ledger
 from harness.options import RunOptions
 from harness.planner import Plan
@@ -86,6 +87,7 @@ def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, v
             log=folder.log,
             on_tick=on_tick,
         )
+    shutil.rmtree(folder.compiled, ignore_errors=True)
     own = options.command is None
     events = read_events(folder.events) if own else []
     time_spent = ledger(folder.events, ending.started, ending.ended, "load" if own else "generate")
@@ -124,6 +126,7 @@ def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: 
         exhibit=str(folder.exhibit),
     )
     job.save(folder.job)
+    env = with_compile_cache(env, folder.compiled)
     return Launch([sys.executable, "-m", "submission.worker", str(folder.job)], env, ROOT)
 
 

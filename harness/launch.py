@@ -119,6 +119,11 @@ def environment(base: Mapping[str, str], terms: Terms, deadline: float, data: Pa
     }
 
 
+def with_compile_cache(base: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """`base` with an empty place for what is compiled, so that every start is a cold one, on the clock."""
+    return {**base, "TORCHINDUCTOR_CACHE_DIR": str(folder)}
+
+
 def inherited(base: Mapping[str, str], data: Path | None) -> dict[str, str]:
     """`base` without our variables and without those that hold the path of `data`."""
     return {

@@ -96,6 +96,7 @@ def make_plan(
     budget_s: float = 0.0,
     ipc_cap: int | None = None,
     pace: float = 1.0,
+    compiled: bool = False,
 ) -> Plan:
     """What the user asked for, else what the profile says is best, else what generator and weights declare.
 
@@ -105,12 +106,15 @@ def make_plan(
         steps, batch_size: as the user gave them.
         ipc_cap: images per class to stop at, None for none.
         pace: how fast the machine is now beside what it was for the profile, from `believed_pace`.
+        compiled: whether the generator compiles, which it would do again for each batch size that is tried.
     """
     if maker is None:
         return Plan(None, None)
     if profile is None:
         return Plan(
-            steps or maker.default_steps(weights), batch_size or maker.info.default_batch, trial=batch_size is None
+            steps or maker.default_steps(weights),
+            batch_size or maker.info.default_batch,
+            trial=batch_size is None and not compiled,
         )
     profile = at_pace(profile, pace)
     prediction = predict_ipc(profile, budget_s, steps, batch_size, ipc_cap)
@@ -202,19 +206,6 @@ def images_in(left_s: float, batch_size: int, batch_s: float, smaller: Sequence[
             images += size
             rest_s -= seconds
     return images
-
-
-def images_gained_by_compiling(
-    compile_s: float, batch_size: int, batch_s: float, compiled_batch_s: float, left_s: float
-) -> int:
-    """Images that compiling brings in `left_s` seconds; below 0 where it does not pay for itself.
-
-    Args:
-        compile_s: seconds that compiling takes, on the clock.
-        batch_s, compiled_batch_s: seconds per batch without it and after it.
-        left_s: seconds from the moment at which compiling could begin to the deadline.
-    """
-    return images_in(left_s - compile_s, batch_size, compiled_batch_s) - images_in(left_s, batch_size, batch_s)
 
 
 def predict_on_the_clock(made: int, images_per_s: float, left_s: float) -> Span:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ from evaluation.datasets import cache_folder, training_images_file
 from evaluation.device import resolve_device
 from evaluation.exits import ExitCode
 from evaluation.terminal import plain_console
+from harness.compiling import Gain, gain_of, gain_words
 from harness.options import default_generator
 from harness.planner import Prediction, predict_ipc
 from harness.profile import Profile, keep_profile, load_profile, merged, profile_key
 from harness.profile_page import profile_table, start_words, write_page
 from harness.profiler import Wanted, measure_profile
+from submission.compiling import SETTING, compiles
 from submission.generator import get_generator
 from submission.job import Job
 from submission.postprocess import check_pda
@@ -29,6 +31,7 @@ class ProfileOptions:
 
     Attributes:
         wanted: step counts and batch sizes to measure.
+        compiled: whether to measure the compiled generator as well, and what that brings.
         refresh: whether to measure although a profile is kept.
         out: folder for the page and the JSON.
     """
@@ -42,12 +45,15 @@ class ProfileOptions:
     device: str = "auto"
     data: Path | None = None
     budget_s: float | None = None
+    compiled: bool = False
     refresh: bool = False
     out: Path | None = None
     as_json: bool = False
 
     def __post_init__(self) -> None:
         check_pda(self.pda)
+        if self.compiled and SETTING in self.settings:
+            raise ValueError(f"--compile measures the generator with and without; leave out --set {SETTING}")
 
 
 def parse_counts(text: str | None, option: str) -> tuple[int, ...]:
@@ -75,25 +81,48 @@ def profile_generator(options: ProfileOptions) -> ExitCode:
     """
     challenge = get_challenge(options.dataset)
     console = plain_console(stderr=options.as_json)
-    profile, kept = measured_or_kept(options, challenge, lambda sentence: console.print(f"  {sentence}", markup=False))
+
+    def say(sentence: str) -> None:
+        console.print(f"  {sentence}", markup=False)
+
+    profile, kept = measured_or_kept(options, challenge, say)
     budget_s = options.budget_s or challenge.budget_s
+    gain = None
+    if options.compiled:
+        compiled, _ = measured_or_kept(when_compiled(options, profile, budget_s), challenge, say)
+        gain = gain_of(profile, compiled, budget_s, None)
     predictions = [predict_ipc(profile, budget_s, steps) for steps in sorted({point.steps for point in profile.points})]
     if options.as_json:
-        print(json.dumps(_as_json(profile, predictions, budget_s, kept), indent=2))
+        print(json.dumps(_as_json(profile, predictions, budget_s, kept, gain), indent=2))
     else:
         console.print(profile_table(profile))
         console.print(start_words(profile), markup=False)
         for found in predictions:
             console.print(_foreseen(found, budget_s), markup=False)
+        if gain is not None:
+            console.print(gain_words(gain, budget_s), markup=False)
         if options.pda > 1:
             console.print(f"Copies are counted there; all else is of generated images, {options.pda} files each.")
         console.print("From the cache; --refresh measures again." if kept else "Kept for `run`.", markup=False)
     if options.out is not None:
         page = write_page(options.out, profile, predictions, budget_s)
-        told = _as_json(profile, predictions, budget_s, kept)
+        told = _as_json(profile, predictions, budget_s, kept, gain)
         (options.out / "profile.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
         console.print(f"Written: {page}", markup=False)
     return ExitCode.DONE
+
+
+def when_compiled(options: ProfileOptions, plain: Profile, budget_s: float) -> ProfileOptions:
+    """What to measure of the compiled generator: the steps of `plain` at its best batch size, since each size costs.
+
+    Raises:
+        ValueError: the generator has nothing to compile.
+    """
+    if SETTING not in get_generator(plain.key.generator).info.settings:
+        raise ValueError(f"generator {plain.key.generator!r} has nothing to compile; leave out --compile")
+    sizes = options.wanted.batch_sizes or (predict_ipc(plain, budget_s).batch_size,)
+    steps = tuple(sorted({point.steps for point in plain.points}))
+    return replace(options, settings={**options.settings, SETTING: "yes"}, wanted=Wanted(steps, sizes), compiled=False)
 
 
 def measured_or_kept(options: ProfileOptions, challenge: Challenge, say: Callable[[str], None]) -> tuple[Profile, bool]:
@@ -115,12 +144,16 @@ def measured_or_kept(options: ProfileOptions, challenge: Challenge, say: Callabl
     training_images = None
     if maker.info.needs_training_images:
         training_images = training_images_file(challenge, options.data, cache_folder() / "training")
+    wanted = options.wanted
+    if compiles(options.settings) and not wanted.batch_sizes:
+        wanted = replace(wanted, batch_sizes=(maker.info.default_batch,))  # each size would be compiled for
     job = Job(
         challenge=challenge.name,
         generator=name,
         output="",
         events="",
         deadline=0.0,
+        batch_size=wanted.batch_sizes[0] if compiles(options.settings) else None,
         pda=options.pda,
         device=device,
         weights=str(weights) if weights else None,
@@ -133,7 +166,7 @@ def measured_or_kept(options: ProfileOptions, challenge: Challenge, say: Callabl
     except OSError as error:
         raise ValueError(f"cannot make the folder {scratch}: {error.strerror}; choose another --out") from None
     say(f"profiling {name} on {challenge.title}, {key.machine}")
-    profile = measure_profile(key, job, options.wanted, options.data, scratch.resolve(), say)
+    profile = measure_profile(key, job, wanted, options.data, scratch.resolve(), say)
     profile = merged(kept, profile) if kept else profile
     keep_profile(profile)
     return profile, False
@@ -157,7 +190,9 @@ def _foreseen(found: Prediction, budget_s: float) -> str:
     )
 
 
-def _as_json(profile: Profile, predictions: list[Prediction], budget_s: float, kept: bool) -> dict[str, Any]:
+def _as_json(
+    profile: Profile, predictions: list[Prediction], budget_s: float, kept: bool, gain: Gain | None
+) -> dict[str, Any]:
     foreseen = [
         {
             "budget_s": budget_s,
@@ -168,4 +203,5 @@ def _as_json(profile: Profile, predictions: list[Prediction], budget_s: float, k
         }
         for found in predictions
     ]
-    return {**profile.to_json(), "predictions": foreseen, "from_cache": kept}
+    compiling = {"compiling": asdict(gain)} if gain else {}
+    return {**profile.to_json(), "predictions": foreseen, "from_cache": kept, **compiling}

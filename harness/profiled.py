@@ -11,6 +11,7 @@ from harness.planner import Plan, Span, believed_pace, make_plan, predict_on_the
 from harness.profile import Profile, load_profile, profile_key
 from harness.record import PlanPart, Record
 from harness.trials import Trial
+from submission.compiling import compiles
 from submission.generator import GeneratorBase
 from submission.keeping import Block, block_of
 
@@ -23,12 +24,15 @@ def plan_of(options: RunOptions, maker: type[GeneratorBase] | None, needs: Needs
             options.generator_name, options.dataset, options.settings, needs.weights, needs.device, options.pda
         )
         profile = load_profile(key)
-    if profile and not profile.doubled and options.batch_size is None:
+    compiled = compiles(options.settings)
+    if profile and not profile.doubled and options.batch_size is None and not compiled:
         profile = None  # its few batch sizes say nothing of the best one
     block = block_of(options.keep)
     made_cap = block.to_make(options.ipc_cap)
     pace = believed_pace(profile.speed, calibrate_now(needs.device)) if profile and profile.speed else 1.0
-    plan = make_plan(maker, needs.weights, options.steps, options.batch_size, profile, options.budget, made_cap, pace)
+    plan = make_plan(
+        maker, needs.weights, options.steps, options.batch_size, profile, options.budget, made_cap, pace, compiled
+    )
     return _kept(plan, block), profile
 
 

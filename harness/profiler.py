@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from harness.calibration import calibrate_now
-from harness.launch import inherited
+from harness.launch import inherited, with_compile_cache
 from harness.profile import ColdStart, Failed, Point, Profile, ProfileKey, Sustained
 from submission.job import Job
 from submission.trial import worth_doubling
@@ -76,7 +76,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 cwd=ROOT,
-                env=inherited(os.environ, data),
+                env=with_compile_cache(inherited(os.environ, data), log.parent / "compiled"),
                 start_new_session=True,
             )
         self.hello = self._answer()

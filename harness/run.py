@@ -22,6 +22,7 @@ from evaluation.machine import this_machine
 from evaluation.orders import write_order
 from harness.card_budget import on_another_card
 from harness.collect import Collected, collect, recollect
+from harness.compiling import gain_words, take_compiled
 from harness.folder import RunFolder, existing_folder, new_folder
 from harness.generation import Generation, Needs, check_command, generate
 from harness.judging import judge_images
@@ -50,6 +51,7 @@ from harness.record import (
 from harness.report import write_report
 from harness.show import Voice
 from harness.tuned import TunedPlan, take_tuned, tuned_words
+from submission.compiling import compiles
 from submission.generator import GeneratorBase, get_generator
 from submission.postprocess import generated_images
 from submission.scorer import check_scorer
@@ -90,6 +92,7 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     needs = fetch_needs(options, maker)
     options, other_card = on_another_card(options, voice)
     options, tuned = take_tuned(options, needs)
+    options, gain = take_compiled(options, maker, needs)
     plan, profile = plan_of(options, maker, needs)
     folder = new_folder(options.out, options.dataset, options.generator_name)
     if options.command is not None:
@@ -100,6 +103,8 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     )
     if tuned is not None:
         voice.say(tuned_words(tuned))
+    if gain is not None:
+        voice.say(gain_words(gain, options.budget))
     if sentence := planned(plan, profile):
         voice.say(sentence)
     started = first_record(options, maker, plan, command, profile, tuned)
@@ -263,6 +268,7 @@ def with_generation(record: Record, generation: Generation, collected: Collected
                 ended_by=generation.ended_by,
                 isolation=ending.isolation,
                 stragglers=ending.stragglers,
+                cold=True if compiles(record.settings) else None,
                 ledger=LedgerPart(
                     load=time_spent.load,
                     warmup=time_spent.warmup,

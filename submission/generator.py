@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from evaluation.challenge import Challenge
+from submission.compiling import compiles
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from submission.exhibit import Exhibit
 
@@ -131,6 +132,7 @@ class GeneratorBase(ABC):
             if name not in cls.info.settings:
                 known = f"it has: {', '.join(cls.info.settings)}" if cls.info.settings else "it has none"
                 raise ValueError(f"generator {cls.info.name!r} has no setting {name!r}; {known}")
+        compiles(settings)
 
     @classmethod  # noqa: B027 - most have nothing to say
     def check_fit(cls, settings: Mapping[str, str], weights: Path | None) -> None:
@@ -149,6 +151,10 @@ class GeneratorBase(ABC):
     @abstractmethod
     def load(cls, context: LoadContext) -> GeneratorBase:
         """Build the generator on `context.device`. Raises ValueError for weights that do not fit."""
+
+    def networks(self) -> Sequence[nn.Module]:
+        """The networks that do the work, to be compiled where the setting `compile` is one of its own."""
+        return ()
 
     def exhibit(self) -> Exhibit | None:
         """What it has to show of how it works, for the report; None for nothing."""

@@ -75,7 +75,7 @@ def main() -> None:
     )
     for line in sys.stdin:
         wanted = json.loads(line)
-        source.steps = wanted["steps"]
+        source.steps, source.batch_size = wanted["steps"], wanted["batch_size"]
         failure = None
         try:
             answer(**(bench.sustain(**wanted) if "sustain_s" in wanted else bench.measure(**wanted)))

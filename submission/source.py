@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.challenge import Challenge
+from submission.compiling import compile_networks, compiles
 from submission.generator import Generator, GeneratorBase, GeneratorInfo, LoadContext, Selector, get_generator
 from submission.job import Job, image_seed
 from submission.keeping import block_of
@@ -33,7 +34,10 @@ def load_generator(job: Job, challenge: Challenge) -> GeneratorBase:
         seed=job.seed,
         settings=job.settings,
     )
-    return get_generator(job.generator).load(context)
+    generator = get_generator(job.generator).load(context)
+    if compiles(job.settings):
+        compile_networks(generator)
+    return generator
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -47,6 +51,7 @@ class Source:
 
     Attributes:
         steps, batch_size: as the job says, else the generator's defaults; the batch shrinks when memory runs out.
+        filled: whether smaller batches are filled up to `batch_size`, because a compiled network knows no other.
         block: what images are made by, one by one where all are kept.
         end: why there is nothing left: `ipc` reached, or the choices of a selector `exhausted`.
     """
@@ -57,6 +62,7 @@ class Source:
         self.seed = job.seed
         self.steps = job.steps or generator.default_steps(Path(job.weights) if job.weights else None)
         self.batch_size = job.batch_size or info.default_batch
+        self.filled = compiles(job.settings)
         self.block = block_of(job.keep)
         ipc, self.end = self.block.to_make(images_to_generate(job.ipc, job.pda)), "ipc"
         if isinstance(generator, Selector):
@@ -73,6 +79,10 @@ class Source:
     def take(self, size: int) -> list[tuple[int, int]]:
         """The next `size` (label, index) pairs, fewer at the end."""
         return list(islice(self._order, size))
+
+    def costs(self, images: int) -> int:
+        """A batch of so many images takes as long as one of `images`."""
+        return max(images, self.batch_size) if self.filled else images
 
     def make(self, batch: list[tuple[int, int]]) -> Tensor:
         """uint8 (B, 3, H, W) for `batch`; where memory runs out in halves, and in smaller batches from then on."""
@@ -94,19 +104,26 @@ class Source:
 
         if self._workers is None:
             return self._make_part(batch)
-        each = -(-len(batch) // self._workers.count)
+        each = self._share(len(batch))
         parts = [batch[start : start + each] for start in range(0, len(batch), each)]
         return torch.cat(self._workers.map(self._make_part, parts))
+
+    def _share(self, images: int) -> int:
+        """Of a batch, what is made at once: all of it, or what each worker gets."""
+        return -(-images // self._workers.count) if self._workers else images
 
     def _make_part(self, part: list[tuple[int, int]]) -> Tensor:
         import torch
 
+        wanted = len(part)
+        if self.filled:
+            part = part + [part[-1]] * (self._share(self.batch_size) - wanted)
         labels_B = torch.tensor([label for label, _ in part])
         if isinstance(self.generator, Selector):
             return self.generator.select(labels_B, torch.tensor([index for _, index in part]))
         assert isinstance(self.generator, Generator), "a generator generates or selects"
         seeds_B = torch.tensor([image_seed(self.seed, label, index) for label, index in part])
-        return self.generator.generate(labels_B, seeds_B, self.steps)
+        return self.generator.generate(labels_B, seeds_B, self.steps)[:wanted]
 
 
 def to_size(images_BCHW: Tensor, size: int) -> Tensor:

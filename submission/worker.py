@@ -101,7 +101,7 @@ class Line:
         """The first batch, a small one. It holds costs that no other has, and only bounds what the others take."""
         size = min(max(WARMUP_BATCH, self._source.block.made), self._source.batch_size)
         if made := self._make(self._fitting(size)):
-            self._pacer.expect([made])
+            self._pacer.expect([(self._source.costs(made[0]), made[1])])
         self._writer.drain()  # nothing larger is made before something is known of the disk
 
     def try_sizes(self) -> None:
@@ -134,7 +134,7 @@ class Line:
             # the queue may have gone faster than was feared
         self.enter(phase)
         if made := self._make(fitting):
-            self._pacer.observe(*made)
+            self._pacer.observe(self._source.costs(made[0]), made[1])
         return made
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from evaluation.challenge import Challenge
 from submission.generator import Generator, GeneratorInfo, LoadContext
@@ -92,7 +92,7 @@ class Consistency(Pretrained, Generator):
         weights_from="the hub, or a folder as --weights",
         licence="MIT",
         parts=True,
-        settings=("precision",),
+        settings=("precision", "compile"),
     )
 
     def __init__(self, unet: Any, schedule: ConsistencySchedule, choice: LabelChoice) -> None:
@@ -132,6 +132,9 @@ class Consistency(Pretrained, Generator):
         schedule = ConsistencySchedule.read(context.weights / "scheduler" / "scheduler_config.json")
         choice = LabelChoice(imagenet_choices(context.challenge), context.device)
         return cls(unet.to(memory_format=torch.channels_last), schedule, choice)
+
+    def networks(self) -> Sequence[nn.Module]:
+        return (self.unet,)
 
     @torch.inference_mode()
     def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from evaluation.challenge import Challenge
 from submission.dit_folder import DIT_XL, check_folder
@@ -57,7 +57,7 @@ class DiTGenerator(Pretrained, Generator):
         pretrained=DIT_XL.repository,
         weights_from=f"the hub: {DIT_XL.repository}, 3 GB; or a folder of the same form as --weights",
         licence="CC-BY-NC-4.0",
-        settings=("solver", "guidance", "precision"),
+        settings=("solver", "guidance", "precision", "compile"),
     )
 
     def __init__(self, dit: DiT, settings: DiTSettings) -> None:
@@ -99,6 +99,9 @@ class DiTGenerator(Pretrained, Generator):
         folder = context.weights or cls.find_weights(context.challenge, None)
         dtype = parse_precision(context.settings, context.device)
         return cls(DiT.load(folder, context.challenge, context.device, dtype), settings)
+
+    def networks(self) -> Sequence[nn.Module]:
+        return (self.dit.transformer,)
 
     @torch.inference_mode()
     def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:

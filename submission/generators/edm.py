@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ class Edm(Generator):
         weights_from="a published file, converted, as --weights",
         licence="that of the network; the header of its file says it",
         parts=True,
-        settings=("solver", "guidance", "sigma_max", "precision"),
+        settings=("solver", "guidance", "sigma_max", "precision", "compile"),
     )
 
     def __init__(self, denoiser: Denoiser[EDMUNet], choice: LabelChoice, settings: EdmSettings) -> None:
@@ -124,6 +124,9 @@ class Edm(Generator):
         network = network.to(context.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         denoiser = Denoiser(network, header.model["sigma_data"], dtype)
         return cls(denoiser, LabelChoice(choices, context.device), settings)
+
+    def networks(self) -> Sequence[nn.Module]:
+        return (self.denoiser.network,)
 
     @torch.inference_mode()
     def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:

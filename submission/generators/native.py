@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from evaluation.challenge import Challenge
 from submission.generator import Generator, GeneratorInfo, LoadContext
@@ -71,7 +71,7 @@ class Native(Generator):
         default_batch=100,
         weights_from="shipped with the project",
         parts=True,
-        settings=("solver", "guidance", "noise_scale", "precision"),
+        settings=("solver", "guidance", "noise_scale", "precision", "compile"),
     )
 
     def __init__(
@@ -117,6 +117,9 @@ class Native(Generator):
         denoiser, header = load_denoiser(path, context.challenge, context.device, dtype)
         solver = settings.solver or header.model["solver"]
         return cls(denoiser, solver, settings.guidance, settings.noise_scale, header.model.get("middle"))
+
+    def networks(self) -> Sequence[nn.Module]:
+        return (self.denoiser.network,)
 
     @torch.inference_mode()
     def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:

@@ -6,7 +6,7 @@ Distillation" (arXiv 2311.17042). Its post data augmentation is `submission.post
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,7 +140,7 @@ class SdxlTurbo(Pretrained, Generator):
         pretrained="stabilityai/sdxl-turbo; with decoder=tiny also madebyollin/taesdxl",
         weights_from="stabilityai/sdxl-turbo on the hub, 6.9 GB",
         licence="Stability AI's community licence for research and non-commercial use; taesdxl: MIT",
-        settings=("decoder", "decoder_weights", "size", "template", "prompts", "precision"),
+        settings=("decoder", "decoder_weights", "size", "template", "prompts", "precision", "compile"),
     )
 
     def __init__(self, unet: nn.Module, decoder: Decoder, table: PromptTable, sigmas_T: Tensor, size: int) -> None:
@@ -181,6 +181,9 @@ class SdxlTurbo(Pretrained, Generator):
         for network in (unet, decoder):
             network.to(memory_format=torch.channels_last)
         return cls(unet, Decoder(decoder), table, sigmas_T, settings.size)
+
+    def networks(self) -> Sequence[nn.Module]:
+        return (self.unet, self.decoder.autoencoder.decoder)
 
     @torch.inference_mode()
     def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:

@@ -45,3 +45,17 @@ def test_a_profile_is_picked_up_and_foretells(tmp_path: Path, monkeypatch: pytes
     assert low <= record["plan"]["predicted_ipc"] <= high
     assert run.foretold is not None and not run.overrun
     assert "With the profile of" in (tmp_path / "run" / "log.txt").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_compiled_run_keeps_its_time_and_its_cold_start_is_on_the_clock(tmp_path: Path) -> None:
+    arguments = ("--dataset", "digits", "--generator", "native", "--set", "compile=yes", "--no-judge")
+    done = run_harness(*arguments, "--ipc", "30", "--budget", "400s", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    record = record_of(tmp_path / "run")
+    assert record["outcome"] == "ok" and record["ipc"]["min"] == record["ipc"]["max"] == 30
+    assert record["clock"]["cold"] is True and record["settings"]["compile"] == "yes"
+    assert record["clock"]["ledger"]["warmup"] > 3.0, "compiling takes longer than any batch"
+    assert record["clock"]["ledger"]["profile"] == 0.0, "no sizes are tried"
+    assert not (tmp_path / "run" / ".compiled").exists()

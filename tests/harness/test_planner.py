@@ -8,7 +8,6 @@ from harness.planner import (
     SPEED_NOISE,
     batch_seconds,
     believed_pace,
-    images_gained_by_compiling,
     images_in,
     make_plan,
     predict_ipc,
@@ -121,20 +120,6 @@ def test_decoding_is_not_thought_to_grow_with_steps() -> None:
         lambda k, n: 0.1 * k, [], points=(point(2, 8, 0.2, decode_s=1.0), point(4, 8, 0.4, decode_s=1.0))
     )
     assert batch_seconds(measured, 40, 8).middle == pytest.approx(5.0)
-
-
-@given(compile_s=st.floats(0.0, 300.0), left=st.floats(0.0, 600.0), faster=st.floats(1.0, 4.0))
-def test_compiling_pays_where_the_time_it_saves_is_more_than_it_takes(
-    compile_s: float, left: float, faster: float
-) -> None:
-    gained = images_gained_by_compiling(compile_s, 10, 1.0, 1.0 / faster, left)
-    exact = 10 * (max(0.0, left - compile_s) * faster - left)
-    assert abs(gained - exact) <= 10
-
-
-def test_compiling_that_outlasts_the_budget_does_not_pay() -> None:
-    assert images_gained_by_compiling(400.0, 32, 2.5, 1.0, 350.0) < 0
-    assert images_gained_by_compiling(60.0, 32, 2.5, 1.0, 350.0) > 0
 
 
 def test_smaller_batches_fill_the_end() -> None:

@@ -15,6 +15,7 @@ from submission.generator import LoadContext, get_generator
 from submission.generators.consistency import Consistency, ConsistencySchedule
 from submission.imagenet import imagenet_choices, imagenet_labels
 from submission.job import image_seed
+from tests.submission.networks_called import all_are_called
 
 TINY = get_challenge("tiny-imagenet")
 SIZE = 16
@@ -251,3 +252,7 @@ def test_settings_that_do_not_fit_are_told() -> None:
         Consistency.check_settings({"guidance": "2"})
     with pytest.raises(ValueError, match="precision must be one of"):
         Consistency.check_settings({"precision": "int4"})
+
+
+def test_what_can_be_compiled_is_what_is_called(model: Path) -> None:
+    assert all_are_called(load(model), *orders(2), 1)

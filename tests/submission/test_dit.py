@@ -17,6 +17,7 @@ from submission.imagenet import imagenet_wnids
 from submission.job import image_seed
 from submission.latent_solvers import SOLVERS, SeededNoise, sample
 from tests.submission.dits import LATENT, SCHEDULE, SIZE, as_on_the_hub, cut, halved, write_dit, write_json
+from tests.submission.networks_called import all_are_called
 
 TINY = get_challenge("tiny-imagenet")
 CIFAR = get_challenge("cifar100")
@@ -283,3 +284,7 @@ def test_minmax_weights_come_from_training(folder: Path) -> None:
             DiTMinMax.find_weights(TINY, source)
     with pytest.raises(ValueError, match=r"holds no minmax\.json"):
         DiTMinMax.find_weights(TINY, str(folder))
+
+
+def test_what_can_be_compiled_is_what_is_called(folder: Path) -> None:
+    assert all_are_called(load(folder), *orders(2), 2)

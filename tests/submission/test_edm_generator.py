@@ -22,6 +22,7 @@ from submission.samplers import SIGMA_MAX, SOLVERS
 from submission.seeded import normal
 from submission.weights import WeightsHeader, save_weights
 from tests.submission.edm_files import dhariwal, song
+from tests.submission.networks_called import all_are_called
 
 
 def write(path: Path, network: EDMUNet, dataset: str = "digits", generator: str = "edm") -> Path:
@@ -200,3 +201,7 @@ def test_tensors_of_another_network_are_told(tmp_path: Path) -> None:
     network.map_layer0 = torch.nn.Linear(16, 63)
     with pytest.raises(ValueError, match="does not hold the tensors of the network that its header describes"):
         load(write(tmp_path / "a.safetensors", network))
+
+
+def test_what_can_be_compiled_is_what_is_called(weights: Path) -> None:
+    assert all_are_called(load(weights), *orders(2), 2)

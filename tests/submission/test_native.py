@@ -21,6 +21,7 @@ from submission.samplers import SOLVERS
 from submission.training.choose import class_distance
 from submission.training.held_out import hold_out
 from submission.weights import SHIPPED, WeightsHeader, save_weights
+from tests.submission.networks_called import all_are_called
 
 DIGITS = get_challenge("digits")
 SHIPPED_DIGITS = SHIPPED / "native-digits.safetensors"
@@ -221,3 +222,7 @@ def test_shipped_digits_look_like_digits() -> None:
     right = class_distance(ImageSet(made, labels.numpy()), held_out)
     wrong = class_distance(ImageSet(made, (labels.numpy() + 1) % 10), held_out)
     assert right < 0.1 * wrong
+
+
+def test_what_can_be_compiled_is_what_is_called(weights: Path) -> None:
+    assert all_are_called(load(weights), torch.arange(2), torch.arange(2), 2)

@@ -18,6 +18,7 @@ from submission.generators.sdxl_turbo import CHANNELS, SdxlTurbo
 from submission.prompts import prompts_setting, template_prompts
 from submission.sdxl_text import encode_prompts
 from submission.seeded import normal
+from tests.submission.networks_called import all_are_called
 from tests.submission.tiny_sdxl import write_sdxl, write_tiny_decoder
 
 DIGITS, CIFAR, TINY = get_challenge("digits"), get_challenge("cifar100"), get_challenge("tiny-imagenet")
@@ -258,3 +259,7 @@ def test_it_agrees_with_the_published_pipeline(weights: Path, steps: int, monkey
     )
     expected = (told.images * 255).round().int()
     assert (load(weights).generate(labels, seeds, steps).int() - expected).abs().max() <= 1
+
+
+def test_what_can_be_compiled_is_what_is_called(weights: Path) -> None:
+    assert all_are_called(load(weights), *orders(2), 1)
