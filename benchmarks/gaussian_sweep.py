@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--clusters", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--covariances", choices=COVARIANCES, nargs="+", default=list(COVARIANCES))
     parser.add_argument("--mirrored", action="store_true", help="fit mirror images as well")
+    parser.add_argument("--spreads", type=float, nargs="+", default=[1.0])
     parser.add_argument("--ipc", type=int, default=45)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--out", type=Path, help="default: benchmarks/results/gaussian-sweep-<dataset>.json")
@@ -51,9 +52,13 @@ def main() -> None:
     size = min(challenge.size, LARGEST_SIZE)
 
     rows = []
-    for components, clusters, covariance in product(args.components, args.clusters, args.covariances):
+    for components, clusters, covariance, spread in product(
+        args.components, args.clusters, args.covariances, args.spreads
+    ):
         began = time.monotonic()
-        generator = Gaussian(fit(train, GaussianSettings(components, clusters, covariance, args.mirrored)), size)
+        generator = Gaussian(
+            fit(train, GaussianSettings(components, clusters, covariance, args.mirrored)), size, spread
+        )
         fitted = time.monotonic()
         made, speed = generated(generator, challenge, args.ipc, 1, batch=1000)
         few = first_of_each(made, NEARNESS_IPC)
@@ -63,6 +68,7 @@ def main() -> None:
             "clusters": clusters,
             "covariance": covariance,
             "mirrored": args.mirrored,
+            "spread": spread,
             "accuracy": score.mean,
             "distance": class_distance(made, held_out),
             **asdict(measure_nearness(few, held_out, references)),

@@ -6,13 +6,12 @@ ablation finds (0.5 s a step, `docs/protocol.md`), and linear in images between 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.challenge import get_challenge
-from harness.profile import Point, Profile, at_pace
+from harness.profile import Point, Profile
 from submission.generator import GeneratorBase
 from submission.pacing import SAFETY, margin_s
 from submission.trial import GAIN
@@ -25,8 +24,6 @@ START_SPREAD = 0.3
 UNMEASURED_SPREAD = 0.15
 # A trial on the clock times each size once.
 TRIAL_SPREAD = 0.1
-# Two measurements of the same machine's speed, seconds apart, agree to this.
-SPEED_NOISE = 0.03
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,6 @@ class Plan:
         predicted_ipc_interval: (low, high) around it.
         trial: whether the worker is to try batch sizes on the clock.
         batch_seconds: (images, seconds) of batches of these steps as the profile has them, for the pacer.
-        pace: this machine's speed now over what it was when it was profiled, as far as that is believed.
     """
 
     steps: int | None
@@ -84,7 +80,6 @@ class Plan:
     predicted_ipc_interval: tuple[float, float] | None = None
     trial: bool = False
     batch_seconds: tuple[tuple[int, float], ...] = ()
-    pace: float = 1.0
 
 
 def make_plan(
@@ -95,7 +90,6 @@ def make_plan(
     profile: Profile | None = None,
     budget_s: float = 0.0,
     ipc_cap: int | None = None,
-    pace: float = 1.0,
     compiled: bool = False,
 ) -> Plan:
     """What the user asked for, else what the profile says is best, else what generator and weights declare.
@@ -105,7 +99,6 @@ def make_plan(
     Args:
         steps, batch_size: as the user gave them.
         ipc_cap: images per class to stop at, None for none.
-        pace: how fast the machine is now beside what it was for the profile, from `believed_pace`.
         compiled: whether the generator compiles, which it would do again for each batch size that is tried.
     """
     if maker is None:
@@ -116,7 +109,6 @@ def make_plan(
             batch_size or maker.info.default_batch,
             trial=batch_size is None and not compiled,
         )
-    profile = at_pace(profile, pace)
     prediction = predict_ipc(profile, budget_s, steps, batch_size, ipc_cap)
     known = tuple((size, batch_seconds(profile, prediction.steps, size).middle) for size in batch_sizes(profile, None))
     return Plan(
@@ -125,22 +117,7 @@ def make_plan(
         prediction.ipc,
         prediction.interval,
         batch_seconds=known,
-        pace=pace,
     )
-
-
-def believed_pace(then: float | None, now: float | None) -> float:
-    """What to take for a machine's speed over that of another moment, 1 where one of the two is unknown.
-
-    Two measurements a moment apart differ by up to `SPEED_NOISE`, so only what goes beyond that counts as a change.
-
-    Args:
-        then, now: speeds in the same unit, more than 0.
-    """
-    if then is None or now is None:
-        return 1.0
-    change = now / then - 1
-    return 1 + math.copysign(max(0.0, abs(change) - SPEED_NOISE), change)
 
 
 def predict_ipc(

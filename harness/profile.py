@@ -116,7 +116,6 @@ class Profile:
         default_steps, default_batch: what the generator takes where nobody says otherwise.
         doubled: whether the batch sizes were doubled until it gained no more, so that the best one is among them.
         write_s: seconds an image takes to the disk, the writer's threads together.
-        speed: what the machine computed in those minutes, TFLOP/s (`calibration.calibrate_now`); None if unknown.
         commit: of this project, None outside a checkout. It is no part of the key.
     """
 
@@ -128,7 +127,6 @@ class Profile:
     sustained: Sustained | None = None
     doubled: bool = True
     write_s: float = 0.0
-    speed: float | None = None
     failed: tuple[Failed, ...] = ()
     measured_at: str = ""
     commit: str | None = None
@@ -168,27 +166,6 @@ def merged(older: Profile, newer: Profile) -> Profile:
         failed=tuple(failed[place] for place in sorted(failed) if place not in points),
         sustained=newer.sustained if newer.doubled or not older.doubled else older.sustained,
         doubled=older.doubled or newer.doubled,
-    )
-
-
-def at_pace(profile: Profile, pace: float) -> Profile:
-    """`profile` as it would be on a machine whose batches take 1 / `pace` times as long; its start stays as it is."""
-
-    def slower(point: Point) -> Point:
-        return replace(
-            point,
-            seconds=point.seconds / pace,
-            low_s=point.low_s / pace,
-            high_s=point.high_s / pace,
-            decode_s=point.decode_s / pace,
-        )
-
-    row = profile.sustained
-    return replace(
-        profile,
-        points=tuple(slower(point) for point in profile.points),
-        sustained=row and replace(row, seconds=row.seconds / pace, low_s=row.low_s / pace, high_s=row.high_s / pace),
-        write_s=profile.write_s / pace,
     )
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.calibration import calibrate_now
 from harness.generation import Needs
 from harness.options import RunOptions
-from harness.planner import Plan, Span, believed_pace, make_plan, predict_on_the_clock
+from harness.planner import Plan, Span, make_plan, predict_on_the_clock
 from harness.profile import Profile, load_profile, profile_key
 from harness.record import PlanPart, Record
 from harness.trials import Trial
@@ -29,9 +28,8 @@ def plan_of(options: RunOptions, maker: type[GeneratorBase] | None, needs: Needs
         profile = None  # its few batch sizes say nothing of the best one
     block = block_of(options.keep)
     made_cap = block.to_make(options.ipc_cap)
-    pace = believed_pace(profile.speed, calibrate_now(needs.device)) if profile and profile.speed else 1.0
     plan = make_plan(
-        maker, needs.weights, options.steps, options.batch_size, profile, options.budget, made_cap, pace, compiled
+        maker, needs.weights, options.steps, options.batch_size, profile, options.budget, made_cap, compiled
     )
     return _kept(plan, block), profile
 
@@ -49,11 +47,9 @@ def planned(plan: Plan, profile: Profile | None) -> str | None:
     if profile is None or plan.predicted_ipc is None or plan.predicted_ipc_interval is None:
         return None
     low, high = plan.predicted_ipc_interval
-    change = 100 * abs(plan.pace - 1)
-    since = f" The machine is {change:.0f}% {'slower' if plan.pace < 1 else 'faster'} now." if change >= 0.5 else ""
     return (
         f"With the profile of {profile.measured_at[:10]}: batch {plan.batch_size}, {plan.steps} steps, "
-        f"{plan.predicted_ipc:.4g} [{low:.4g}, {high:.4g}] images per class foreseen.{since}"
+        f"{plan.predicted_ipc:.4g} [{low:.4g}, {high:.4g}] images per class foreseen."
     )
 
 

@@ -21,7 +21,6 @@ from statistics import mean, median, quantiles
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from harness.calibration import calibrate_now
 from harness.launch import inherited, with_compile_cache
 from harness.profile import ColdStart, Failed, Point, Profile, ProfileKey, Sustained
 from submission.job import Job
@@ -178,7 +177,6 @@ class Session:
                 if count != main:
                     self.point(count, size)
         sustained, write_s = self.sustained(main, best)
-        speed = calibrate_now(key.device)  # next to what is believed most
         hello = self.hello
         from evaluation.machine import commit
 
@@ -197,7 +195,6 @@ class Session:
             sustained=sustained,
             doubled=not wanted.batch_sizes,
             write_s=write_s,
-            speed=speed,
             failed=tuple(self.failed),
             measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
             commit=commit(),

@@ -85,8 +85,6 @@ class PlanPart(_Part):
     predicted_ipc: float | None
     # [low, high] around it
     predicted_ipc_interval: tuple[float, float] | None = None
-    # the machine's speed just before the clock over its speed when it was profiled, as far as that was believed
-    pace: float = 1.0
     # whether steps and settings come from a plan that `tune` kept for this budget
     tuned: bool = False
 

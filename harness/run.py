@@ -240,7 +240,6 @@ def first_record(
             batch_size=plan.batch_size,
             predicted_ipc=plan.predicted_ipc,
             predicted_ipc_interval=plan.predicted_ipc_interval,
-            pace=plan.pace,
             tuned=tuned is not None,
         ),
         profile=profile.to_json() if profile else None,

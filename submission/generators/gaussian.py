@@ -6,6 +6,7 @@ along these axes each class may vary more or less than the others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from torch import Tensor
 from evaluation.challenge import Challenge
 from submission.generator import Generator, GeneratorInfo, LoadContext
 from submission.seeded import normal, uniform
+from submission.setting_values import number
 from submission.weights import find_weights_file, load_weights
 
 
@@ -39,6 +41,11 @@ class Mixture:
     scales_CP: Tensor
 
 
+def parse_spread(settings: Mapping[str, str], default: float = 1.0) -> float:
+    """The setting `spread`, else `default`. Raises ValueError for one that makes no sense."""
+    return number(settings, "spread", default, 0.0, 2.0)
+
+
 class Gaussian(Generator):
     """Draws a cluster of the label's class, then an image around its mean."""
 
@@ -47,17 +54,23 @@ class Gaussian(Generator):
         summary="a mixture of Gaussians per class over principal components; no network",
         default_batch=1000,
         parts=True,
+        settings=("spread",),
         weights_from="shipped with the project",
     )
 
-    def __init__(self, mixture: Mixture, size: int) -> None:
-        """`size` is the height and width of the images."""
+    def __init__(self, mixture: Mixture, size: int, spread: float = 1.0) -> None:
+        """`size` is the height and width of the images; `spread` as in `submission.training.gaussian`."""
         self.size = size
         self.bounds_CK = mixture.shares_CK.double().cumsum(1)
         # Straight to pixels: what is drawn for an image is then one product and one sum.
         self.centres_CKD = 255 * (mixture.mean_D + mixture.centres_CKP @ mixture.basis_PD)
         self.spread_PD = 255 * (mixture.factor_PP.t() @ mixture.basis_PD)
-        self.scales_CP = mixture.scales_CP
+        self.scales_CP = spread * mixture.scales_CP
+
+    @classmethod
+    def check_settings(cls, settings: Mapping[str, str]) -> None:
+        super().check_settings(settings)
+        parse_spread(settings)
 
     @classmethod
     def find_weights(cls, challenge: Challenge, source: str | None) -> Path:
@@ -69,7 +82,7 @@ class Gaussian(Generator):
         tensors, header = load_weights(path, "gaussian", context.challenge)
         try:
             mixture = Mixture(**{name: tensor.to(context.device) for name, tensor in tensors.items()})
-            return cls(mixture, header.model["size"])
+            return cls(mixture, header.model["size"], parse_spread(context.settings, header.model["spread"]))
         except (TypeError, RuntimeError):
             raise ValueError(f"{path} does not hold the tensors of a mixture; fit it again") from None
 

@@ -35,6 +35,8 @@ class GaussianSettings:
         clusters: per class.
         covariance: `shared` by all classes, or `scaled` along its axes for each class by itself.
         mirrored: whether the mirror image of every training image is fitted as well.
+        spread: how far from the middle of their clusters images are drawn, 1 as far as training images lie. Less makes
+            them clearer and more alike.
         seed: of the clustering.
     """
 
@@ -42,6 +44,7 @@ class GaussianSettings:
     clusters: int = 8
     covariance: str = "shared"
     mirrored: bool = False
+    spread: float = 1.0
     seed: int = 0
 
 
@@ -54,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clusters", type=int, default=default.clusters, help="per class; default: %(default)s")
     parser.add_argument("--covariance", choices=COVARIANCES, default=default.covariance, help="default: %(default)s")
     parser.add_argument("--mirrored", action="store_true", help="fit the mirror images as well: for photographs")
+    parser.add_argument("--spread", type=float, default=default.spread, help="of the images; default: %(default)s")
     parser.add_argument("--seed", type=int, default=default.seed, help="of the clustering; default: %(default)s")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
 
@@ -63,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     challenge = get_challenge(args.dataset)
     train = load_split(challenge, "train", data_folder(args.data))
     began = time.monotonic()
-    settings = GaussianSettings(args.components, args.clusters, args.covariance, args.mirrored, args.seed)
+    settings = GaussianSettings(args.components, args.clusters, args.covariance, args.mirrored, args.spread, args.seed)
     mixture = fit(train, settings, args.device)
     header = WeightsHeader(
         generator="gaussian",
@@ -85,10 +89,12 @@ def fit(images: ImageSet, settings: GaussianSettings, device: str = "cpu") -> Mi
     """The mixtures of `images`, whose labels are 0 to C - 1, on `device`.
 
     Raises:
-        ValueError: a setting is below 1 or unknown, or a class has fewer images than clusters.
+        ValueError: a setting is out of range or unknown, or a class has fewer images than clusters.
     """
     if settings.covariance not in COVARIANCES:
         raise ValueError(f"covariance must be {' or '.join(COVARIANCES)}, not {settings.covariance!r}")
+    if not 0 <= settings.spread <= 2:
+        raise ValueError(f"spread must be a number from 0 to 2, not {settings.spread}")
     for name, value in (("components", settings.components), ("clusters", settings.clusters)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")

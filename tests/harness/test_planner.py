@@ -5,9 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.planner import (
-    SPEED_NOISE,
     batch_seconds,
-    believed_pace,
     images_in,
     make_plan,
     predict_ipc,
@@ -153,22 +151,3 @@ def test_copies_are_images_and_the_cap_counts_them(pda: int, size: int, cap: int
     copied = profile(lambda _steps, batch: 0.1 + 0.01 * batch, [(8, size)], key=key(pda=pda))
     assert predict_ipc(copied, BUDGET_S).images == pda * predict_ipc(plain, BUDGET_S).images
     assert predict_ipc(copied, BUDGET_S, ipc_cap=cap).images == min(cap * 10, predict_ipc(copied, BUDGET_S).images)
-
-
-@given(then=st.floats(0.1, 10.0), now=st.floats(0.1, 10.0))
-def test_a_change_of_speed_is_believed_as_far_as_it_is_more_than_noise(then: float, now: float) -> None:
-    pace = believed_pace(then, now)
-    assert (pace - 1) * (now - then) >= 0, "never the wrong way"
-    assert abs(pace - 1) == pytest.approx(max(0.0, abs(now / then - 1) - SPEED_NOISE), abs=1e-9)
-    assert believed_pace(None, now) == believed_pace(then, None) == 1.0
-
-
-@given(pace=st.floats(0.2, 3.0))
-def test_a_machine_at_another_pace_is_planned_for_as_such(pace: float) -> None:
-    maker, row = get_generator("native"), Sustained(8, 64, 0.8, 0.79, 0.81, 9)
-    measured = profile(lambda _k, n: 0.01 * n, [(8, 8), (8, 64)], sustained=row)
-    usual, changed = (make_plan(maker, None, None, None, measured, 600.0, pace=p) for p in (1.0, pace))
-    assert changed.pace == pace and changed.batch_size == usual.batch_size == 64
-    assert usual.predicted_ipc and changed.predicted_ipc
-    assert changed.predicted_ipc == pytest.approx(pace * usual.predicted_ipc, rel=0.02)
-    assert dict(changed.batch_seconds)[64] == pytest.approx(0.8 / pace)

@@ -1,15 +1,9 @@
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.generation import Needs
-from harness.options import RunOptions
-from harness.profiled import plan_of, planned, with_trial
+from harness.profiled import with_trial
 from harness.trials import Settled, Trial, settled_in, trial_in
-from submission.generator import get_generator
-from tests.harness.profiles import profile
 from tests.harness.records import record
 
 
@@ -68,33 +62,3 @@ def test_a_queue_that_fills_first_is_not_taken_for_the_pace(rate: float, queue: 
 def test_too_few_batches_foretell_nothing() -> None:
     assert settled_in([{"t": 5.0, "images": 64}, {"t": 10.0, "images": 128}], 0.0, 100.0) is None
     assert settled_in([], 0.0, 0.0) is None
-
-
-@pytest.mark.parametrize(
-    ("now", "factor", "said"), [(1.0, 1.0, ""), (0.87, 0.9, "10% slower"), (1.08, 1.05, "5% faster")]
-)
-def test_a_plan_takes_the_machine_as_it_is_before_the_clock(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: float, factor: float, said: str
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("harness.profiled.calibrate_now", lambda _device: now)
-    options = RunOptions(dataset="digits", generator="gaussian", budget_s=60.0, ipc="none")
-    needs = Needs(None, None, "cpu")
-    kept = profile(lambda _k, n: 0.01 * n, [(1, 8), (1, 64)], speed=1.0, default_steps=1)
-    monkeypatch.setattr("harness.profiled.load_profile", lambda _key: kept)
-    plan, found = plan_of(options, get_generator("gaussian"), needs)
-    assert found is kept and plan.predicted_ipc is not None
-    assert plan.predicted_ipc == pytest.approx(factor * 565, rel=0.02)
-    sentence = planned(plan, found)
-    assert sentence is not None and (said in sentence if said else "now" not in sentence)
-
-
-def test_a_profile_that_knows_no_speed_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(_device: str) -> float:
-        raise AssertionError("there is nothing to compare with")
-
-    monkeypatch.setattr("harness.profiled.calibrate_now", never)
-    monkeypatch.setattr("harness.profiled.load_profile", lambda _key: profile(lambda _k, n: 0.01 * n, [(1, 64)]))
-    options = RunOptions(dataset="digits", generator="gaussian", budget_s=60.0, ipc="none")
-    plan, _ = plan_of(options, get_generator("gaussian"), Needs(None, None, "cpu"))
-    assert plan.pace == 1.0

@@ -73,6 +73,18 @@ def test_an_image_depends_on_its_label_and_seed_alone() -> None:
     assert all((a != b).any() for a, b in zip(together, generator.generate(labels, seeds + 1, 1), strict=True))
 
 
+def test_less_spread_keeps_images_near_the_middle_of_their_clusters() -> None:
+    true, (labels, seeds) = mixture(), orders(3, 200)
+    middles_CKD = 255 * (true.mean_D + true.centres_CKP @ true.basis_PD)
+
+    def distance(spread: float) -> float:
+        x_ND = Gaussian(true, 4, spread).generate(labels, seeds, 1).flatten(1).float()
+        return float((x_ND[:, None] - middles_CKD[labels]).square().mean(2).amin(1).sqrt().mean())
+
+    assert distance(0.0) < 0.5
+    assert distance(0.5) == pytest.approx(distance(1.0) / 2, rel=0.1)
+
+
 def test_a_fit_to_samples_recovers_the_mixture() -> None:
     true = mixture()
     labels, seeds = orders(3, 4000)
@@ -139,7 +151,11 @@ def test_misuse_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "components must be at least 1, not 0" in capsys.readouterr().err
     with pytest.raises(ValueError, match="covariance must be shared or scaled, not 'full'"):
         fit(load_split(DIGITS, "train", None), GaussianSettings(covariance="full"))
-    with pytest.raises(ValueError, match="generator 'gaussian' has no setting 'guidance'; it has none"):
+    with pytest.raises(ValueError, match="spread must be a number from 0 to 2, not '3'"):
+        Gaussian.check_settings({"spread": "3"})
+    assert main(["gaussian", "--dataset", "digits", "--out", str(tmp_path), "--spread", "-1"]) == 2
+    assert "spread must be a number from 0 to 2, not -1.0" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="generator 'gaussian' has no setting 'guidance'; it has: spread"):
         Gaussian.check_settings({"guidance": "2"})
 
 
