@@ -111,7 +111,7 @@ def load_curve(challenge: Challenge, path: Path | None = None) -> Curve:
         CurvePoint(point["ipc"], tuple(point["rounds"]), point["epochs"], point["seconds"], point["how"])
         for point in told["points"]
     )
-    return Curve(told["dataset"], tuple(points), told["engine"], told["of"])
+    return Curve(told["dataset"], tuple(points), told["engine"], told.get("of", REAL))
 
 
 def save_curve(curve: Curve, path: Path) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from harness.generation import Needs
 from harness.options import RunOptions
 from harness.planner import batch_seconds, predict_ipc
-from harness.profile import Profile, load_profile, profile_key
+from harness.profile import Profile, load_profile
+from harness.profiled import key_of
 from submission.compiling import SETTING
 from submission.generator import GeneratorBase
 from submission.keeping import block_of
@@ -75,20 +76,15 @@ def take_compiled(
 ) -> tuple[RunOptions, Gain | None]:
     """`options` with compiling where kept profiles say that it pays; as they are where the user has decided.
 
-    What it brings stands beside them, None where nothing is known of it.
+    What it brings stands beside them, None where it is not to be done.
     """
     if maker is None or SETTING not in maker.info.settings or SETTING in options.settings:
         return options, None
-    with_it = {**options.settings, SETTING: "yes"}
-    plain, compiled = (
-        load_profile(
-            profile_key(options.generator_name, options.dataset, settings, needs.weights, needs.device, options.pda)
-        )
-        for settings in (options.settings, with_it)
-    )
+    compiling = replace(options, settings={**options.settings, SETTING: "yes"})
+    plain, compiled = (load_profile(key_of(each, needs)) for each in (options, compiling))
     if not plain or not compiled or options.batch_size not in (None, *{point.batch_size for point in compiled.points}):
         return options, None
     gain = gain_of(plain, compiled, options.budget, options.steps, block_of(options.keep).to_make(options.ipc_cap))
     if gain.images <= 0:
-        return options, gain
-    return replace(options, settings=with_it, batch_size=options.batch_size or gain.batch_size), gain
+        return options, None
+    return replace(compiling, batch_size=options.batch_size or gain.batch_size), gain

@@ -7,7 +7,7 @@ from dataclasses import replace
 from harness.generation import Needs
 from harness.options import RunOptions
 from harness.planner import Plan, Span, make_plan, predict_on_the_clock
-from harness.profile import Profile, load_profile, profile_key
+from harness.profile import Profile, ProfileKey, load_profile, profile_key
 from harness.record import PlanPart, Record
 from harness.trials import Trial
 from submission.compiling import compiles
@@ -15,14 +15,18 @@ from submission.generator import GeneratorBase
 from submission.keeping import Block, block_of
 
 
+def key_of(options: RunOptions, needs: Needs) -> ProfileKey:
+    """The key of the profile that fits a run."""
+    return profile_key(
+        options.generator_name, options.dataset, options.settings, needs.weights, needs.device, options.pda
+    )
+
+
 def plan_of(options: RunOptions, maker: type[GeneratorBase] | None, needs: Needs) -> tuple[Plan, Profile | None]:
     """The plan of a run, and the kept profile that it rests on, None where there is none that fits."""
     profile = None
     if maker is not None:
-        key = profile_key(
-            options.generator_name, options.dataset, options.settings, needs.weights, needs.device, options.pda
-        )
-        profile = load_profile(key)
+        profile = load_profile(key_of(options, needs))
     compiled = compiles(options.settings)
     if profile and not profile.doubled and options.batch_size is None and not compiled:
         profile = None  # its few batch sizes say nothing of the best one

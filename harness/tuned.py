@@ -13,7 +13,8 @@ from evaluation.files import written_whole
 from harness.generation import Needs
 from harness.options import RunOptions
 from harness.parse import split_pda
-from harness.profile import ProfileKey, profile_key
+from harness.profile import ProfileKey
+from harness.profiled import key_of
 
 SCHEMA = 1
 
@@ -84,10 +85,7 @@ def take_tuned(options: RunOptions, needs: Needs) -> tuple[RunOptions, TunedPlan
     """
     if options.command is not None or options.steps is not None:
         return options, None
-    key = profile_key(
-        options.generator_name, options.dataset, options.settings, needs.weights, needs.device, options.pda
-    )
-    plan = find_tuned(key, options.budget, options.ipc_cap)
+    plan = find_tuned(key_of(options, needs), options.budget, options.ipc_cap)
     if plan is None:
         return options, None
     own, pda = split_pda({**options.settings, **plan.settings}, options.pda)

@@ -83,7 +83,7 @@ def test_a_run_compiles_where_kept_profiles_say_that_it_pays(
     assert take_compiled(options, NATIVE, NEEDS) == (options, None)
     kept(monkeypatch, tmp_path, {"compile": "yes"}, 0.005, 42.0)
     taken, gain = take_compiled(options, NATIVE, NEEDS)
-    assert gain is not None and (gain.images > 0) is pays
+    assert (gain is not None and gain.images > 0) is pays
     assert dict(taken.settings) == ({"compile": "yes"} if pays else {})
     assert taken.batch_size == (64 if pays else None)
     # who has decided is not asked again, and another batch size was not measured
