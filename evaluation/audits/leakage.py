@@ -48,7 +48,8 @@ def audit_leakage(images: ImageSet, challenge: Challenge, train: ImageSet | None
 
     Near-copies of test images fail the audit, unless training images explain them: CIFAR-100 has ten images in both
     splits, and more that look alike. Near-copies of training images beyond twice the share that real images show among
-    themselves are a warning and put the submission in a league of its own.
+    themselves are a warning and put the submission in a league of its own. What was not looked for has not been
+    passed: without both splits it is a warning at least.
 
     Args:
         train, test: the real splits, None where they are not at hand; the sentence says what was not looked for.
@@ -60,8 +61,8 @@ def audit_leakage(images: ImageSet, challenge: Challenge, train: ImageSet | None
     """
     measured = _MEASURED[challenge.name]
     training = ReferenceSet(train.images) if train is not None else None
-    numbers: dict[str, Number] = {"real_share": measured.real_share, "league": "generating"}
-    status: Status = "pass"
+    numbers: dict[str, Number] = {"real_share": measured.real_share}
+    status: Status = "pass" if train is not None and test is not None else "warn"
     if training is None:
         by_chance, told_train = 0.0, "training images were not at hand"
     else:
@@ -71,7 +72,7 @@ def audit_leakage(images: ImageSet, challenge: Challenge, train: ImageSet | None
         copying = _beyond(int(near.sum()), (2 * measured.real_share + _TOLERATED) * len(near))
         numbers |= {"train_share": share, "league": "copying" if copying else "generating"}
         numbers |= {"closest": pairs.images, "closest_training": pairs.references}
-        status = "warn" if copying else "pass"
+        status = "warn" if copying else status
         told_train = f"{share:.1%} are near-copies of training images (real images: {measured.real_share:.1%})"
     if test is None:
         told_test = "test images were not at hand"
