@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--clusters", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--covariances", choices=COVARIANCES, nargs="+", default=list(COVARIANCES))
     parser.add_argument("--mirrored", action="store_true", help="fit mirror images as well")
+    parser.add_argument("--leasts", type=int, nargs="+", default=[10])
     parser.add_argument("--spreads", type=float, nargs="+", default=[1.0])
     parser.add_argument("--ipc", type=int, default=45)
     parser.add_argument("--epochs", type=int, default=20)
@@ -52,13 +53,13 @@ def main() -> None:
     size = min(challenge.size, LARGEST_SIZE)
 
     rows = []
-    for components, clusters, covariance, spread in product(
-        args.components, args.clusters, args.covariances, args.spreads
+    for components, clusters, covariance, least, spread in product(
+        args.components, args.clusters, args.covariances, args.leasts, args.spreads
     ):
         began = time.monotonic()
-        generator = Gaussian(
-            fit(train, GaussianSettings(components, clusters, covariance, args.mirrored)), size, spread
-        )
+        settings = GaussianSettings(components, clusters, covariance, args.mirrored, least=least)
+        mixture = fit(train, settings)
+        generator = Gaussian(mixture, size, spread)
         fitted = time.monotonic()
         made, speed = generated(generator, challenge, args.ipc, 1, batch=1000)
         few = first_of_each(made, NEARNESS_IPC)
@@ -68,6 +69,8 @@ def main() -> None:
             "clusters": clusters,
             "covariance": covariance,
             "mirrored": args.mirrored,
+            "least": least,
+            "clusters_used": float((mixture.shares_CK > 0).sum(1).float().mean()),
             "spread": spread,
             "accuracy": score.mean,
             "distance": class_distance(made, held_out),

@@ -33,8 +33,7 @@ class Nearness:
 
 def measure_nearness(made: ImageSet, held_out: ImageSet, train: ImageSet) -> Nearness:
     """Compare images made by a generator that has seen `train` with `held_out`, which it has not."""
-    references = _flat(train)
-    made_N, real_N = (_nearest(_flat(images), references) for images in (made, held_out))
+    made_N, real_N = (nearest_distances(images, train) for images in (made, held_out))
     return Nearness(
         near_copies=float((made_N < real_N.quantile(REAL_SHARE)).float().mean()),
         nearest=float(made_N.min()),
@@ -44,11 +43,12 @@ def measure_nearness(made: ImageSet, held_out: ImageSet, train: ImageSet) -> Nea
     )
 
 
-def _flat(images: ImageSet) -> Tensor:
-    return torch.from_numpy(images.images).flatten(1).float()
-
-
-def _nearest(x_ND: Tensor, references_MD: Tensor) -> Tensor:
-    """Root-mean-square distance of each row to the nearest reference, (N,)."""
+def nearest_distances(images: ImageSet, references: ImageSet) -> Tensor:
+    """Distance of each image to the nearest reference, root mean square over pixels in levels of 255, (N,)."""
+    x_ND, references_MD = _flat(images), _flat(references)
     nearest_N = torch.cat([torch.cdist(part, references_MD).amin(1) for part in x_ND.split(_CHUNK)])
     return nearest_N / x_ND.shape[1] ** 0.5
+
+
+def _flat(images: ImageSet) -> Tensor:
+    return torch.from_numpy(images.images).flatten(1).float()

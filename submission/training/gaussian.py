@@ -32,7 +32,9 @@ class GaussianSettings:
 
     Attributes:
         components: principal components kept; fewer where fewer hold 99.9% of the variance.
-        clusters: per class.
+        clusters: per class, at most.
+        least: training images that a cluster has, mirror images not counted; the images of a smaller one go to the
+            next nearest. A cluster of a single image would be drawn as that image with noise.
         covariance: `shared` by all classes, or `scaled` along its axes for each class by itself.
         mirrored: whether the mirror image of every training image is fitted as well.
         spread: how far from the middle of their clusters images are drawn, 1 as far as training images lie. Less makes
@@ -45,6 +47,7 @@ class GaussianSettings:
     covariance: str = "shared"
     mirrored: bool = False
     spread: float = 1.0
+    least: int = 10
     seed: int = 0
 
 
@@ -58,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--covariance", choices=COVARIANCES, default=default.covariance, help="default: %(default)s")
     parser.add_argument("--mirrored", action="store_true", help="fit the mirror images as well: for photographs")
     parser.add_argument("--spread", type=float, default=default.spread, help="of the images; default: %(default)s")
+    parser.add_argument("--least", type=int, default=default.least, help="images a cluster has; default: %(default)s")
     parser.add_argument("--seed", type=int, default=default.seed, help="of the clustering; default: %(default)s")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
 
@@ -67,7 +71,9 @@ def run(args: argparse.Namespace) -> int:
     challenge = get_challenge(args.dataset)
     train = load_split(challenge, "train", data_folder(args.data))
     began = time.monotonic()
-    settings = GaussianSettings(args.components, args.clusters, args.covariance, args.mirrored, args.spread, args.seed)
+    settings = GaussianSettings(
+        args.components, args.clusters, args.covariance, args.mirrored, args.spread, args.least, args.seed
+    )
     mixture = fit(train, settings, args.device)
     header = WeightsHeader(
         generator="gaussian",
@@ -95,11 +101,12 @@ def fit(images: ImageSet, settings: GaussianSettings, device: str = "cpu") -> Mi
         raise ValueError(f"covariance must be {' or '.join(COVARIANCES)}, not {settings.covariance!r}")
     if not 0 <= settings.spread <= 2:
         raise ValueError(f"spread must be a number from 0 to 2, not {settings.spread}")
-    for name, value in (("components", settings.components), ("clusters", settings.clusters)):
-        if value < 1:
+    for name in ("components", "clusters", "least"):
+        if (value := getattr(settings, name)) < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
+    distinct_N = torch.arange(len(images)).to(device)
     if settings.mirrored:
-        images = with_mirror_images(images)
+        images, distinct_N = with_mirror_images(images), torch.cat([distinct_N, distinct_N])
     labels_N = torch.from_numpy(images.labels).to(device)
     smallest = int(labels_N.bincount().min())
     if smallest < settings.clusters:
@@ -112,7 +119,10 @@ def fit(images: ImageSet, settings: GaussianSettings, device: str = "cpu") -> Mi
     shares_CK = x_NP.new_zeros(classes, settings.clusters)
     for label in range(classes):
         x_MP = x_NP[labels_N == label]
-        centres_CKP[label], cluster_M = k_means(x_MP, settings.clusters, generator)
+        centres_KP, cluster_M = k_means(x_MP, settings.clusters, generator)
+        centres_CKP[label], cluster_M = without_small_clusters(
+            x_MP, centres_KP, cluster_M, distinct_N[labels_N == label], settings.least
+        )
         shares_CK[label] = cluster_M.bincount(minlength=settings.clusters) / len(x_MP)
         x_NP[labels_N == label] = x_MP - centres_CKP[label, cluster_M]
     freedom = len(x_NP) - int((shares_CK > 0).sum())  # each cluster mean takes one
@@ -177,6 +187,34 @@ def k_means(x_NP: Tensor, clusters: int, generator: torch.Generator, rounds: int
             break
         cluster_N = moved_N
     return centres_KP, cluster_N
+
+
+def without_small_clusters(
+    x_NP: Tensor, centres_KP: Tensor, cluster_N: Tensor, distinct_N: Tensor, least: int
+) -> tuple[Tensor, Tensor]:
+    """Dissolves the smallest cluster into its neighbours until each has `least` distinct images, or one is left.
+
+    Args:
+        cluster_N: the cluster of each point.
+        distinct_N: which image each point is of; a picture and its mirror image are the same one.
+
+    Returns:
+        centres (K, P), those of dissolved clusters meaningless, and the cluster of each point, int64 (N,).
+    """
+    while True:
+        present = cluster_N.unique()
+        pairs = torch.stack([cluster_N, distinct_N], 1).unique(dim=0)
+        sizes = pairs[:, 0].bincount(minlength=len(centres_KP))[present]
+        if len(present) == 1 or int(sizes.min()) >= least:
+            return centres_KP, cluster_N
+        smallest = present[sizes.argmin()]
+        others = present[present != smallest]
+        moved = cluster_N == smallest
+        cluster_N = cluster_N.clone()
+        cluster_N[moved] = others[torch.cdist(x_NP[moved], centres_KP[others]).argmin(1)]
+        centres_KP = centres_KP.clone()
+        for k in others:
+            centres_KP[k] = x_NP[cluster_N == k].mean(0)
 
 
 def _chunks(images: ImageSet, device: str) -> Iterator[Tensor]:

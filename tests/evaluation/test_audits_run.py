@@ -33,7 +33,9 @@ def test_clean_sets_pass_every_audit(challenge: Challenge, ipc: int) -> None:
 
 def test_a_clean_set_of_tiny_imagenet_passes_every_audit() -> None:
     images = real_split(TINY, "test")
-    audits = run_audits(contents_of(per_class(images, 10)), TINY, per_class(images, 20, skip=10), per_class(images, 20, skip=30))
+    audits = run_audits(
+        contents_of(per_class(images, 10)), TINY, per_class(images, 20, skip=10), per_class(images, 20, skip=30)
+    )
     assert {audit.name: audit.status for audit in audits} == dict.fromkeys(_NAMES, "pass"), audits
 
 

@@ -18,7 +18,13 @@ from submission.job import image_seed
 from submission.training.__main__ import main
 from submission.training.choose import class_distance
 from submission.training.copies import measure_nearness
-from submission.training.gaussian import GaussianSettings, fit, k_means, principal_components
+from submission.training.gaussian import (
+    GaussianSettings,
+    fit,
+    k_means,
+    principal_components,
+    without_small_clusters,
+)
 from submission.training.held_out import hold_out
 from submission.weights import SHIPPED, find_weights_file
 
@@ -136,6 +142,29 @@ def test_mirror_images_are_fitted_as_well() -> None:
     for found, symmetric in ((one_sided, False), (both, True)):
         mean = (found.mean_D + found.centres_CKP[:, 0] @ found.basis_PD).view(10, 3, 32, 32)
         assert torch.allclose(mean, mean.flip(3), atol=1e-4) is symmetric
+
+
+def test_small_clusters_go_to_their_neighbours() -> None:
+    x = torch.tensor([[0.0], [0.2], [0.4], [5.0], [5.2], [9.0], [9.1]])
+    cluster = torch.tensor([0, 0, 0, 1, 1, 2, 2])
+    centres = torch.tensor([[0.2], [5.1], [9.05], [77.0]])  # the last has no image
+    distinct = torch.tensor([0, 1, 2, 3, 4, 5, 5])  # the last two are mirror images of each other
+    found_centres, found = without_small_clusters(x, centres, cluster, distinct, 2)
+    assert found.tolist() == [0, 0, 0, 1, 1, 1, 1]
+    assert found_centres[:2, 0].tolist() == pytest.approx([0.2, 7.075])
+    assert without_small_clusters(x, centres, cluster, distinct, 1)[1].tolist() == cluster.tolist()
+    assert len(without_small_clusters(x, centres, cluster, distinct, 100)[1].unique()) == 1
+
+
+def test_no_cluster_of_a_fit_is_a_single_image() -> None:
+    train = load_split(DIGITS, "train", None)
+    shares = {
+        least: fit(train, GaussianSettings(20, clusters=40, mirrored=True, least=least)).shares_CK for least in (1, 5)
+    }
+    of_one = 2.5 / 240  # a picture and its mirror image among those of a class
+    assert (shares[1][shares[1] > 0] < of_one).any()
+    assert shares[5][shares[5] > 0].min() > of_one
+    assert torch.allclose(shares[5].sum(1), torch.ones(10))
 
 
 def test_identical_images_do_not_break_the_fit() -> None:
