@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,7 +18,7 @@ from torch import Tensor
 from evaluation.augment import Draw, augment
 from evaluation.convnet import DEPTH, WIDTH, seeded_convnet
 from evaluation.engine import Engine
-from evaluation.fused import choose_norm_relu_pool, plain_norm_relu_pool
+from evaluation.fused import NormReluPool, choose_norm_relu_pool, plain_norm_relu_pool
 from evaluation.graphs import GraphedStep, Step
 from evaluation.protocol import Protocol
 from evaluation.resident import Resident
@@ -53,7 +55,7 @@ class FastEngine(Engine):
         self.lr = torch.zeros((), device=train.device)
         self._trained = [name for name in self.weights if not _is_convolution_bias(name)]
         self._workers = Workers() if train.device.type == "cpu" else None
-        self._map = self._workers.map if self._workers else map
+        self.map = self._workers.map if self._workers else map
         self._run: Step = self._step
         if train.device.type == "cuda":
             self._run = GraphedStep(self._step, [*self.weights.values(), *self.momentum.values()])
@@ -85,7 +87,7 @@ class FastEngine(Engine):
         parts = self._parts(len(index_B), self.dtype)
         uniforms = drawn.uniforms.tensor_split(parts, dim=1)
         draws = [Draw(drawn.kind, part) for part in uniforms]
-        results = self._map(self._part_gradients, zip(index_B.tensor_split(parts), draws, strict=True))
+        results = self.map(self._part_gradients, zip(index_B.tensor_split(parts), draws, strict=True))
         losses, gradients = zip(*results, strict=True)
         total = list(gradients[0])
         for part in gradients[1:]:
@@ -119,19 +121,13 @@ class FastEngine(Engine):
 
     def _forward(self, x_BCHW: Tensor, dtype: torch.dtype) -> Tensor:
         """Normalised images to logits (B, classes) in float32, with convolutions in `dtype`."""
-        x = x_BCHW.to(dtype, memory_format=torch.channels_last)
-        for depth in range(DEPTH):
-            kernel, gamma, beta = (
-                self.weights[f"blocks.{depth}.{name}"] for name in ("0.weight", "1.weight", "1.bias")
-            )
-            y = F.conv2d(x, kernel.to(dtype, memory_format=torch.channels_last), padding=1)
-            x = self.norm_relu_pool(y, gamma, beta)
-        return F.linear(x.float().flatten(1), self.weights["head.weight"], self.weights["head.bias"])
+        features_BF = features(x_BCHW, self.weights, dtype, self.norm_relu_pool)
+        return F.linear(features_BF, self.weights["head.weight"], self.weights["head.bias"])
 
     def logits(self, x_BCHW: Tensor) -> Tensor:
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
             parts = self._parts(len(x_BCHW), torch.float32)
-            return torch.cat(list(self._map(self._part_logits, x_BCHW.tensor_split(parts))))
+            return torch.cat(list(self.map(self._part_logits, x_BCHW.tensor_split(parts))))
 
     @torch.no_grad()
     def _part_logits(self, x_PCHW: Tensor) -> Tensor:
@@ -156,6 +152,21 @@ class FastEngine(Engine):
         if self.dtype == torch.float32:
             return ()
         return ("Convolutions of the training steps multiply in bfloat16 and add in float32.",)
+
+
+def features(x_BCHW: Tensor, weights: Mapping[str, Tensor], dtype: torch.dtype, norm_relu_pool: NormReluPool) -> Tensor:
+    """What the last layer of the judge's network sees of normalised images: float32 (B, 128 H W / 64).
+
+    Args:
+        weights: by their names in `ConvNet`.
+        dtype: of the convolutions.
+    """
+    x = x_BCHW.to(dtype, memory_format=torch.channels_last)
+    for depth in range(DEPTH):
+        kernel, gamma, beta = (weights[f"blocks.{depth}.{name}"] for name in ("0.weight", "1.weight", "1.bias"))
+        y = F.conv2d(x, kernel.to(dtype, memory_format=torch.channels_last), padding=1)
+        x = norm_relu_pool(y, gamma, beta)
+    return x.float().flatten(1)
 
 
 def _is_convolution_bias(name: str) -> bool:

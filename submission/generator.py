@@ -23,6 +23,7 @@ ENTRY_POINTS = "submission.generators"
 # name -> "module:class"; adding a generator is one file and one line here.
 _BUILT_IN = {
     "native": "submission.generators.native:Native",
+    "matched": "submission.generators.matched:Matched",
     "gaussian": "submission.generators.gaussian:Gaussian",
     "sdxl-turbo": "submission.generators.sdxl_turbo:SdxlTurbo",
     "dit": "submission.generators.dit:DiTGenerator",

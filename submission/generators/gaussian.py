@@ -74,12 +74,12 @@ class Gaussian(Generator):
 
     @classmethod
     def find_weights(cls, challenge: Challenge, source: str | None) -> Path:
-        return find_weights_file("gaussian", challenge, source)
+        return find_weights_file(cls.info.name, challenge, source)
 
     @classmethod
     def load(cls, context: LoadContext) -> Gaussian:
         path = context.weights or cls.find_weights(context.challenge, None)
-        tensors, header = load_weights(path, "gaussian", context.challenge)
+        tensors, header = load_weights(path, cls.info.name, context.challenge)
         try:
             mixture = Mixture(**{name: tensor.to(context.device) for name, tensor in tensors.items()})
             return cls(mixture, header.model["size"], parse_spread(context.settings, header.model["spread"]))

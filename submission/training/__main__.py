@@ -13,6 +13,7 @@ VERBS = {
     "minmax": ("submission.training.minmax", "a DiT with the min-max losses"),
     "scorer": ("submission.training.scorer", "the classifier that --keep asks"),
     "gaussian": ("submission.training.gaussian", "the mixtures of Gaussians"),
+    "matched": ("submission.training.matched", "these mixtures further, to look to networks as real images do"),
     "convert-edm": ("submission.training.convert_edm", "no training: weights of `edm` from a published pickle"),
 }
 
