@@ -1,7 +1,7 @@
 """Does the fast engine score as the reference does? Rounds of both from the same seeds, and two one-sided tests.
 
     python -m benchmarks.equivalence_engines --dataset digits --seeds 12
-    python -m benchmarks.equivalence_engines --dataset cifar100 --ipc 10 --epochs 30 --seeds 12
+    python -m benchmarks.equivalence_engines --dataset cifar100 --ipc 5 --epochs 40 --seeds 12
 
 The engines are equivalent if the mean difference of their accuracies lies within 0.5 points either way with 95%
 confidence: a test that fails for lack of evidence, unlike one for a difference. Seeds are paired, since both engines
