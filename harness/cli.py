@@ -51,7 +51,7 @@ def run(
         str | None,
         typer.Option(
             "--generator",
-            help="Which generator; `generators` lists them. Default: native, or gaussian where native has no weights.",
+            help="Which generator; `generators` lists them. Default: the first of native, matched, gaussian with weights.",
         ),
     ] = None,
     command: Annotated[
