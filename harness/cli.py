@@ -51,7 +51,7 @@ def run(
         str | None,
         typer.Option(
             "--generator",
-            help="Which generator; `generators` lists them. Default: the first of native, matched, gaussian with weights.",
+            help="Which generator; `generators` lists them. Default: native, matched or gaussian, as weights are shipped.",
         ),
     ] = None,
     command: Annotated[
