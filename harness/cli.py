@@ -51,7 +51,7 @@ def run(
         str | None,
         typer.Option(
             "--generator",
-            help="Which generator; `generators` lists them. Default: native, matched or gaussian, as weights are shipped.",
+            help="Which generator; `generators` lists them. Default: native, matched or gaussian, as shipped.",
         ),
     ] = None,
     command: Annotated[
