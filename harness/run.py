@@ -13,7 +13,7 @@ from evaluation.audits.audit import Audit, distinct_ipc
 from evaluation.audits.run import run_audits
 from evaluation.challenge import Challenge, get_challenge
 from evaluation.curve import load_curve
-from evaluation.datasets import cache_folder, load_split, training_images_file
+from evaluation.datasets import cache_folder, is_at_hand, load_split, training_images_file
 from evaluation.device import resolve_device
 from evaluation.equivalent import real_equivalent
 from evaluation.exits import ExitCode
@@ -59,7 +59,7 @@ from submission.scorer import check_scorer
 
 @dataclass(frozen=True)
 class Splits:
-    """The real data that judging needs; None where it was not asked for."""
+    """The real data, which judging needs and audits look in; None where it is not at hand and nothing is judged."""
 
     train: ImageSet | None
     test: ImageSet | NormalisedSet | None
@@ -177,11 +177,15 @@ def _finish(record: Record, folder: RunFolder, collected: Collected, splits: Spl
 
 
 def load_splits(options: RunOptions) -> Splits:
-    """The real images, loaded before the clock so that a run never ends with nothing to judge it by."""
-    if not options.judged:
-        return Splits(None, None)
-    test = load_split(options.challenge, "test", options.data)
-    return Splits(load_split(options.challenge, "train", options.data), test)
+    """The real images, loaded before the clock so that a run never ends with nothing to judge it by.
+
+    Where nothing is judged, only what is at hand: the audits want it, but it is not worth a download.
+    """
+    challenge, data = options.challenge, options.data
+    return Splits(
+        load_split(challenge, "train", data) if options.judged or is_at_hand(challenge, "train", data) else None,
+        load_split(challenge, "test", data) if options.judged or is_at_hand(challenge, "test", data) else None,
+    )
 
 
 def fetch_needs(options: RunOptions, maker: type[GeneratorBase] | None) -> Needs:

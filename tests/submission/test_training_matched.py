@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from evaluation.audits.class_order import audit_class_order
 from evaluation.challenge import get_challenge
 from evaluation.convnet import ConvNet
 from evaluation.datasets import load_split
 from evaluation.images import ImageSet
+from evaluation.probe import load_probe
 from evaluation.resident import resident
 from evaluation.subset import first_of_each
 from submission.generator import LoadContext
@@ -166,6 +168,16 @@ def test_the_command_trains_in_pieces_and_writes_weights_that_load(
     assert images.shape == (10, 3, 32, 32)
     with pytest.raises(ValueError, match="holds weights of generator 'matched', not of 'gaussian'"):
         Gaussian.load(LoadContext(DIGITS, "cpu", path))
+
+
+def test_shipped_weights_make_images_of_their_classes() -> None:
+    challenge = get_challenge("cifar100")
+    generator = Matched.load(LoadContext(challenge, "cpu", Matched.find_weights(challenge, None)))
+    labels = torch.arange(100).repeat(4)
+    images = generator.generate(labels, torch.arange(400), 1)
+    audit = audit_class_order(ImageSet(images.numpy(), labels.numpy()), challenge, load_probe(challenge))
+    assert audit.status == "pass"
+    assert audit.numbers["agreement"] > 0.3  # type: ignore[operator]
 
 
 def test_misuse_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
