@@ -22,7 +22,7 @@ from submission.generators.native import Native
 from submission.networks.edm import SIGMA_DATA
 from submission.networks.unet import UNet, count_macs, count_parameters
 from submission.precision import fastest_precision
-from submission.training.checkpoint import load_checkpoint, save_checkpoint
+from submission.training.checkpoint import begin_or_resume, save_checkpoint
 from submission.training.choose import make_some
 from submission.training.diffusion import DeviceData, DiffusionTraining
 from submission.training.grid import save_grid
@@ -107,13 +107,10 @@ class Command(ABC):
         """
         challenge = get_challenge(args.dataset)
         out = args.out or Path("runs") / f"{self.name}-{challenge.name}"
-        checkpoint = out / "checkpoint.pt"
-        if checkpoint.exists() and not args.resume:
-            raise ValueError(f"{checkpoint} is there already: add --resume to go on from it, or choose another --out")
+        checkpoint, saved = begin_or_resume(out, args.resume, args.device)
         train, held_out = hold_out(load_split(challenge, "train", data_folder(args.data)))
         data = DeviceData.put(train, args.device)
         dtype = self.precision(args.device)
-        saved = load_checkpoint(checkpoint, args.device) if args.resume else None
         if saved:
             model = resumed_model(saved, args, challenge, checkpoint, self.name)
             start = Start(model, model.build(challenge))

@@ -16,7 +16,7 @@ from evaluation.datasets import data_folder, load_split
 from evaluation.images import ImageSet
 from submission.generators.gaussian import Gaussian, Mixture
 from submission.source import to_size
-from submission.training.checkpoint import load_checkpoint, save_checkpoint
+from submission.training.checkpoint import begin_or_resume, save_checkpoint
 from submission.training.choose import make_some
 from submission.training.experts import experts_for
 from submission.training.gaussian import LARGEST_SIZE, GaussianSettings, fit
@@ -66,10 +66,7 @@ def run(args: argparse.Namespace) -> int:
     """
     challenge = get_challenge(args.dataset)
     out = args.out or Path("runs") / f"matched-{challenge.name}"
-    checkpoint = out / "checkpoint.pt"
-    if checkpoint.exists() and not args.resume:
-        raise ValueError(f"{checkpoint} is there already: add --resume to go on from it, or choose another --out")
-    saved = load_checkpoint(checkpoint, args.device) if args.resume else None
+    checkpoint, saved = begin_or_resume(out, args.resume, args.device)
     recipe, seed = _recipe(args, challenge, saved, checkpoint), saved["seed"] if saved else args.seed
     train, held_out = hold_out(load_split(challenge, "train", data_folder(args.data)))
     with Progress("training experts") as progress:

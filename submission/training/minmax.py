@@ -17,7 +17,7 @@ from submission.dit_model import DiT, Transformer
 from submission.generators.dit import DiTGenerator, DiTSettings
 from submission.hub import find_model
 from submission.pretrained import load_part
-from submission.training.checkpoint import load_checkpoint, save_checkpoint
+from submission.training.checkpoint import begin_or_resume, save_checkpoint
 from submission.training.grid import save_grid
 from submission.training.latents import encode_once
 from submission.training.minmax_export import Told, save_model
@@ -75,10 +75,7 @@ def run(args: argparse.Namespace) -> int:
     """
     challenge = get_challenge(args.dataset)
     out = args.out or Path("runs") / f"minmax-{challenge.name}"
-    checkpoint = out / "checkpoint.pt"
-    if checkpoint.exists() and not args.resume:
-        raise ValueError(f"{checkpoint} is there already: add --resume to go on from it, or choose another --out")
-    saved = load_checkpoint(checkpoint, "cpu") if args.resume else None
+    checkpoint, saved = begin_or_resume(out, args.resume, "cpu")
     recipe = _resumed_recipe(saved, args, challenge, checkpoint) if saved else _fresh_recipe(args)
     seed = saved["seed"] if saved else args.seed
     source = args.weights or (saved["base"] if saved else None)
