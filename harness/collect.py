@@ -55,13 +55,15 @@ class Collected:
 
 
 def collect(folder: Path, challenge: Challenge, started_at: datetime | None = None) -> Collected:
-    """Read the output folder.
+    """Read the output folder; one that was replaced by a link holds what somebody else wrote and is not read.
 
     Args:
         folder: class folders and shards.
         challenge: gives classes and size.
         started_at: when the clock started, for the images over time; None where nobody asks.
     """
+    if folder.is_symlink():
+        return Collected(invalid=f"the output folder {folder} was replaced by a symbolic link")
     try:
         contents = read_folder(folder, challenge)
     except NoImagesError as nothing:

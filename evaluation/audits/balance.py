@@ -8,25 +8,29 @@ from evaluation.audits.audit import Audit, Number, Status
 from evaluation.challenge import Challenge
 from evaluation.images import ImageSet, NormalisedSet
 
-_FEW = 0.5  # of the mean: a class with fewer images is short of them
+_FEW, _MANY = 0.5, 2.0  # of the median, which one crowded class does not move
 _FAILED_SHARE = 0.1  # of the classes without any image
 
 
 def audit_balance(images: ImageSet | NormalisedSet, challenge: Challenge) -> Audit:
-    """Warn where a class has no image or less than half the mean number; fail where a tenth of the classes has none.
+    """Warn where a class has no image, or less than half or more than twice the median; fail where a tenth has none.
 
-    Numbers: `min`, `max`, `mean` images per class, `missing` (names of up to 20 classes without any), `short`.
+    Numbers: `min`, `max`, `mean` images per class, `missing` (names of up to 20 classes without any), `short` and
+    `crowded` (classes with too few and too many).
     """
     counts = np.bincount(images.labels, minlength=challenge.classes)
     mean = float(counts.mean())
     missing = np.flatnonzero(counts == 0)
-    short = int((counts < _FEW * mean).sum()) - len(missing)
+    median = float(np.median(counts[counts > 0])) if counts.any() else 0.0
+    short = int((counts < _FEW * median).sum()) - len(missing) if median else 0
+    crowded = int((counts > _MANY * median).sum())
     numbers: dict[str, Number] = {
         "min": int(counts.min()),
         "max": int(counts.max()),
         "mean": mean,
         "missing": [challenge.folder_name(int(label)) for label in missing[:20]],
         "short": short,
+        "crowded": crowded,
     }
     told = f"between {counts.min()} and {counts.max()} images a class, {mean:.1f} on average"
     status: Status = "pass"
@@ -35,5 +39,8 @@ def audit_balance(images: ImageSet | NormalisedSet, challenge: Challenge) -> Aud
         told += f"; {len(missing)} of {challenge.classes} classes have none"
     if short:
         status = status if status == "fail" else "warn"
-        told += f"; {short} have less than half the average"
+        told += f"; {short} have less than half the median"
+    if crowded:
+        status = status if status == "fail" else "warn"
+        told += f"; {crowded} have more than twice the median"
     return Audit("balance", status, told, numbers)

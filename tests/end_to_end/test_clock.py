@@ -81,6 +81,7 @@ def test_half_written_images_are_dropped_and_told(tmp_path: Path) -> None:
         ("raise SystemExit('no weights here')", "crashed", 3),
         ("pass", "no_images", 3),
         ("import os, pathlib; pathlib.Path(os.environ['SUBMISSION_OUTPUT'], 'banana').mkdir()", "invalid_output", 3),
+        ("import os; os.rmdir(o := os.environ['SUBMISSION_OUTPUT']); os.symlink('/', o)", "invalid_output", 3),
     ],
 )
 def test_nothing_to_judge_is_exit_3(tmp_path: Path, program: str, outcome: str, code: int) -> None:

@@ -31,6 +31,9 @@ def test_missing_and_short_classes() -> None:
     assert audit.evidence == "between 0 and 5 images a class, 5.0 on average; 1 of 100 classes have none"
     audit = audit_balance(_counts([2] + [5] * 99), CIFAR)
     assert (audit.status, audit.numbers["short"]) == ("warn", 1)
+    audit = audit_balance(_counts([400] + [5] * 99), CIFAR)
+    assert (audit.status, audit.numbers["crowded"], audit.numbers["short"]) == ("warn", 1, 0)
+    assert "1 have more than twice the median" in audit.evidence
     assert audit_balance(_counts([0] * 10 + [5] * 90), CIFAR).status == "fail"
     assert audit_balance(_counts([5] * 50), CIFAR).status == "fail"
 
