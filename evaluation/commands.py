@@ -24,7 +24,7 @@ from evaluation.images import NormalisedSet, content_hash
 from evaluation.machine import this_machine
 from evaluation.orders import read_order, reorder, write_order
 from evaluation.reading import read_images
-from evaluation.score import Score, judge
+from evaluation.score import Score, check_extent, judge
 from evaluation.tensors import write_tensor
 from evaluation.terminal import judging, plain_console, show_audits
 
@@ -47,6 +47,7 @@ def judge_submission(
 ) -> ExitCode:
     """Audit and judge what lies at `submission`; print the result. Raises ValueError for bad input."""
     challenge, device = get_challenge(dataset), resolve_device(device)
+    check_extent(rounds, epochs)
     contents = read_submission(submission, challenge, class_order)
     folder = data_folder(data)
     test = load_split(challenge, "test", folder)
@@ -139,6 +140,7 @@ def measure_curve(
         submission: whose images; None for random real ones.
     """
     challenge, device = get_challenge(dataset), resolve_device(device)
+    check_extent(rounds, epochs)
     wanted = whole_numbers(ipcs)
     folder = data_folder(data)
     if submission is None:
@@ -160,7 +162,8 @@ def measure_curve(
         points[point.ipc, point.epochs] = replace(point, how=how)
         save_curve(Curve(challenge.name, tuple(points.values()), engine, supply.of), out)
         accuracies = ", ".join(f"{100 * accuracy:.2f}%" for accuracy in point.rounds)
-        console.print(f"IPC {point.ipc}, {point.epochs} epochs: {accuracies} ({show_duration(point.seconds)})")
+        marked = f"{point.epochs} epochs" + (", a preview" if point.preview else "")
+        console.print(f"IPC {point.ipc}, {marked}: {accuracies} ({show_duration(point.seconds)})")
 
     for ipc in wanted:
         before = points.get((ipc, epochs))

@@ -71,6 +71,13 @@ def accuracy_interval(accuracies: Sequence[float]) -> tuple[float, float] | None
     return None if interval is None else (max(interval[0], 0.0), min(interval[1], 1.0))
 
 
+def check_extent(rounds: int, epochs: int) -> None:
+    """Raises ValueError for fewer than one round or epoch."""
+    if rounds < 1:
+        raise ValueError(f"rounds must be at least 1, not {rounds}")
+    Protocol(epochs=epochs)
+
+
 def judge(
     train: Labelled,
     test: Labelled,
@@ -102,8 +109,7 @@ def judge(
         ValueError: images or labels do not fit the challenge, fewer than one round or epoch, an unknown engine, or
             a checkpoint of another judgement.
     """
-    if rounds < 1:
-        raise ValueError(f"rounds must be at least 1, not {rounds}")
+    check_extent(rounds, epochs)
     protocol = Protocol(epochs=epochs)
     torch_device = torch.device(device)
     train_set, test_set = (resident(labelled, challenge, torch_device) for labelled in (train, test))

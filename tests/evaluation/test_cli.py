@@ -78,7 +78,8 @@ def test_export_is_what_the_published_evaluator_reads(real_digits: Path, tmp_pat
 def test_a_curve_is_measured_and_then_left_alone(tmp_path: Path) -> None:
     out = tmp_path / "curve.json"
     arguments = ("curve", "--dataset", "digits", "--ipc", "1", "--rounds", "1", "--epochs", "1", "--out", out)
-    assert evaluation(*arguments).returncode == 0
+    done = evaluation(*arguments)
+    assert done.returncode == 0 and "IPC 1, 1 epochs, a preview: " in done.stdout
     told = json.loads(out.read_text())
     assert told["points"][0]["preview"] and told["points"][0]["how"]["versions"]["torch"]
     assert "done before" in evaluation(*arguments).stdout
@@ -93,6 +94,9 @@ def test_a_curve_is_measured_and_then_left_alone(tmp_path: Path) -> None:
         (("nowhere", "--dataset", "digits"), "does not exist"),
         (("nowhere", "--dataset", "letters"), "choose one of"),
         (("curve", "--dataset", "digits", "--ipc", "0", "--out", "x.json"), "--ipc takes whole numbers"),
+        (("curve", "--dataset", "digits", "--rounds", "0", "--out", "x.json"), "rounds must be at least 1, not 0"),
+        (("nowhere", "--dataset", "digits", "--rounds", "-1"), "rounds must be at least 1, not -1"),
+        (("nowhere", "--dataset", "digits", "--epochs", "0"), "epochs must be at least 1, not 0"),
     ],
 )
 def test_bad_input_gets_one_sentence_and_exit_2(arguments: tuple[str, ...], sentence: str) -> None:
