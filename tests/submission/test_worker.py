@@ -41,7 +41,7 @@ def test_trials_are_on_the_ledger_and_their_images_count(tmp_path: Path) -> None
     (trial,) = [event for event in events if "trial" in event]
     sizes = [size for size, _ in trial["trial"]]
     assert sizes[:2] == [8, 16] and all(b == 2 * a for a, b in pairwise(sizes))
-    assert trial["images"] == 8 + sum(sizes)
+    assert trial["images"] in (8 + sum(sizes), 2000)  # a fast machine tries until the cap cuts a batch short
     assert events[-1]["images"] == 2000 and events[-1]["end"] == "ipc"
     assert written(tmp_path) == [200] * 10
 
