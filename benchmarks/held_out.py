@@ -13,14 +13,12 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.generated import generated
+from benchmarks.generated import generated, worth
 from benchmarks.machine import machine
 from evaluation.challenge import get_challenge
 from evaluation.datasets import data_folder, load_split
-from evaluation.score import judge
 from evaluation.subset import first_of_each
 from submission.generator import Generator, LoadContext, get_generator
-from submission.training.choose import class_distance
 from submission.training.copies import REAL_SHARE, measure_nearness
 from submission.training.gaussian import with_mirror_images
 from submission.training.held_out import hold_out
@@ -53,19 +51,15 @@ def main() -> None:
     if not isinstance(generator, Generator):
         raise SystemExit(f"{args.generator} chooses among real images: it makes none to look at")
     made, speed = generated(generator, challenge, args.ipc, steps)
-    score = judge(made, held_out, challenge, rounds=args.rounds, epochs=args.epochs, device=args.device)
     few = first_of_each(made, min(args.ipc, NEARNESS_IPC))
     told = {
         "dataset": challenge.name,
         "generator": args.generator,
         "settings": settings,
         "steps": steps,
-        "ipc": args.ipc,
         "epochs": args.epochs,
         "held_out_images": len(held_out),
-        "rounds": score.rounds,
-        "accuracy": score.mean,
-        "distance": class_distance(made, held_out),
+        **worth(made, held_out, challenge, args.rounds, args.epochs, args.device),
         "images_per_s": speed,
         "real_share": REAL_SHARE,
         **asdict(measure_nearness(few, held_out, with_mirror_images(train))),

@@ -21,8 +21,8 @@ def audit_balance(images: ImageSet | NormalisedSet, challenge: Challenge) -> Aud
     counts = np.bincount(images.labels, minlength=challenge.classes)
     mean = float(counts.mean())
     missing = np.flatnonzero(counts == 0)
-    median = float(np.median(counts[counts > 0])) if counts.any() else 0.0
-    short = int((counts < _FEW * median).sum()) - len(missing) if median else 0
+    median = float(np.median(counts[counts > 0]))
+    short = int((counts < _FEW * median).sum()) - len(missing)
     crowded = int((counts > _MANY * median).sum())
     numbers: dict[str, Number] = {
         "min": int(counts.min()),

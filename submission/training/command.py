@@ -22,6 +22,7 @@ from submission.generators.native import Native
 from submission.networks.edm import SIGMA_DATA
 from submission.networks.unet import UNet, count_macs, count_parameters
 from submission.precision import fastest_precision
+from submission.training.arguments import add_piece_arguments
 from submission.training.checkpoint import begin_or_resume, save_checkpoint
 from submission.training.choose import make_some
 from submission.training.diffusion import DeviceData, DiffusionTraining
@@ -156,19 +157,11 @@ class Command(ABC):
 
 
 def add_session_arguments(parser: argparse.ArgumentParser, name: str) -> None:
-    """The options of every training; `name` is the command's."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--dataset", required=True, help="name of the challenge to train for")
-    parser.add_argument(
-        "--data", type=Path, help="folder of the real data sets; default: $SUBMISSION_DATA or the cache"
-    )
-    parser.add_argument("--out", type=Path, help=f"folder for everything written; default: runs/{name}-DATASET")
+    """The options of every training of a network of `native`; `name` is the command's."""
+    add_piece_arguments(parser, name)
     parser.add_argument("--images", type=int, help="images to see in all; default: the preset's")
-    parser.add_argument("--minutes", type=float, help="end this session after so long, to go on later with --resume")
     parser.add_argument("--batch", type=int, help="images a step; default: the preset's")
     parser.add_argument("--rate", type=float, help="highest learning rate; default: the preset's")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
     parser.add_argument("--compile", action="store_true", help="compile the network first; pays on a GPU")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from evaluation.datasets import data_folder, load_split
 from evaluation.images import ImageSet
 from submission.generators.gaussian import Gaussian, Mixture
 from submission.source import to_size
+from submission.training.arguments import add_piece_arguments
 from submission.training.checkpoint import begin_or_resume, save_checkpoint
 from submission.training.choose import make_some
 from submission.training.experts import experts_for
@@ -46,15 +47,9 @@ _QUICK_IPC = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--dataset", required=True, help="name of the challenge to train for")
-    parser.add_argument("--data", type=Path, help="folder of the real data sets; default: SUBMISSION_DATA, the cache")
-    parser.add_argument("--out", type=Path, help="folder for everything written; default: runs/matched-DATASET")
+    add_piece_arguments(parser, "matched")
     for name, kind in _NUMBERS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help="default: the challenge's")
-    parser.add_argument("--minutes", type=float, help="end this session after so long, to go on later with --resume")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
 
 
@@ -133,8 +128,7 @@ def _recipe(
     if saved:
         if saved["challenge"] != challenge.name:
             raise ValueError(f"{checkpoint} is of {saved['challenge']}, not of {challenge.name}; choose another --out")
-        names = {field.name for field in fields(MatchRecipe)}
-        begun = MatchRecipe(**{**{n: saved["recipe"][n] for n in names}, "ages": tuple(saved["recipe"]["ages"])})
+        begun = MatchRecipe(**{**saved["recipe"], "ages": tuple(saved["recipe"]["ages"])})
         if begun != replace(begun, **asked):
             raise ValueError(f"{checkpoint} was begun with other settings; leave them out, or choose another --out")
         return begun

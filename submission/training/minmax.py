@@ -17,6 +17,7 @@ from submission.dit_model import DiT, Transformer
 from submission.generators.dit import DiTGenerator, DiTSettings
 from submission.hub import find_model
 from submission.pretrained import load_part
+from submission.training.arguments import add_piece_arguments
 from submission.training.checkpoint import begin_or_resume, save_checkpoint
 from submission.training.grid import save_grid
 from submission.training.latents import encode_once
@@ -49,21 +50,13 @@ PICTURED = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--dataset", required=True, help="name of the challenge to train for")
-    parser.add_argument(
-        "--data", type=Path, help="folder of the real data sets; default: $SUBMISSION_DATA or the cache"
-    )
+    add_piece_arguments(parser, "minmax")
     parser.add_argument("--weights", help=f"DiT to begin with, a folder or a hub name; default: {DIT_XL.repository}")
-    parser.add_argument("--out", type=Path, help="folder for everything written; default: runs/minmax-DATASET")
     parser.add_argument("--preset", choices=PRESETS, help=f"whose numbers; default: {DEFAULT_PRESET}")
     for name, kind in _NUMBERS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help="default: the preset's")
     for name, choices in _CHOICES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", choices=choices, help="default: the preset's")
-    parser.add_argument("--minutes", type=float, help="end this session after so long, to go on later with --resume")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
 
 
