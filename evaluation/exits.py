@@ -10,6 +10,8 @@ from enum import IntEnum
 
 import typer
 
+from evaluation.untrusted import NothingToJudgeError
+
 
 class ExitCode(IntEnum):
     DONE = 0
@@ -29,6 +31,8 @@ def guarded(debug: bool) -> Iterator[None]:
         raise
     except KeyboardInterrupt:
         _fail("Interrupted.", ExitCode.INTERRUPTED, debug)
+    except NothingToJudgeError as error:
+        _fail(f"Error: {error}", ExitCode.NOTHING_TO_JUDGE, debug)
     except ValueError as error:
         _fail(f"Error: {error}", ExitCode.BAD_INPUT, debug)
     except OSError as error:

@@ -14,12 +14,12 @@ from evaluation.images import ImageSet
 from evaluation.listing import list_folder
 from evaluation.naming import accepted
 from evaluation.shards import read_shard
-from evaluation.untrusted import MAX_SET_BYTES, DroppedFiles, UnreadableFileError, printable
+from evaluation.untrusted import DroppedFiles, NothingToJudgeError, UnreadableFileError, most_images, printable
 
 _Part = tuple[ImageSet, list[str]]  # images and where each came from
 
 
-class NoImagesError(ValueError):
+class NoImagesError(NothingToJudgeError):
     """A folder without one whole image.
 
     Attributes:
@@ -72,14 +72,14 @@ def read_shard_file(path: Path, challenge: Challenge) -> FolderContents:
     """Read a submission that is one `.npz` shard.
 
     Raises:
-        ValueError: it cannot be read, holds anything else or no image.
+        ValueError: it cannot be read or holds anything else; NothingToJudgeError, it holds no image.
     """
     try:
         shard = read_shard(path, challenge)
     except UnreadableFileError as problem:
         raise ValueError(f"{path} cannot be read: {problem.reason}") from None
     if not len(shard):
-        raise ValueError(f"{path} holds no image")
+        raise NothingToJudgeError(f"{path} holds no image")
     _room(challenge, len(shard), path)
     sizes = Counter({(shard.images.shape[3], shard.images.shape[2]): len(shard)})
     images, names = _by_label([_shard_part(shard, path.name, challenge)])
@@ -88,7 +88,7 @@ def read_shard_file(path: Path, challenge: Challenge) -> FolderContents:
 
 def _room(challenge: Challenge, count: int, origin: Path, room: int | None = None) -> int:
     """How many more images may follow after `count` of them. Raises ValueError where they do not fit."""
-    most = MAX_SET_BYTES // (3 * challenge.size**2)
+    most = most_images(challenge)
     left = (most if room is None else room) - count
     if left < 0:
         raise ValueError(f"{origin} holds {most - left:,} images or more; at most {most:,} are read, keep fewer")

@@ -7,7 +7,9 @@ from pathlib import Path
 from evaluation.challenge import Challenge
 from evaluation.contents import FolderContents
 from evaluation.folder import read_folder, read_shard_file
+from evaluation.naming import label_of_folder
 from evaluation.tensors import read_tensor
+from evaluation.untrusted import printable
 
 
 def read_images(path: Path, challenge: Challenge) -> FolderContents:
@@ -24,12 +26,32 @@ def read_images(path: Path, challenge: Challenge) -> FolderContents:
         inner = path / "images"
         if inner.is_symlink():
             raise ValueError(f"{inner} is a symbolic link; a run's images are a folder of its own")
-        return read_folder(inner if inner.is_dir() else path, challenge)
+        return read_folder(_run_images(path, challenge) if inner.is_dir() else path, challenge)
     if not path.exists():
         raise ValueError(f"{path} does not exist; give a folder of class folders, a run, a .pt file or an .npz shard")
-    if path.suffix == ".pt":
+    if path.suffix.lower() == ".pt":
         images = read_tensor(path, challenge)
         return FolderContents(images, tuple(f"{path.name}[{position}]" for position in range(len(images))))
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         return read_shard_file(path, challenge)
     raise ValueError(f"{path} is no folder and ends neither in .pt nor in .npz; give one of these")
+
+
+def _run_images(run: Path, challenge: Challenge) -> Path:
+    """`run/images`. Raises ValueError where class folders or shards stand beside it, which nobody would read."""
+    beside = [entry.name for entry in run.iterdir() if entry.name != "images" and _is_images(entry, challenge)]
+    if beside:
+        raise ValueError(
+            f"{run} holds images/ and {printable(min(beside))} beside it; give one of the two, or move them together"
+        )
+    return run / "images"
+
+
+def _is_images(entry: Path, challenge: Challenge) -> bool:
+    if entry.suffix == ".npz":
+        return True
+    try:
+        label_of_folder(entry.name, challenge)
+    except ValueError:
+        return False
+    return entry.is_dir()

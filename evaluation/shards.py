@@ -13,9 +13,10 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from evaluation.challenge import Challenge
+from evaluation.decode import MAX_PIXELS
 from evaluation.files import written_whole
 from evaluation.images import ImageSet
-from evaluation.untrusted import MAX_SET_BYTES, UnreadableFileError, check_regular, printable
+from evaluation.untrusted import MAX_SET_BYTES, UnreadableFileError, check_regular, most_images, printable
 
 _BLOCK = 2**20
 _CONTENT = "a shard holds `images`, uint8 (N, 3, H, W) or (N, H, W, 3), and `labels`, whole numbers (N,)"
@@ -43,8 +44,8 @@ def read_shard(path: Path, challenge: Challenge) -> ImageSet:
     name = printable(path.name)
     try:
         with zipfile.ZipFile(path) as archive:
-            images = _read_member(archive, "images", name)
-            labels = _read_member(archive, "labels", name)
+            images = _read_member(archive, "images", name, challenge)
+            labels = _read_member(archive, "labels", name, challenge)
     except (zipfile.BadZipFile, EOFError) as error:
         raise UnreadableFileError("half-written shard", half_written=True) from error
     except (OSError, NotImplementedError, RuntimeError, zlib.error) as error:
@@ -52,7 +53,7 @@ def read_shard(path: Path, challenge: Challenge) -> ImageSet:
     return ImageSet(_as_nchw(images, name), _as_labels(labels, len(images), challenge, name))
 
 
-def _read_member(archive: zipfile.ZipFile, array: str, name: str) -> NDArray[Any]:
+def _read_member(archive: zipfile.ZipFile, array: str, name: str, challenge: Challenge) -> NDArray[Any]:
     try:
         info = archive.getinfo(f"{array}.npy")
     except KeyError:
@@ -69,6 +70,7 @@ def _read_member(archive: zipfile.ZipFile, array: str, name: str) -> NDArray[Any
         body = info.file_size - member.tell()
         if dtype.kind not in "ui" or math.prod(shape) * dtype.itemsize != body:
             raise ValueError(f"{name}: {array} is {dtype} {shape} in {body:,} bytes; {_CONTENT}")
+        _check_extent(shape, array, name, challenge)
         flat: NDArray[Any] = np.empty(body // dtype.itemsize, dtype)
         view, done = flat.view(np.uint8), 0
         while done < body and (block := member.read(min(_BLOCK, body - done))):
@@ -77,6 +79,15 @@ def _read_member(archive: zipfile.ZipFile, array: str, name: str) -> NDArray[Any
     if done < body:
         raise EOFError
     return flat.reshape(shape, order="F" if fortran else "C")
+
+
+def _check_extent(shape: tuple[int, ...], array: str, name: str, challenge: Challenge) -> None:
+    """Raises ValueError for more images than are read or larger ones, before memory is reserved for them."""
+    most = most_images(challenge)
+    if shape and shape[0] > most:
+        raise ValueError(f"{name} holds {shape[0]:,} {array}; at most {most:,} are read, keep fewer")
+    if array == "images" and math.prod(shape[1:]) > 3 * MAX_PIXELS:
+        raise ValueError(f"{name} holds images of {shape[1:]}; at most {MAX_PIXELS:,} pixels each are read")
 
 
 def _as_nchw(images: NDArray[Any], name: str) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ Files by strangers are loaded weights-only, and what they declare is checked bef
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 from evaluation.challenge import Challenge
 from evaluation.files import written_whole
 from evaluation.images import ImageSet, NormalisedSet, normalise
-from evaluation.untrusted import MAX_SET_BYTES, UnreadableFileError, check_regular
+from evaluation.untrusted import MAX_SET_BYTES, UnreadableFileError, check_regular, most_images
 
 FILE_NAMES = {"cifar100": "cifar100.pt", "tiny-imagenet": "tinyimagenet.pt", "digits": "digits.pt"}
 _MAX_FILE_BYTES = 4 * MAX_SET_BYTES  # floats take four bytes a channel value
@@ -81,7 +82,8 @@ def load_weights_only(path: Path) -> Any:
                 declared = sum(member.file_size for member in archive.infolist())
             if declared > path.stat().st_size:  # torch stores without compression, a bomb does not
                 raise ValueError(f"{path} is compressed, which torch.save never does; save it again with torch.save")
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of torch, about what is refused with a sentence of ours
+            return torch.load(path, map_location="cpu", weights_only=True)
     except UnreadableFileError as problem:
         raise ValueError(f"{path} cannot be read: {problem.reason}") from None
     except (pickle.UnpicklingError, AttributeError, TypeError, KeyError, IndexError) as error:
@@ -111,10 +113,8 @@ def to_normalised(images: Any, labels: Any, challenge: Challenge, origin: str) -
         raise ValueError(f"{origin} holds {_describe(images)} instead of {wanted}, normalised and class after class")
     if tuple(images.shape[1:]) != (3, size, size):
         raise ValueError(f"{origin} holds images of shape {tuple(images.shape[1:])}; {challenge.title} needs {wanted}")
-    if images.numel() > MAX_SET_BYTES:
-        raise ValueError(
-            f"{origin} holds {len(images):,} images; at most {MAX_SET_BYTES // (3 * size * size):,} are read"
-        )
+    if len(images) > most_images(challenge):
+        raise ValueError(f"{origin} holds {len(images):,} images; at most {most_images(challenge):,} are read")
     if labels is None:
         if len(images) == 0 or len(images) % classes:
             raise ValueError(
@@ -153,5 +153,6 @@ def _describe(value: Any) -> str:
     import torch
 
     if isinstance(value, torch.Tensor):
-        return f"a {str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)}"
+        told = f"a {str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)}"
+        return told if _is_plain(value) else f"{told} that does not hold all its values (sparse, expanded or on meta)"
     return f"an object of type {type(value).__name__}"

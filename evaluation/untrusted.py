@@ -9,10 +9,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from evaluation.challenge import Challenge
+
 MAX_IMAGE_BYTES = 32 * 2**20  # one encoded image
 MAX_SET_BYTES = 4 * 2**30  # all images of a submission at the challenge's size, as 8-bit pixels
 MAX_ENTRIES = 1_000_000  # files and folders in a submission
 KEPT_VERBATIM = 100  # problems told one by one; beyond, they are only counted
+
+
+class NothingToJudgeError(ValueError):
+    """A submission without one whole image: a user's fault with an exit code of its own."""
 
 
 class UnreadableFileError(Exception):
@@ -63,6 +69,11 @@ class DroppedFiles:
     @property
     def total(self) -> int:
         return self.by_reason.total()
+
+
+def most_images(challenge: Challenge) -> int:
+    """How many images of a submission are read: what MAX_SET_BYTES hold at the challenge's size."""
+    return MAX_SET_BYTES // (3 * challenge.size**2)
 
 
 def printable(name: str, longest: int = 200) -> str:

@@ -128,6 +128,14 @@ def test_published_layout_with_an_images_folder(tmp_path: Path) -> None:
     assert read_images(tmp_path, TINY).images.labels.tolist() == [0, 1]
 
 
+def test_class_folders_beside_an_images_folder_are_not_passed_over(tmp_path: Path) -> None:
+    for folder in (tmp_path / "images" / TINY.wnids[0], tmp_path / TINY.wnids[1]):
+        folder.mkdir(parents=True)
+        Image.fromarray(_pixels(1, size=64)[0]).save(folder / "0.png")
+    with pytest.raises(ValueError, match=rf"holds images/ and {TINY.wnids[1]} beside it"):
+        read_images(tmp_path, TINY)
+
+
 @given(
     st.lists(st.integers(0, 9), min_size=1, max_size=20),
     st.sampled_from(["<i8", "<i4", "u1"]),

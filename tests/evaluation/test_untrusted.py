@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import pickle
 import resource
@@ -306,3 +307,16 @@ def test_pipes_in_the_place_of_a_submission_do_not_hang(tmp_path: Path) -> None:
         os.mkfifo(tmp_path / name)
         with pytest.raises(ValueError, match="not a regular file"):
             read_images(tmp_path / name, DIGITS)
+
+
+@pytest.mark.parametrize(
+    ("shape", "sentence"),
+    [((5_000_000, 3, 1, 1), "holds 5,000,000 images; at most"), ((1, 3, 5000, 5000), "pixels each are read")],
+)
+def test_too_many_or_too_large_images_in_a_shard_are_refused_unread(
+    tmp_path: Path, shape: tuple[int, ...], sentence: str
+) -> None:
+    packed = _npy(str(shape), body=bytes(math.prod(shape)))
+    _npz(tmp_path / "a.npz", packed, _npy(f"({shape[0]},)", "'|u1'", bytes(shape[0])), zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match=sentence):
+        read_images(tmp_path / "a.npz", DIGITS)
