@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from evaluation.curve import CurvePoint
+from evaluation.challenge import Challenge
+from evaluation.curve import CurvePoint, load_curve
 
 _Floats = NDArray[np.float64]
 
@@ -22,10 +24,41 @@ class RealEquivalent:
         ipc: None where the accuracy lies above the last point measured.
         ci95: low and high end; `high` is None where it lies above the last point, `low` where even that does. The
             whole is None where a single round leaves nothing to make an interval from.
+        highest: IPC of the last point measured.
     """
 
     ipc: float | None
     ci95: tuple[float | None, float | None] | None
+    highest: float
+
+
+class Worth(Protocol):
+    """A RealEquivalent, or one as a record holds it."""
+
+    @property
+    def ipc(self) -> float | None: ...
+    @property
+    def ci95(self) -> tuple[float | None, float | None] | None: ...
+    @property
+    def highest(self) -> float: ...
+
+
+def worth_of(
+    accuracy: float, ci95: tuple[float, float] | None, epochs: int, challenge: Challenge
+) -> RealEquivalent | None:
+    """What an accuracy is worth on the shipped curve of as many epochs; None where there is none of these."""
+    return real_equivalent(accuracy, ci95, load_curve(challenge).at(epochs), challenge.chance)
+
+
+def worth_words(worth: Worth) -> str:
+    """`12.3 real images per class (95% interval 10.1 to 14.9)`; what lies beyond the measured curve is said so."""
+    if worth.ipc is None:
+        return f"more real images per class than were measured (above {worth.highest:g})"
+    told = f"{worth.ipc:.1f} real images per class"
+    if worth.ci95 is None:
+        return told
+    low, high = (f"above {worth.highest:g}" if end is None else f"{end:.1f}" for end in worth.ci95)
+    return f"{told} (95% interval {low} to {high})"
 
 
 def real_equivalent(
@@ -52,10 +85,10 @@ def real_equivalent(
     found = _inverse(accuracy, ipc_P, mean_P, chance)
     halves_P = _half_widths(points)
     if ci95 is None or halves_P is None:
-        return RealEquivalent(found, None)
+        return RealEquivalent(found, None, points[-1].ipc)
     off_P = np.hypot(halves_P, (ci95[1] - ci95[0]) / 2)
     ends = (_inverse(accuracy, ipc_P, mean_P + off_P, chance), _inverse(accuracy, ipc_P, mean_P - off_P, chance))
-    return RealEquivalent(found, ends)
+    return RealEquivalent(found, ends, points[-1].ipc)
 
 
 def _inverse(accuracy: float, ipc_P: _Floats, mean_P: _Floats, chance: float) -> float | None:

@@ -28,7 +28,7 @@ from harness.drawing import (
 from harness.nvml import THROTTLING
 from harness.profile import Point, Sustained
 from harness.published import Published
-from harness.record import LedgerPart, Record
+from harness.record import AccuracyPart, LedgerPart, Record
 from harness.telemetry import Row
 
 if TYPE_CHECKING:
@@ -106,7 +106,10 @@ def accuracy_chart(record: Record, published: Sequence[Published], curve: Sequen
     if record.accuracy and record.ipc:
         accuracy_point(axes, record.ipc.mean, record.accuracy, OURS, "D")
     axes.axhline(100 * chance, color=MUTED, linewidth=1, linestyle=":")
-    handles = [("this run", OURS, "D"), ("random real images", REAL, "s")]
+    handles = [
+        ("this run" + (" (preview)" if record.accuracy and record.accuracy.preview else ""), OURS, "D"),
+        ("random real images", REAL, "s"),
+    ]
     if published:
         handles.append(("published", PAPER, "o"))
     for label, colour, marker in handles:
@@ -122,10 +125,10 @@ def accuracy_chart(record: Record, published: Sequence[Published], curve: Sequen
     return as_svg(figure)
 
 
-def class_chart(per_class: Sequence[float | None], names: Sequence[str], chance: float) -> str:
+def class_chart(accuracy: AccuracyPart, names: Sequence[str], chance: float) -> str:
     """Per-class accuracy, from the best class to the worst; with names where there is room for them."""
     figure, axes = new_figure(9.0, 2.4)
-    known = [(value, name) for value, name in zip(per_class, names, strict=True) if value is not None]
+    known = [(value, name) for value, name in zip(accuracy.per_class, names, strict=True) if value is not None]
     ordered = sorted(known, reverse=True)
     axes.bar(range(len(ordered)), [100 * value for value, _ in ordered], width=0.85, color=OURS)
     axes.axhline(100 * chance, color=MUTED, linewidth=1, linestyle=":")
@@ -134,7 +137,7 @@ def class_chart(per_class: Sequence[float | None], names: Sequence[str], chance:
     named = len(ordered) <= MOST_NAMED
     axes.set_xticks(range(len(ordered)) if named else [], [name for _, name in ordered] if named else [])
     axes.set_xlabel("classes, best to worst (dotted: chance)")
-    axes.set_ylabel("test accuracy, %")
+    axes.set_ylabel("test accuracy, %" + (" (preview)" if accuracy.preview else ""))
     return as_svg(figure)
 
 

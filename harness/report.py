@@ -8,6 +8,7 @@ from pathlib import Path
 from evaluation.challenge import get_challenge
 from evaluation.curve import load_curve
 from evaluation.durations import show_duration
+from evaluation.equivalent import worth_words
 from evaluation.images import ImageSet
 from harness import plots
 from harness.anytime import Anytime
@@ -29,7 +30,7 @@ from harness.words import (
     gpu_words,
     other_card_words,
     percent,
-    worth_words,
+    preview_words,
 )
 
 TONES = {Outcome.OK: "good", Outcome.DEADLINE_TRUNCATED: "warn"}
@@ -64,7 +65,7 @@ def render(
     if record.accuracy:
         curve = load_curve(challenge).at(record.accuracy.epochs)
         charts["accuracy"] = plots.accuracy_chart(record, published, curve, challenge.chance)
-        charts["classes"] = plots.class_chart(record.accuracy.per_class, challenge.class_names, challenge.chance)
+        charts["classes"] = plots.class_chart(record.accuracy, challenge.class_names, challenge.chance)
     if seen := next((audit.numbers.get("seen") for audit in record.audits if audit.name == "class_order"), None):
         charts["order"] = plots.class_order_chart(seen)
     if anytime and anytime.area is not None:
@@ -74,7 +75,7 @@ def render(
         charts["telemetry"] = plots.telemetry_chart(telemetry, record.clock.ended - record.clock.started, memory_gb)
     environment = Environment(loader=PackageLoader("harness"), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"percent": percent, "duration": show_duration}
-    environment.filters |= {"accuracy": accuracy_words, "worth": worth_words}
+    environment.filters |= {"accuracy": accuracy_words, "worth": worth_words, "preview": preview_words}
     environment.filters |= {"card_title": lambda name: get_card(name).title, "figure": figure}
     return environment.get_template("report.html").render(
         record=record,

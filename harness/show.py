@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.durations import show_duration
+from evaluation.equivalent import worth_words
 from evaluation.terminal import judging, plain_console, progress, show_audits
 from harness.record import AuditPart, Record
 from harness.words import (
@@ -20,7 +21,6 @@ from harness.words import (
     gpu_words,
     ledger_words,
     other_card_words,
-    worth_words,
 )
 
 if TYPE_CHECKING:

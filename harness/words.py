@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evaluation.durations import show_duration
+from evaluation.protocol import FULL_EPOCHS, FULL_ROUNDS
 from harness.nvml import throttling
 from harness.other_card import get_card
 from harness.record import (
@@ -12,7 +13,6 @@ from harness.record import (
     OtherCardPart,
     Outcome,
     PlanPart,
-    RealEquivalentPart,
     Record,
 )
 
@@ -53,19 +53,18 @@ def accuracy_words(accuracy: AccuracyPart) -> str:
     if accuracy.ci95 and accuracy.std is not None:
         low, high = accuracy.ci95
         interval = f" [{100 * low:.2f}, {100 * high:.2f}], std {100 * accuracy.std:.2f}, n = {len(accuracy.rounds)}"
-    preview = f", preview: {accuracy.epochs} epochs" if accuracy.preview else ""
-    return f"{percent(accuracy.mean)}{interval}{preview}"
+    return f"{percent(accuracy.mean)}{interval}" + (f", {preview_words(accuracy)}" if accuracy.preview else "")
 
 
-def worth_words(worth: RealEquivalentPart) -> str:
-    """`12.3 real images per class (95% interval 10.1 to 14.9)`; what lies beyond the measured curve is said so."""
-    if worth.ipc is None:
-        return f"more real images per class than were measured (above {worth.highest:g})"
-    told = f"{worth.ipc:.1f} real images per class"
-    if worth.ci95 is None:
-        return told
-    low, high = (f"above {worth.highest:g}" if end is None else f"{end:.1f}" for end in worth.ci95)
-    return f"{told} (95% interval {low} to {high})"
+def preview_words(accuracy: AccuracyPart) -> str:
+    """`preview: 200 epochs, 1 round`: what there is less of than in the challenge; empty where there is not."""
+    rounds = len(accuracy.rounds)
+    fewer = []
+    if accuracy.epochs < FULL_EPOCHS:
+        fewer.append(f"{accuracy.epochs:,} epoch{'s' if accuracy.epochs > 1 else ''}")
+    if rounds < FULL_ROUNDS:
+        fewer.append(f"{rounds} round{'s' if rounds > 1 else ''}")
+    return f"preview: {', '.join(fewer)}" if fewer else ""
 
 
 LIMITS = {

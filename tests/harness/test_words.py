@@ -1,5 +1,6 @@
 import pytest
 
+from evaluation.equivalent import worth_words
 from harness.record import GpuPart, IpcPart, Outcome, PlanPart, RealEquivalentPart
 from harness.words import (
     accuracy_words,
@@ -10,7 +11,6 @@ from harness.words import (
     gpu_words,
     ledger_words,
     percent,
-    worth_words,
 )
 from tests.harness.records import accuracy, record
 
@@ -21,7 +21,9 @@ def test_an_accuracy_has_n_spread_and_interval() -> None:
 
 def test_one_round_has_no_interval() -> None:
     words = accuracy_words(accuracy(std=None, ci95=None, rounds=[0.9], preview=True, epochs=60))
-    assert words == "90.00% (one round, no interval), preview: 60 epochs"
+    assert words == "90.00% (one round, no interval), preview: 60 epochs, 1 round"
+    full_length = accuracy_words(accuracy(std=None, ci95=None, rounds=[0.9], preview=True, epochs=1000))
+    assert full_length == "90.00% (one round, no interval), preview: 1 round"
 
 
 def test_the_ledger_in_words() -> None:
