@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -69,8 +70,8 @@ def load_checkpoint(path: Path, expected_fingerprint: str) -> Checkpoint | None:
         raise ValueError(f"{path} is no checkpoint of a judgement ({error}): delete it to begin anew") from None
     if told["schema"] != _SCHEMA or told["fingerprint"] != expected_fingerprint:
         raise ValueError(
-            f"{path} is the checkpoint of another judgement (other images, protocol, seed or engine): delete it or "
-            f"name another file"
+            f"{path} is the checkpoint of another judgement (other images, protocol, seed, engine or arithmetic):"
+            " delete it or name another file"
         )
     finished = tuple(Round(**{**done, "per_class": tuple(done["per_class"])}) for done in told["finished"])
     at_work = None if told["steps_done"] is None else RoundState(told["steps_done"], told["seconds"], tensors)
@@ -78,15 +79,27 @@ def load_checkpoint(path: Path, expected_fingerprint: str) -> Checkpoint | None:
 
 
 def fingerprint(
-    train: Labelled, test: Labelled, challenge: str, protocol: Protocol, engine: str, judge_seed: int, device: str
+    train: Labelled,
+    test: Labelled,
+    challenge: str,
+    protocol: Protocol,
+    engine: str,
+    judge_seed: int,
+    device: str,
+    arithmetic: Sequence[str],
 ) -> str:
-    """A hash of all that fixes a judgement's rounds, but how many there are: a finished one can be extended."""
+    """A hash of all that fixes a judgement's rounds, but how many there are: a finished one can be extended.
+
+    Args:
+        arithmetic: how the engine's differs from float32, so that no round is made in two kinds of it.
+    """
     told = {
         "challenge": challenge,
         "protocol": asdict(protocol),
         "engine": engine,
         "judge_seed": judge_seed,
         "device": device,
+        "arithmetic": list(arithmetic),
         "sets": [[str(s.images.dtype), s.images.shape] for s in (train, test)],
     }
     digest = blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16)

@@ -33,7 +33,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 ClassOrder = Annotated[
     Path | None, typer.Option(help="A file that says which class each stored one is, as the audit writes it.")
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="A failed audit is fatal: exit code 1.")]
+Strict = Annotated[bool, typer.Option("--strict", help="A failed audit is fatal: nothing is trained, exit code 1.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else there.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -50,7 +50,8 @@ def judge(
     device: Device = "auto",
     class_order: ClassOrder = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="A file to go on from after an interruption, removed at the end.")
+        Path | None,
+        typer.Option(help="A file to go on from after an interruption, removed at the end. Default: in the cache."),
     ] = None,
     audits: Annotated[bool, typer.Option("--audits/--no-audits", help="Audit before judging.")] = True,
     strict: Strict = False,

@@ -18,15 +18,21 @@ from evaluation.curve import Curve, CurvePoint, Supply, load_curve, measure_poin
 from evaluation.datasets import cache_folder, data_folder, load_split
 from evaluation.device import resolve_device
 from evaluation.durations import show_duration
-from evaluation.estimate import estimate
+from evaluation.equivalent import worth_of, worth_words
+from evaluation.estimate import PREVIEWS, curve_seconds, estimate
 from evaluation.exits import ExitCode
+from evaluation.files import check_writable
 from evaluation.images import NormalisedSet, content_hash
 from evaluation.machine import this_machine
 from evaluation.orders import read_order, reorder, write_order
+from evaluation.protocol import FULL_EPOCHS, FULL_ROUNDS
 from evaluation.reading import read_images
-from evaluation.score import Score, check_extent, judge
+from evaluation.score import Score, check_judging, judge
 from evaluation.tensors import write_tensor
 from evaluation.terminal import judging, plain_console, show_audits
+from evaluation.untrusted import UnreadableFileError, read_regular
+
+MAX_RECORD_BYTES = 2**26  # of a run's record.json
 
 
 def judge_submission(
@@ -47,7 +53,9 @@ def judge_submission(
 ) -> ExitCode:
     """Audit and judge what lies at `submission`; print the result. Raises ValueError for bad input."""
     challenge, device = get_challenge(dataset), resolve_device(device)
-    check_extent(rounds, epochs)
+    check_judging(engine, rounds, epochs)
+    if checkpoint is not None:
+        check_writable(checkpoint)
     contents = read_submission(submission, challenge, class_order)
     folder = data_folder(data)
     test = load_split(challenge, "test", folder)
@@ -59,6 +67,14 @@ def judge_submission(
     audits = run_audits(contents, challenge, load_split(challenge, "train", folder), test) if audited else []
     show_audits(console, audits)
     ipc["distinct"] = distinct_ipc(audits)
+    if verdict(audits, strict) is not ExitCode.DONE:
+        if as_json:
+            print(json.dumps(result(challenge, contents, ipc, None, audits), indent=2))
+        console.print("Not judged: an audit failed, which --strict makes fatal.")
+        return ExitCode.REGRESSION
+    if checkpoint is None:
+        of = f"{content_hash(contents.images)[:32]}-{engine}-{epochs}-{judge_seed}-{device}"
+        checkpoint = cache_folder() / "judge" / f"{challenge.name}-{of}.ckpt"
     expected = estimate(
         len(contents.images),
         challenge,
@@ -82,13 +98,14 @@ def judge_submission(
             on_progress=on_progress,
             checkpoint=checkpoint,
         )
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
     if as_json:
         print(json.dumps(result(challenge, contents, ipc, score, audits), indent=2))
     else:
         console.print(sentence(score), markup=False)
-    return verdict(audits, strict)
+        if worth := worth_of(score.mean, score.ci95, score.epochs, challenge):
+            console.print(f"Worth {worth_words(worth)}.", markup=False)
+    checkpoint.unlink(missing_ok=True)
+    return ExitCode.DONE
 
 
 def audit_submission(
@@ -103,6 +120,8 @@ def audit_submission(
 ) -> ExitCode:
     """Audit what lies at `submission`; print the findings. Raises ValueError for bad input."""
     challenge = get_challenge(dataset)
+    if write_class_order is not None:
+        check_writable(write_class_order)
     contents = read_submission(submission, challenge, class_order)
     folder = data_folder(data)
     train, test = load_split(challenge, "train", folder), load_split(challenge, "test", folder)
@@ -115,10 +134,9 @@ def audit_submission(
     show_audits(console, audits)
     order = next((audit.numbers["order"] for audit in audits if "order" in audit.numbers), None)
     if write_class_order is not None:
-        if order is None:
-            raise ValueError(f"the audit found no other class order, so {write_class_order} was not written")
-        write_order(write_class_order, np.array(order, np.int64), challenge)
-        console.print(f"The order that the images suggest is in {write_class_order}; judge with --class-order.")
+        write_order(write_class_order, np.array(order or range(challenge.classes), np.int64), challenge)
+        told = "The order that the images suggest" if order else "No other order is suggested: the one as given"
+        console.print(f"{told} is in {write_class_order}; judge with --class-order.", markup=False)
     return verdict(audits, strict)
 
 
@@ -140,7 +158,8 @@ def measure_curve(
         submission: whose images; None for random real ones.
     """
     challenge, device = get_challenge(dataset), resolve_device(device)
-    check_extent(rounds, epochs)
+    check_judging(engine, rounds, epochs)
+    check_writable(out)
     wanted = whole_numbers(ipcs)
     folder = data_folder(data)
     if submission is None:
@@ -162,9 +181,12 @@ def measure_curve(
         points[point.ipc, point.epochs] = replace(point, how=how)
         save_curve(Curve(challenge.name, tuple(points.values()), engine, supply.of), out)
         accuracies = ", ".join(f"{100 * accuracy:.2f}%" for accuracy in point.rounds)
-        marked = f"{point.epochs} epochs" + (", a preview" if point.preview else "")
+        marked = f"{point.epochs} epochs" + (", a preview" if epochs < FULL_EPOCHS or rounds < FULL_ROUNDS else "")
         console.print(f"IPC {point.ipc}, {marked}: {accuracies} ({show_duration(point.seconds)})")
 
+    missing = {ipc: rounds - len(point.rounds if (point := points.get((ipc, epochs))) else ()) for ipc in wanted}
+    if ahead := [ipc * challenge.classes for ipc, left in missing.items() for _ in range(left)]:
+        console.print(_ahead(ahead, challenge, epochs=epochs, engine=engine, device=device, test_images=len(test)))
     for ipc in wanted:
         before = points.get((ipc, epochs))
         if before and len(before.rounds) >= rounds:
@@ -187,9 +209,22 @@ def measure_curve(
             )
 
 
+def _ahead(
+    images: Sequence[int], challenge: Challenge, *, epochs: int, engine: str, device: str, test_images: int
+) -> str:
+    """How long rounds on so many images each will take, in a sentence."""
+    most = max(images)
+    expected = estimate(most, challenge, engine=engine, rounds=1, epochs=epochs, device=device, test_images=test_images)
+    brief = PREVIEWS[0][0]
+    whole, fewer = (curve_seconds(expected, images, count) for count in (epochs, brief))
+    told = f"Rounds of {epochs:,} epochs: {len(images)}, about {show_duration(whole)} here"
+    return f"{told}; as a preview of {brief} epochs {show_duration(fewer)}." if fewer < whole / 2 else f"{told}."
+
+
 def export_tensor(submission: Path, dataset: str, out: Path, ipc: int | None) -> None:
     """Write the challenge's `.pt` of a submission. Raises ValueError for bad input."""
     challenge = get_challenge(dataset)
+    check_writable(out)
     images = read_images(submission, challenge).images
     if isinstance(images, NormalisedSet):
         raise ValueError(f"{submission} is in the challenge's format already; copy the file")
@@ -206,13 +241,26 @@ def read_submission(submission: Path, challenge: Challenge, class_order: Path | 
     contents = read_images(submission, challenge)
     record = submission / "record.json"
     if record.is_file():
-        made = json.loads(record.read_text(encoding="utf-8")).get("images_hash")
+        made = _images_hash(record)
         if made is not None and made != content_hash(contents.images):
             raise ValueError(
                 f"the images in {submission} are not those that its run made; give {submission / 'images'} to judge"
                 " them as a folder"
             )
     return reorder(contents, read_order(class_order, challenge)) if class_order else contents
+
+
+def _images_hash(record: Path) -> str | None:
+    """The hash of the images that a run's record tells. Raises ValueError where it is no record."""
+    try:
+        told = json.loads(read_regular(record, MAX_RECORD_BYTES))
+        if not isinstance(told, dict):
+            raise TypeError
+    except (UnreadableFileError, ValueError, TypeError):
+        raise ValueError(
+            f"{record} is no record of a run; give {record.parent / 'images'} to judge the images as a folder"
+        ) from None
+    return told.get("images_hash")
 
 
 def counts(contents: FolderContents, challenge: Challenge) -> dict[str, Any]:
@@ -223,18 +271,26 @@ def counts(contents: FolderContents, challenge: Challenge) -> dict[str, Any]:
 
 
 def result(
-    challenge: Challenge, contents: FolderContents, ipc: dict[str, Any], score: Score, audits: Sequence[Audit]
+    challenge: Challenge, contents: FolderContents, ipc: dict[str, Any], score: Score | None, audits: Sequence[Audit]
 ) -> dict[str, Any]:
-    """What `--json` prints, with the inner forms of a record."""
-    return {
+    """What `--json` prints, with the inner forms of a record; without a score, what there is before one."""
+    told = {
         "dataset": challenge.name,
         "images": len(contents.images),
         "ipc": ipc,
-        "accuracy": asdict(score),
+        "accuracy": asdict(score) if score else None,
         "audits": [asdict(audit) for audit in audits],
+    }
+    if score is None:
+        return told
+    worth = worth_of(score.mean, score.ci95, score.epochs, challenge)
+    return {
+        **told,
         "engine": score.engine,
         "epochs": score.epochs,
         "rounds": len(score.rounds),
+        "real_equivalent_ipc": worth.ipc if worth else None,
+        "real_equivalent": asdict(worth) if worth else None,
     }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from evaluation.challenge import Challenge
 from evaluation.files import written_whole
 from evaluation.images import ImageSet, NormalisedSet, content_hash
-from evaluation.protocol import FULL_EPOCHS, Progress
+from evaluation.protocol import FULL_EPOCHS, FULL_ROUNDS, Progress
 from evaluation.score import accuracy_interval, judge
 from evaluation.subset import first_index, random_index
 
@@ -82,7 +82,8 @@ class CurvePoint:
 
     @property
     def preview(self) -> bool:
-        return self.epochs < FULL_EPOCHS
+        """Fewer epochs or rounds than the challenge's."""
+        return self.epochs < FULL_EPOCHS or len(self.rounds) < FULL_ROUNDS
 
 
 @dataclass(frozen=True)
@@ -100,15 +101,29 @@ class Curve:
 
 
 def load_curve(challenge: Challenge, path: Path | None = None) -> Curve:
-    """The curve in `path`, or the one that is shipped; without a point where there is none."""
+    """The curve in `path`, or the one that is shipped; without a point where there is none.
+
+    Raises:
+        ValueError: the file holds anything else, or the curve of another challenge.
+    """
     path = path or _SHIPPED / f"{challenge.name}.json"
     if not path.exists():
         return Curve(challenge.name, ())
-    told = json.loads(path.read_text(encoding="utf-8"))
-    if told["dataset"] != challenge.name:
-        raise ValueError(f"{path} is a curve of {told['dataset']}, not of {challenge.name}; choose another file")
+    try:
+        curve = _read_curve(path.read_text(encoding="utf-8"))
+    except (LookupError, TypeError, ValueError, OSError) as error:
+        raise ValueError(f"{path} is no curve ({type(error).__name__}: {error}); choose another file") from None
+    if curve.dataset != challenge.name:
+        raise ValueError(f"{path} is a curve of {curve.dataset}, not of {challenge.name}; choose another file")
+    return curve
+
+
+def _read_curve(text: str) -> Curve:
+    told = json.loads(text)
     points = (
-        CurvePoint(point["ipc"], tuple(point["rounds"]), point["epochs"], point["seconds"], point["how"])
+        CurvePoint(
+            int(point["ipc"]), tuple(map(float, point["rounds"])), int(point["epochs"]), point["seconds"], point["how"]
+        )
         for point in told["points"]
     )
     return Curve(told["dataset"], tuple(points), told["engine"], told.get("of", REAL))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -39,11 +40,14 @@ class Estimate:
     last_step_s: float
     test_s: float
 
+    @property
+    def pass_s(self) -> float:
+        """One pass over the training images."""
+        return self.images // Protocol().batch_size * self.step_s + self.last_step_s
+
     def seconds(self, epochs: int = FULL_EPOCHS, rounds: int = FULL_ROUNDS) -> float:
         """Expected seconds of a judgement with this many epochs and rounds."""
-        protocol = Protocol(epochs=epochs)
-        a_pass = self.images // protocol.batch_size * self.step_s + self.last_step_s
-        return self.start_s + rounds * (protocol.passes * a_pass + self.test_s)
+        return self.start_s + rounds * (Protocol(epochs=epochs).passes * self.pass_s + self.test_s)
 
     def sentence(self, epochs: int = FULL_EPOCHS, rounds: int = FULL_ROUNDS) -> str:
         """What a person wants to know before it starts, with the previews that are much cheaper."""
@@ -97,6 +101,12 @@ def estimate(
         last_step_s = _step_seconds(at_work, last) if last else 0.0
         test_s = _predict_seconds(at_work, noise) * test_images / len(noise)
     return Estimate(images, start_s, step_s, last_step_s, test_s)
+
+
+def curve_seconds(expected: Estimate, images: Sequence[int], epochs: int) -> float:
+    """Expected seconds of one round for each of `images` (training images), by what was timed for the most of them."""
+    passes = Protocol(epochs=epochs).passes * sum(images) / expected.images
+    return passes * expected.pass_s + len(images) * (expected.start_s + expected.test_s)
 
 
 def _noise(images: int, challenge: Challenge, device: torch.device) -> Resident:

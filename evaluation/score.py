@@ -14,9 +14,10 @@ import torch
 from evaluation.challenge import Challenge
 from evaluation.checkpoint import Checkpoint, fingerprint, load_checkpoint
 from evaluation.draws import round_seed
+from evaluation.files import check_writable
 from evaluation.protocol import FULL_EPOCHS, FULL_ROUNDS, Progress, Protocol, Round
 from evaluation.resident import Labelled, resident
-from evaluation.trainer import RoundState, build_engine, train_round
+from evaluation.trainer import RoundState, build_engine, check_engine, train_round
 from evaluation.watch import Watch
 
 
@@ -71,8 +72,9 @@ def accuracy_interval(accuracies: Sequence[float]) -> tuple[float, float] | None
     return None if interval is None else (max(interval[0], 0.0), min(interval[1], 1.0))
 
 
-def check_extent(rounds: int, epochs: int) -> None:
-    """Raises ValueError for fewer than one round or epoch."""
+def check_judging(engine: str, rounds: int, epochs: int) -> None:
+    """Raises ValueError for fewer than one round or epoch, or where no engine is called so."""
+    check_engine(engine)
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1, not {rounds}")
     Protocol(epochs=epochs)
@@ -107,9 +109,9 @@ def judge(
 
     Raises:
         ValueError: images or labels do not fit the challenge, fewer than one round or epoch, an unknown engine, or
-            a checkpoint of another judgement.
+            a checkpoint of another judgement or one that cannot be written.
     """
-    check_extent(rounds, epochs)
+    check_judging(engine, rounds, epochs)
     protocol = Protocol(epochs=epochs)
     torch_device = torch.device(device)
     train_set, test_set = (resident(labelled, challenge, torch_device) for labelled in (train, test))
@@ -119,7 +121,10 @@ def judge(
     watch = Watch(protocol, rounds, steps_per_pass, on_progress, save=None)
     state: RoundState | None = None
     if checkpoint is not None:
-        print_of_job = fingerprint(train, test, challenge.name, protocol, engine, judge_seed, torch_device.type)
+        check_writable(checkpoint)
+        print_of_job = fingerprint(
+            train, test, challenge.name, protocol, engine, judge_seed, torch_device.type, at_work.deviations
+        )
         if saved := load_checkpoint(checkpoint, print_of_job):
             watch.finished.extend(saved.finished[:rounds])
             state = saved.at_work

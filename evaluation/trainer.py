@@ -43,11 +43,16 @@ def build_engine(name: str, train: Resident, classes: int, protocol: Protocol, *
     Raises:
         ValueError: there is no engine of this name.
     """
+    check_engine(name)
     if name == "reference":
         return ReferenceEngine(train, classes, protocol)
-    if name == "fast":
-        return FastEngine(train, classes, protocol, expected_steps=expected_steps)
-    raise ValueError(f"no engine is called {name!r}; choose one of: {', '.join(ENGINES)}")
+    return FastEngine(train, classes, protocol, expected_steps=expected_steps)
+
+
+def check_engine(name: str) -> None:
+    """Raises ValueError where no engine is called so."""
+    if name not in ENGINES:
+        raise ValueError(f"no engine is called {name!r}; choose one of: {', '.join(ENGINES)}")
 
 
 def train_round(

@@ -84,7 +84,9 @@ def run(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     grace: Annotated[str | None, typer.Option(help="Send SIGTERM this much before the deadline, e.g. 2s.")] = None,
     judge: Annotated[bool, typer.Option("--judge/--no-judge", help="Judge the images after generating.")] = True,
-    strict: Annotated[bool, typer.Option("--strict", help="A failed audit is fatal: exit code 1.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="A failed audit is fatal: nothing is judged, exit code 1.")
+    ] = False,
     rounds: Annotated[int, typer.Option(help="Trainings of the judge's network; fewer than 3 is a preview.")] = 3,
     epochs: Annotated[int, typer.Option(help="Epochs of each; fewer than 1000 is a preview.")] = 1000,
     engine: Annotated[str, typer.Option(help="The judge's engine: fast or reference.")] = "fast",

@@ -12,10 +12,9 @@ import numpy as np
 from evaluation.audits.audit import Audit, distinct_ipc
 from evaluation.audits.run import run_audits
 from evaluation.challenge import Challenge, get_challenge
-from evaluation.curve import load_curve
 from evaluation.datasets import cache_folder, is_at_hand, load_split, training_images_file
 from evaluation.device import resolve_device
-from evaluation.equivalent import real_equivalent
+from evaluation.equivalent import worth_of
 from evaluation.exits import ExitCode
 from evaluation.images import ImageSet, NormalisedSet, to_pixels
 from evaluation.machine import this_machine
@@ -148,7 +147,9 @@ def _judge_and_finish(
             f"The order that the images suggest is in {folder.class_order}; to judge them in it: python -m evaluation"
             f" {folder.images} --dataset {options.dataset} --class-order {folder.class_order}"
         )
-    failed = options.strict and any(audit.status == "fail" for audit in record.audits)
+    if options.strict and any(audit.status == "fail" for audit in record.audits):
+        voice.say("Not judged: an audit failed, which --strict makes fatal.")
+        return _finish(record, folder, collected, splits, ExitCode.REGRESSION)
     if options.judged and splits.test is not None:
         try:
             accuracy, baseline = judge_images(
@@ -167,7 +168,7 @@ def _judge_and_finish(
         record.save(folder.record)
         for checkpoint in (folder.checkpoint, folder.baseline_checkpoint):
             checkpoint.unlink(missing_ok=True)
-    return _finish(record, folder, collected, splits, ExitCode.REGRESSION if failed else ExitCode.DONE)
+    return _finish(record, folder, collected, splits, ExitCode.DONE)
 
 
 def _finish(record: Record, folder: RunFolder, collected: Collected, splits: Splits, code: ExitCode) -> Finished:
@@ -311,12 +312,10 @@ def with_accuracy(
     record: Record, accuracy: AccuracyPart, baseline: BaselinePart | None, challenge: Challenge
 ) -> Record:
     """`record` with its score, and what that is worth in real images."""
-    points = load_curve(challenge).at(accuracy.epochs)
-    worth = real_equivalent(accuracy.mean, accuracy.ci95, points, challenge.chance)
+    worth = worth_of(accuracy.mean, accuracy.ci95, accuracy.epochs, challenge)
     update: dict[str, Any] = {"accuracy": accuracy, "baseline": baseline}
     if worth:
-        part = RealEquivalentPart(ipc=worth.ipc, ci95=worth.ci95, highest=points[-1].ipc)
-        update |= {"real_equivalent_ipc": worth.ipc, "real_equivalent": part}
+        update |= {"real_equivalent_ipc": worth.ipc, "real_equivalent": RealEquivalentPart(**asdict(worth))}
     return record.model_copy(update=update)
 
 

@@ -1,8 +1,11 @@
 """The judge's commands as a user runs them."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +45,8 @@ def test_judge_with_json_prints_one_object(real_digits: Path) -> None:
     done = evaluation(real_digits, "--dataset", "digits", "--rounds", "2", "--epochs", "1", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert {*told} == {"dataset", "images", "ipc", "accuracy", "audits", "engine", "epochs", "rounds"}
+    known = {"dataset", "images", "ipc", "accuracy", "audits", "engine", "epochs", "rounds"}
+    assert {*told} == known | {"real_equivalent_ipc", "real_equivalent"}
     assert (told["dataset"], told["images"], told["epochs"], told["rounds"]) == ("digits", 40, 1, 2)
     assert told["ipc"] == {"mean": 4.0, "min": 4, "max": 4, "distinct": 4.0}
     assert len(told["accuracy"]["rounds"]) == 2 and told["accuracy"]["preview"]
@@ -80,6 +84,7 @@ def test_a_curve_is_measured_and_then_left_alone(tmp_path: Path) -> None:
     arguments = ("curve", "--dataset", "digits", "--ipc", "1", "--rounds", "1", "--epochs", "1", "--out", out)
     done = evaluation(*arguments)
     assert done.returncode == 0 and "IPC 1, 1 epochs, a preview: " in done.stdout
+    assert "Rounds of 1 epochs: 1, about " in done.stdout
     told = json.loads(out.read_text())
     assert told["points"][0]["preview"] and told["points"][0]["how"]["versions"]["torch"]
     assert "done before" in evaluation(*arguments).stdout
@@ -97,12 +102,74 @@ def test_a_curve_is_measured_and_then_left_alone(tmp_path: Path) -> None:
         (("curve", "--dataset", "digits", "--rounds", "0", "--out", "x.json"), "rounds must be at least 1, not 0"),
         (("nowhere", "--dataset", "digits", "--rounds", "-1"), "rounds must be at least 1, not -1"),
         (("nowhere", "--dataset", "digits", "--epochs", "0"), "epochs must be at least 1, not 0"),
+        (("nowhere", "--dataset", "digits", "--engine", "foo"), "no engine is called 'foo'"),
+        (("nowhere", "--dataset", "digits", "--checkpoint", "/dev/null/x"), "/dev/null/x cannot be written"),
+        (("curve", "--dataset", "digits", "--out", "/dev/null/x.json"), "/dev/null/x.json cannot be written"),
+        (("export", "nowhere", "--dataset", "digits", "--out", "/dev/null/x.pt"), "/dev/null/x.pt cannot be written"),
     ],
 )
 def test_bad_input_gets_one_sentence_and_exit_2(arguments: tuple[str, ...], sentence: str) -> None:
     done = evaluation(*arguments)
     assert done.returncode == 2 and sentence in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_strict_judge_stops_at_a_failed_audit(shifted_digits: Path) -> None:
+    done = evaluation(shifted_digits, "--dataset", "digits", "--strict", "--json")
+    assert done.returncode == 1 and "Not judged" in done.stderr
+    assert json.loads(done.stdout)["accuracy"] is None
+
+
+def test_a_right_order_can_be_written_too(real_digits: Path, tmp_path: Path) -> None:
+    order = tmp_path / "order.txt"
+    done = evaluation("audit", real_digits, "--dataset", "digits", "--write-class-order", order)
+    assert done.returncode == 0 and "the one as given" in done.stdout
+    assert len(order.read_text().splitlines()) == 10
+
+
+def test_an_empty_folder_is_nothing_to_judge(tmp_path: Path) -> None:
+    done = evaluation(tmp_path, "--dataset", "digits")
+    assert done.returncode == 3 and "holds no readable image" in done.stderr
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{", "\x00"])
+def test_a_broken_record_is_named(real_digits: Path, tmp_path: Path, content: str) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "images.npz").write_bytes((real_digits / "images.npz").read_bytes())
+    (tmp_path / "record.json").write_text(content)
+    done = evaluation(tmp_path, "--dataset", "digits")
+    assert done.returncode == 2 and "record.json is no record of a run" in done.stderr
+
+
+_HURRIED = """
+import sys
+from evaluation import watch
+from evaluation.cli import main
+watch.SAVE_EVERY_S = 0.0
+sys.argv[0] = "evaluation"
+main()
+"""
+
+
+def test_an_interrupted_judgement_goes_on_without_being_asked(real_digits: Path, tmp_path: Path) -> None:
+    arguments = (real_digits, "--dataset", "digits", "--epochs", "40", "--rounds", "2", "--no-audits", "--json")
+    words = [str(argument) for argument in arguments]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", _HURRIED, *words], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
+    )
+    while not list(tmp_path.glob("*/judge/*.ckpt")) and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, "it was killed in the middle, not finished"
+    command = [sys.executable, "-m", "evaluation", *words]
+    again, anew = (
+        subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240)
+        for env in (environment, {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "other")})
+    )
+    rounds = [json.loads(done.stdout)["accuracy"]["rounds"] for done in (again, anew)]
+    assert rounds[0] == rounds[1]
+    assert not list(tmp_path.glob("*/judge/*.ckpt")), "nothing is left of a judgement that is done"
 
 
 def test_images_changed_since_their_run_are_refused(real_digits: Path, tmp_path: Path) -> None:

@@ -24,6 +24,23 @@ def test_a_curve_comes_back_from_its_file(tmp_path: Path) -> None:
         load_curve(get_challenge("cifar100"), tmp_path / "curve.json")
 
 
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"dataset": "digits"}', '{"dataset": "digits", "points": [{"ipc": 1}]}']
+)
+def test_a_broken_curve_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "curve.json").write_text(content)
+    with pytest.raises(ValueError, match=r"curve\.json is no curve"):
+        load_curve(DIGITS, tmp_path / "curve.json")
+
+
+def test_a_point_of_fewer_rounds_or_epochs_is_a_preview() -> None:
+    full, fewer_rounds, fewer_epochs = (
+        CurvePoint(1, rounds, epochs, 1.0)
+        for rounds, epochs in (((0.5, 0.6, 0.7), 1000), ((0.5,), 1000), ((0.5, 0.6, 0.7), 999))
+    )
+    assert (full.preview, fewer_rounds.preview, fewer_epochs.preview) == (False, True, True)
+
+
 def test_no_curve_has_no_points(tmp_path: Path) -> None:
     assert load_curve(DIGITS, tmp_path / "none.json").points == ()
 

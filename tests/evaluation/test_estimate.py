@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evaluation.estimate import Estimate, estimate
+from evaluation.estimate import Estimate, curve_seconds, estimate
 from evaluation.score import judge
 from tests.evaluation.small import SMALL, small_test, small_train
 
@@ -13,6 +13,11 @@ def test_seconds_count_every_step() -> None:
     timed = Estimate(images=600, start_s=2.0, step_s=0.5, last_step_s=0.25, test_s=3.0)
     assert timed.seconds(epochs=1000, rounds=3) == 2.0 + 3 * (1001 * (2 * 0.5 + 0.25) + 3.0)
     assert timed.seconds(epochs=20, rounds=1) == 2.0 + 21 * 1.25 + 3.0
+
+
+def test_a_curve_costs_a_round_for_each_set() -> None:
+    timed = Estimate(images=512, start_s=2.0, step_s=0.5, last_step_s=0.0, test_s=3.0)
+    assert curve_seconds(timed, [512, 256], epochs=9) == 10 * (1.0 + 0.5) + 2 * (2.0 + 3.0)
 
 
 def test_sentence_offers_previews_that_are_cheaper() -> None:

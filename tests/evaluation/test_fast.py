@@ -7,11 +7,14 @@ import torch
 
 from evaluation import fast
 from evaluation.augment import KINDS, Draw
+from evaluation.challenge import get_challenge
+from evaluation.datasets import load_split
 from evaluation.draws import draw_pass
 from evaluation.fast import FastEngine
 from evaluation.protocol import Protocol
 from evaluation.reference import ReferenceEngine
 from evaluation.resident import Resident, resident
+from evaluation.subset import random_subset
 from evaluation.trainer import train_round
 from tests.evaluation.small import SMALL, small_test, small_train
 
@@ -30,18 +33,19 @@ def started(engine: ReferenceEngine | FastEngine) -> ReferenceEngine | FastEngin
     return engine
 
 
-def assert_fifty_steps_equal(train: Resident, kind: str) -> None:
+def assert_fifty_steps_equal(train: Resident, kind: str | None, protocol: Protocol = PROTOCOL) -> None:
     """Training amplifies rounding, so two things hold: from the reference's own state each step equals its step to
     rounding, and running free the losses stay together."""
-    reference = started(ReferenceEngine(train, 10, PROTOCOL))
-    free, led = (started(FastEngine(train, 10, PROTOCOL, dtype=torch.float32)) for _ in range(2))
-    passes = (draw_pass(1, index, len(train), BATCH).to(train.device) for index in range(20))
+    reference = started(ReferenceEngine(train, 10, protocol))
+    free, led = (started(FastEngine(train, 10, protocol, dtype=torch.float32)) for _ in range(2))
+    passes = (draw_pass(1, index, len(train), protocol.batch_size).to(train.device) for index in range(STEPS))
     batches = [batch for draws in passes for batch in draws.batches()][:STEPS]
-    assert {len(index) for index, _ in batches} == {8, 4}
+    assert {len(index) for index, _ in batches} == {protocol.batch_size, len(train) % protocol.batch_size}
+    assert kind or {drawn.kind for _, drawn in batches} == set(KINDS)
     for index, drawn in batches:
         before = {name: tensor.clone() for name, tensor in led.state().items()}
         expected, running, stepped = (
-            engine.step(index, Draw(kind, drawn.uniforms)).clone() for engine in (reference, free, led)
+            engine.step(index, Draw(kind or drawn.kind, drawn.uniforms)).clone() for engine in (reference, free, led)
         )
         torch.testing.assert_close(stepped, expected, rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(running, expected, rtol=0.1, atol=5e-3)
@@ -56,6 +60,14 @@ def assert_fifty_steps_equal(train: Resident, kind: str) -> None:
 def test_fifty_steps_equal_the_reference(kind: str) -> None:
     """Same initial weights, batches and draws give the same losses, each augmentation on its own."""
     assert_fifty_steps_equal(small_set(), kind)
+
+
+@pytest.mark.slow
+def test_fifty_steps_of_the_protocol_equal_the_reference() -> None:
+    """Its own size of images and batches, and its own choice among the augmentations."""
+    digits = get_challenge("digits")
+    train = resident(random_subset(load_split(digits, "train", None), 30, seed=0), digits, torch.device("cpu"))
+    assert_fifty_steps_equal(train, None, Protocol())
 
 
 @pytest.mark.parametrize("kind", KINDS)
