@@ -126,6 +126,9 @@ def test_a_wrong_class_order_comes_with_the_file_that_puts_it_right(tmp_path: Pa
     order = (run / "class_order.txt").read_text(encoding="utf-8").split()
     assert order == [f"{(label - 1) % 10:03d}-{(label - 1) % 10}" for label in range(10)]
     assert "--class-order" in done.stdout
+    strict = run_harness(*QUICK, "--resume", "--strict", "--out", run)
+    assert strict.returncode == 1 and "Not judged" in strict.stdout, strict.stderr
+    assert record_of(run)["accuracy"] is None and (run / "report.html").exists()
 
 
 @pytest.mark.parametrize(
