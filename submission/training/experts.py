@@ -50,7 +50,9 @@ def experts_for(
     cache: Path,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> list[Expert]:
-    """`count` networks at each of `ages` (epochs of training on `train`), from `cache` if they are there.
+    """`count` networks at each of `ages` (epochs of training on `train`), those from `cache` that are there.
+
+    Each network is kept as soon as it is done, so that an interruption costs one.
 
     Args:
         mirrored: whether a mirror image shows the same class.
@@ -60,31 +62,37 @@ def experts_for(
         ValueError: the cache is damaged.
     """
     identity = {"images": content_hash(train), "count": count, "ages": list(ages), "mirrored": mirrored, "seed": seed}
-    if cache.exists():
-        told = load_checkpoint(cache, device)
-        if told["identity"] == identity:
-            return [Expert(**expert) for expert in told["experts"]]
-    experts = []
-    for expert in _trained(train, challenge, count, ages, mirrored, seed, device):
+    experts = _cached(cache, identity, device)
+    if len(experts) == count * len(ages):
+        return experts
+    first = len(experts) // len(ages)
+    for expert in _trained(train, challenge, range(first, count), ages, mirrored, seed, device):
         experts.append(expert)
         on_progress(len(experts) / (count * len(ages)))
-    told_experts: list[dict[str, Any]] = [
-        {"weights": dict(expert.weights), "means_CF": expert.means_CF, "spread": expert.spread} for expert in experts
-    ]
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(cache, {"identity": identity, "experts": told_experts})
+        if len(experts) % len(ages) == 0:
+            told: list[dict[str, Any]] = [
+                {"weights": dict(each.weights), "means_CF": each.means_CF, "spread": each.spread} for each in experts
+            ]
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            save_checkpoint(cache, {"identity": identity, "experts": told})
     return experts
 
 
+def _cached(cache: Path, identity: dict[str, Any], device: str) -> list[Expert]:
+    """The experts in `cache`, all ages of each network; none where they are others. Raises ValueError for damage."""
+    told = load_checkpoint(cache, device) if cache.exists() else None
+    return [Expert(**expert) for expert in told["experts"]] if told and told["identity"] == identity else []
+
+
 def _trained(
-    train: ImageSet, challenge: Challenge, count: int, ages: tuple[int, ...], mirrored: bool, seed: int, device: str
+    train: ImageSet, challenge: Challenge, numbers: range, ages: tuple[int, ...], mirrored: bool, seed: int, device: str
 ) -> Iterator[Expert]:
     protocol = Protocol()
     data = resident(train, challenge, torch.device(device))
-    steps = count * max(ages) * protocol.steps_per_pass(len(data))
+    steps = len(numbers) * max(ages) * protocol.steps_per_pass(len(data))
     engine = FastEngine(data, challenge.classes, protocol, expected_steps=steps)
     try:
-        for number in range(count):
+        for number in numbers:
             network_seed = derived_seed(seed, "expert", number)
             engine.start(network_seed)
             engine.set_rate(protocol.lr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,6 +64,27 @@ def test_an_expert_is_the_judges_network_and_knows_what_it_sees(train: ImageSet,
         assert expert.spread == pytest.approx(float((means - means.mean(0)).square().sum(1).mean()), rel=0.05)
     young, old = experts
     assert any((young.weights[name] != old.weights[name]).any() for name in young.weights)
+
+
+def test_an_interruption_costs_one_network(train: ImageSet, tmp_path: Path) -> None:
+    class InterruptedTrainingError(Exception):
+        pass
+
+    def stop(share: float) -> None:
+        if share > 0.5:
+            raise InterruptedTrainingError
+
+    def made(cache: Path, on_progress: Callable[[float], None]) -> list[Expert]:
+        return experts_for(train, DIGITS, 2, (0, 1), False, seed=0, device="cpu", cache=cache, on_progress=on_progress)
+
+    told: list[float] = []
+    with pytest.raises(InterruptedTrainingError):
+        made(tmp_path / "experts.pt", stop)
+    resumed, whole = made(tmp_path / "experts.pt", told.append), made(tmp_path / "other.pt", lambda share: None)
+    assert told == [0.75, 1.0], "the first network was there"
+    assert len(resumed) == 4
+    for one, other in zip(resumed, whole, strict=True):
+        assert all(torch.equal(one.weights[name], other.weights[name]) for name in one.weights)
 
 
 def test_experts_are_trained_once(train: ImageSet, cache: Path, experts: list[Expert]) -> None:
