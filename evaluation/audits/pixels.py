@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.audits.audit import Audit, Number, Status
+from evaluation.audits.colours import read_colours
 from evaluation.audits.normalisation import read_normalisation
 from evaluation.challenge import Challenge
 from evaluation.contents import FolderContents
@@ -27,7 +27,6 @@ _MEAN_OFF, _LEAST_STD, _MOST_STD = (
     0.4,
     1.8,
 )  # of a channel: its mean, and its deviation as a multiple of the real one
-_SWAPPED_T = -3.0  # of colour casts against the real ones by class; one real image a class gives at least 3.6
 
 
 class _Finding(NamedTuple):
@@ -37,7 +36,7 @@ class _Finding(NamedTuple):
 
 
 def audit_pixels(contents: FolderContents, pixels: ImageSet, challenge: Challenge, facts: Facts) -> Audit:
-    """Look for wrong ranges, wrong normalisation, swapped channels, plain pictures and wrong sizes.
+    """Look for wrong ranges, wrong normalisation, swapped channels, negatives, plain pictures and wrong sizes.
 
     Args:
         contents: what was read, floats as they are.
@@ -45,7 +44,8 @@ def audit_pixels(contents: FolderContents, pixels: ImageSet, challenge: Challeng
         facts: what is known of real images.
 
     Numbers: `plain` (share of pictures of nearly one colour), `zeros`, `black_or_white` (shares of values), `mean_off`,
-    `std_ratio`, `resized`; for floats `not_finite`, `normalisation`, `outside`; where colours can be told `cast_t`.
+    `std_ratio`, `resized`; for floats `not_finite`, `normalisation`, `outside`; where colours can be told `colours_z`
+    (of `Colours`).
     """
     findings = [_plain(pixels), _values(pixels, challenge), _channel_order(pixels, challenge, facts)]
     if isinstance(contents.images, NormalisedSet):
@@ -120,20 +120,11 @@ def _values(pixels: ImageSet, challenge: Challenge) -> _Finding:
 
 
 def _channel_order(pixels: ImageSet, challenge: Challenge, facts: Facts) -> _Finding:
-    """Red against blue, class by class: swapped channels turn the casts of the classes round."""
-    real = facts.colours[:, 0] - facts.colours[:, 2]
-    present = np.unique(pixels.labels)
-    if np.abs(real).max() < 1 / 255 or len(present) < challenge.classes // 2:
-        return _Finding("pass", "", {})  # grey, or too few classes to tell
-    casts = np.array([_cast(pixels.images[pixels.labels == label]) for label in present])
-    agreement = casts * real[present]
-    t = float(agreement.mean() / (agreement.std(ddof=1) / len(present) ** 0.5 + 1e-12))
-    numbers: dict[str, Number] = {"cast_t": t}
-    if t < _SWAPPED_T:
-        told = f"red and blue seem to be swapped: the casts of the classes run against the real ones (t = {t:.1f})"
+    colours = read_colours(pixels, challenge, facts)
+    if colours is None:
+        return _Finding("pass", "", {})
+    numbers: dict[str, Number] = {"colours_z": colours.z}
+    if colours.told:
+        told = f"{colours.told}: the colours of the classes run against the real ones (z = {colours.z:.1f})"
         return _Finding("fail", told, numbers)
     return _Finding("pass", "", numbers)
-
-
-def _cast(images: NDArray[np.uint8]) -> float:
-    return float(images[:, 0].mean() - images[:, 2].mean()) / 255

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from evaluation.audits.audit import Audit
@@ -18,7 +19,9 @@ from tests.evaluation.audit_cases import (
     CIFAR,
     DIGITS,
     TINY,
+    as_jpeg,
     contents_of,
+    each,
     gaussian,
     noise,
     per_class,
@@ -104,6 +107,68 @@ def test_blurred_pictures_are_not_blamed(challenge: Challenge, ipc: int) -> None
         blurred = ndimage.gaussian_filter(images.images, (0, 0, spread, spread))
         audit = _audit(ImageSet(blurred, images.labels), challenge)
         assert audit.status == "pass", f"{width}: {audit.evidence}"
+
+
+def _one_picture(image: NDArray[np.uint8], kind: str, draw: np.random.Generator) -> NDArray[np.uint8]:
+    """A copy of one picture (3, H, W) as a collapsed generator, or one that augments, would make it."""
+    if kind == "jpeg":
+        return each(image[None], as_jpeg)[0]
+    if kind == "shifted":
+        step = image.shape[-1] // 16
+        return np.roll(image, draw.integers(-step, step + 1, 2), (1, 2))[..., :: draw.choice([1, -1])]
+    if kind == "turned":
+        turned = ndimage.rotate(image, draw.uniform(-60, 60), (1, 2), reshape=False, order=1, mode="mirror")
+        return turned[:, :: draw.choice([1, -1])]
+    varied = {
+        "exact": image,
+        "noisy": image + draw.normal(0, 15, image.shape),
+        "brightened": (image - 128.0) * draw.uniform(0.7, 1.3) + 128 + draw.uniform(-30, 30),
+    }[kind]
+    return np.clip(varied, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("challenge", [CIFAR, TINY], ids=lambda c: c.name)
+@pytest.mark.parametrize("kind", ["exact", "noisy", "brightened", "jpeg", "shifted", "turned"])
+def test_a_collapsed_generator_in_order_is_not_blamed(challenge: Challenge, kind: str) -> None:
+    one, draw = _real(challenge, 1), np.random.default_rng(0)
+    copies = np.stack([_one_picture(image, kind, draw) for image in one.images for _ in range(8)])
+    collapsed = ImageSet(copies, one.labels.repeat(8))
+    audit = _audit(collapsed, challenge)
+    assert audit.status == "pass", audit.evidence
+    if kind == "exact":
+        name = "shifted by one, as if labels counted from 1"
+        audit = _audit(stored_in_order(collapsed, named_orders(challenge)[name]), challenge)
+        assert (audit.status, audit.numbers["called"]) == ("fail", name)
+
+
+def test_classes_of_one_picture_hide_no_wrong_order_of_the_others() -> None:
+    order = np.arange(100)
+    order[10:20] = np.roll(order[10:20], 1)
+    stored = stored_in_order(_real(CIFAR, 12), order)
+    pixels = stored.images.copy()
+    for label in (40, 41, 42):
+        pixels[stored.labels == label] = pixels[stored.labels == label][0]
+    assert _audit(ImageSet(pixels, stored.labels), CIFAR).status != "pass"
+
+
+@_ALL
+@pytest.mark.parametrize("noise_levels", [1, 20])
+def test_a_colour_for_each_class_is_no_order(challenge: Challenge, noise_levels: int) -> None:
+    draw, labels = np.random.default_rng(0), np.repeat(np.arange(challenge.classes), 10)
+    colours = draw.uniform(0, 255, (challenge.classes, 3, 1, 1))[labels]
+    shaken = colours + draw.normal(0, noise_levels, (len(labels), 3, challenge.size, challenge.size))
+    audit = _audit(ImageSet(np.clip(shaken, 0, 255).astype(np.uint8), labels), challenge)
+    assert audit.status == "pass", audit.evidence
+    assert "do not tell what order they are in" in audit.evidence
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_so_few_classes_do_not_tell(classes: int) -> None:
+    images = _real(CIFAR, 10)
+    audit = _audit(images.take(images.labels < classes), CIFAR)
+    assert audit.status == "pass"
+    assert "fewer than 3 classes" in audit.evidence
+    assert "no better than chance" not in audit.evidence
 
 
 def test_wrong_labels_here_and_there_are_no_wrong_order() -> None:

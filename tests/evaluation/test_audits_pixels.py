@@ -19,6 +19,14 @@ from evaluation.probe import load_probe
 from evaluation.reading import read_images
 from tests.evaluation.audit_cases import CIFAR, DIGITS, TINY, gaussian, noise, per_class, real_split
 
+_CHANGES = [
+    ((2, 1, 0), "red and blue seem to be swapped"),
+    ((1, 0, 2), "red and green seem to be swapped"),
+    ((0, 2, 1), "green and blue seem to be swapped"),
+    ((1, 2, 0), "the channels seem to be stored as green, blue, red"),
+    ((2, 0, 1), "the channels seem to be stored as blue, red, green"),
+]
+
 
 def _audit(images: ImageSet | NormalisedSet, challenge: Challenge = CIFAR) -> Audit:
     contents = FolderContents(images, ())
@@ -89,12 +97,51 @@ def test_values_that_are_no_numbers_fail() -> None:
 
 
 @pytest.mark.parametrize("challenge", [CIFAR, TINY], ids=lambda c: c.name)
-@pytest.mark.parametrize("ipc", [1, 10])
-def test_swapped_channels_fail(challenge: Challenge, ipc: int) -> None:
+@pytest.mark.parametrize("ipc", [2, 10])
+@pytest.mark.parametrize(("stored", "told"), _CHANGES)
+def test_changed_colours_fail_and_are_named(challenge: Challenge, ipc: int, stored: tuple[int, ...], told: str) -> None:
     images = _real(challenge, ipc)
-    audit = _audit(ImageSet(np.ascontiguousarray(images.images[:, ::-1]), images.labels), challenge)
+    audit = _audit(ImageSet(images.images[:, stored], images.labels), challenge)
     assert audit.status == "fail"
-    assert "red and blue seem to be swapped" in audit.evidence
+    assert audit.evidence.startswith(f"{told}: the colours of the classes run against the real ones"), audit.evidence
+
+
+@pytest.mark.parametrize("challenge", [CIFAR, TINY], ids=lambda c: c.name)
+@pytest.mark.parametrize("ipc", [2, 10])
+def test_negatives_are_not_called_swapped(challenge: Challenge, ipc: int) -> None:
+    images = _real(challenge, ipc)
+    audit = _audit(ImageSet(255 - images.images, images.labels), challenge)
+    assert audit.status == "fail"
+    assert "the images seem to be negatives: " in audit.evidence
+    assert "swapped" not in audit.evidence
+
+
+@pytest.mark.parametrize("challenge", [CIFAR, TINY], ids=lambda c: c.name)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_normalisation_or_a_cast_hides_no_swapped_channels(challenge: Challenge, swapped: bool) -> None:
+    """Tensors freed of their own mean and deviation, channel by channel, and pictures with a warm or a cold cast."""
+    images = _real(challenge, 1)
+    stored = images.images[:, ::-1] if swapped else images.images
+    axes = (0, 2, 3)
+    own = (stored - stored.mean(axes, keepdims=True)) / stored.std(axes, keepdims=True)
+    cast = np.array((40, 0, -40)).reshape(1, 3, 1, 1)
+    forms: list[ImageSet | NormalisedSet] = [
+        NormalisedSet(own.astype(np.float32), images.labels),
+        *(ImageSet(np.clip(stored + turn * cast, 0, 255).astype(np.uint8), images.labels) for turn in (1, -1)),
+    ]
+    for form in forms:
+        audit = _audit(form, challenge)
+        assert ("red and blue seem to be swapped" in audit.evidence) == swapped, audit.evidence
+
+
+@pytest.mark.parametrize("challenge", [CIFAR, DIGITS], ids=lambda c: c.name)
+def test_colours_that_do_not_tell_are_not_called_changed(challenge: Challenge) -> None:
+    images = _real(challenge)
+    grey = images.images.mean(1, keepdims=True).astype(np.uint8).repeat(3, 1)
+    elsewhere = np.random.default_rng(0).permutation(challenge.classes)[images.labels]
+    for told_nothing in (ImageSet(grey, images.labels), ImageSet(images.images, elsewhere), noise(challenge, 5)):
+        audit = _audit(told_nothing, challenge)
+        assert "seem to be" not in audit.evidence, audit.evidence
 
 
 @pytest.mark.parametrize("challenge", [CIFAR, DIGITS], ids=lambda c: c.name)
