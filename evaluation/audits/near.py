@@ -35,6 +35,19 @@ class Nearest:
         """The same for some of the pictures."""
         return Nearest(self.index[positions], self.correlation[positions], self.exact[positions])
 
+    def with_more(self, other: Nearest) -> Nearest:
+        """The same with those of other pictures behind."""
+        return Nearest(
+            np.concatenate([self.index, other.index]),
+            np.concatenate([self.correlation, other.correlation]),
+            np.concatenate([self.exact, other.exact]),
+        )
+
+    @classmethod
+    def none(cls, count: int) -> Nearest:
+        """Of pictures that are near nothing: index and correlation 0."""
+        return cls(np.zeros(count, np.int64), np.zeros(count, np.float32), np.zeros(count, bool))
+
 
 def standardised_grid(images: NDArray[np.uint8], grid: int) -> NDArray[np.float32]:
     """uint8 (N, 3, H, W) -> float32 (N, 3 * grid * grid): means over cells, each picture of mean 0 and length 1.
@@ -75,22 +88,30 @@ class ReferenceSet:
             for turned in (images, images[..., ::-1])
         )
         results = [self._compare(images, straight), self._compare(images[..., ::-1], mirrored)]
-        better = results[1].correlation > results[0].correlation
-        return Nearest(
-            index=np.where(better, results[1].index, results[0].index),
-            correlation=np.where(better, results[1].correlation, results[0].correlation),
-            exact=results[0].exact | results[1].exact,
-        )
+        return _better(*results)
 
-    def _search(self, points: Tensor) -> NDArray[np.int64]:
+    def earlier(self) -> Nearest:
+        """The nearest picture of each reference picture among those before it; of the first, nothing."""
+        mirrored = self.images[..., ::-1]
+        turned = torch.from_numpy(standardised_grid(mirrored, _COARSE)) @ self._basis
+        found = _better(
+            self._compare(self.images, self._search(self._points, earlier=True)),
+            self._compare(mirrored, self._search(turned, earlier=True)),
+        )
+        return Nearest.none(1).with_more(found.take(np.arange(1, len(self.images))))
+
+    def _search(self, points: Tensor, earlier: bool = False) -> NDArray[np.int64]:
         found = torch.empty(len(points), dtype=torch.int64)
         for start in range(0, len(points), _QUERIES):
             query = points[start : start + _QUERIES]
             best = torch.full((len(query),), -torch.inf)
             index = torch.zeros(len(query), dtype=torch.int64)
-            for first in range(0, len(self._points), _REFERENCES):
+            for first in range(0, start + len(query) if earlier else len(self._points), _REFERENCES):
                 references = slice(first, first + _REFERENCES)
                 closeness = torch.addmm(-self._half_squares[references], query, self._points[references].T)
+                if earlier and first + _REFERENCES > start:
+                    before = torch.ones(closeness.shape, dtype=torch.bool).tril(start - first - 1)
+                    closeness = closeness.where(before, -torch.inf)
                 value, position = closeness.max(1)
                 index = torch.where(value > best, position + first, index)
                 best = torch.maximum(value, best)
@@ -105,3 +126,13 @@ class ReferenceSet:
             correlation[start : start + _BLOCK] = fine.sum(1)
             exact[start : start + _BLOCK] = (block == references).all((1, 2, 3))
         return Nearest(index, correlation, exact)
+
+
+def _better(one: Nearest, other: Nearest) -> Nearest:
+    """For each picture what is nearer."""
+    better = other.correlation > one.correlation
+    return Nearest(
+        index=np.where(better, other.index, one.index),
+        correlation=np.where(better, other.correlation, one.correlation),
+        exact=one.exact | other.exact,
+    )

@@ -90,4 +90,49 @@ def as_jpeg(image: Image.Image) -> Image.Image:
     return Image.open(buffer).convert("RGB")
 
 
+def shifted(images: NDArray[np.uint8], pixels: int, fill: str) -> NDArray[np.uint8]:
+    """Moved down and to the right; what comes in is `zero`, `reflect` (mirrored) or `wrap` (from the other side)."""
+    size, mode = images.shape[-1], "constant" if fill == "zero" else fill
+    padded = np.pad(images, ((0, 0), (0, 0), (pixels, 0), (pixels, 0)), mode=mode)  # type: ignore[call-overload]
+    return np.ascontiguousarray(padded[:, :, :size, :size])
+
+
+def cropped(images: NDArray[np.uint8], corner: int) -> NDArray[np.uint8]:
+    """28 of 32 pixels from `corner` on (2 is the centre), enlarged to the old size."""
+    size, unit = images.shape[-1], images.shape[-1] // 32
+    box = (corner * unit, corner * unit, (corner + 28) * unit, (corner + 28) * unit)
+    return each(images, lambda image: image.crop(box).resize((size, size), Image.Resampling.BILINEAR))
+
+
+def altered(images: NDArray[np.uint8], how: str) -> NDArray[np.uint8]:
+    """Copies that a comparison of pixels does not see; `how` is one of ALTERATIONS."""
+    unit = images.shape[-1] // 32
+    if how.startswith("shifted"):
+        return shifted(images, 3 * unit, how.split()[1])
+    if how.startswith("cropped"):
+        return cropped(images, 2 if "centre" in how else 0)
+    if how.startswith("turned by "):
+        degrees = int(how.split()[2])
+        return each(images, lambda image: image.rotate(degrees, Image.Resampling.BICUBIC))
+    if how == "grey":
+        return each(images, lambda image: image.convert("L").convert("RGB"))
+    changed = {"upside down": images[:, :, ::-1], "negative": 255 - images, "channels swapped": images[:, ::-1]}
+    return np.ascontiguousarray(changed[how])
+
+
+ALTERATIONS = (
+    "turned by 10 degrees",
+    "turned by -7 degrees",
+    "turned by 90 degrees",
+    "turned by 180 degrees",
+    "shifted zero",
+    "shifted reflect",
+    "shifted wrap",
+    "upside down",
+    "negative",
+    "cropped centre",
+    "cropped corner",
+    "channels swapped",
+    "grey",
+)
 CIFAR, TINY, DIGITS = (get_challenge(name) for name in ("cifar100", "tiny-imagenet", "digits"))

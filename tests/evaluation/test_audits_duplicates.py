@@ -10,7 +10,7 @@ from evaluation.audits.duplicates import audit_duplicates, originals_within_clas
 from evaluation.audits.polar import best_correlations, correlation_bounds, ring_spectra
 from evaluation.challenge import Challenge
 from evaluation.images import ImageSet
-from tests.evaluation.audit_cases import CIFAR, DIGITS, TINY, each, gaussian, noise, per_class, real_split
+from tests.evaluation.audit_cases import CIFAR, DIGITS, TINY, altered, each, gaussian, noise, per_class, real_split
 
 
 def _augmented(images: ImageSet, copies: int) -> ImageSet:
@@ -60,6 +60,30 @@ def test_augmented_copies_count_once() -> None:
     assert audit.numbers["distinct_ipc"] == pytest.approx(4, rel=0.1)
     pairs = zip(audit.numbers["repeats"], audit.numbers["repeated"], strict=True)  # type: ignore[arg-type]
     assert all(copy % 400 == original % 400 for copy, original in pairs)
+
+
+@pytest.mark.parametrize("how", ["shifted reflect", "shifted zero", "cropped centre", "cropped corner"])
+def test_shifted_and_cropped_copies_of_a_class_count_once(how: str) -> None:
+    images = per_class(real_split(CIFAR, "train"), 2)
+    twice = ImageSet(np.concatenate([images.images, altered(images.images, how)]), np.tile(images.labels, 2))
+    audit = audit_duplicates(twice, CIFAR)
+    assert audit.status == "warn"
+    assert audit.numbers["distinct_ipc"] == pytest.approx(2, rel=0.2)
+    assert audit.numbers["across"] == 0
+
+
+@pytest.mark.parametrize("how", ["the same", "mirrored", "one level up"])
+def test_the_same_pictures_in_every_class_count_once(how: str) -> None:
+    ten = real_split(CIFAR, "train").images[:10]
+    pixels = np.concatenate([ten] * 100)
+    if how == "mirrored":
+        pixels[10::2] = pixels[10::2, ..., ::-1]
+    elif how == "one level up":
+        pixels[10:] = np.clip(pixels[10:].astype(int) + 1, 0, 255)
+    audit = audit_duplicates(ImageSet(pixels, np.repeat(np.arange(100), 10)), CIFAR)
+    assert audit.status == "warn"
+    assert (audit.numbers["distinct"], audit.numbers["across"]) == (10, 990)
+    assert "990 of them one of another class" in audit.evidence
 
 
 def test_simple_copies_are_all_known() -> None:
