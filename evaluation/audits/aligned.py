@@ -26,7 +26,7 @@ _ROUGH_CHANGES = torch.tensor(list(product((-8.0, 0.0, 8.0), (1.0, 8 / 7), (0.0,
 _CHANGES = torch.tensor(list(product((-10.0, -5.0, 0.0, 5.0, 10.0), (1.0, 8 / 7), (0.0,), (0.0,))))
 _CLOSE = 0.7  # correlation after one of these from which its neighbours are tried
 _AROUND = torch.tensor(list(product((-2.5, 0.0, 2.5), (0.965, 1.0, 1.035), (0.0, 0.5), (0.0, 0.5))))
-_BLUR = torch.tensor((0.23, 0.54, 0.23))
+_MIDDLE = 0.54  # of a pixel that stays in its place when blurred; the rest goes to its two neighbours
 _PLAIN = 1.5  # standard deviation in levels below which there is nothing to compare
 _PAIRS = 16  # laid on each other exactly at a time
 _QUERIES = 256  # shortlisted at a time
@@ -103,11 +103,16 @@ class AlignedSet:
 
 def _sharp(pictures: Tensor) -> Tensor:
     """float32 (N, 32, 32), blurred a little against the traces of resampling, less their means over 9 x 9 pixels."""
-    padded = torch.nn.functional.pad(pictures[:, None], (5, 5, 5, 5), mode="reflect")
-    for kernel in (_BLUR.view(1, 1, 1, 3), _BLUR.view(1, 1, 3, 1)):
-        padded = torch.nn.functional.conv2d(padded, kernel)
-    means = torch.nn.functional.avg_pool2d(torch.nn.functional.avg_pool2d(padded, (1, 9), 1), (9, 1), 1)
-    return (padded[..., 4:-4, 4:-4] - means)[:, 0]
+    x = torch.nn.functional.pad(pictures[:, None], (5, 5, 5, 5), mode="reflect")[:, 0]
+    for axis in (1, 2):
+        before, here, after = (x.narrow(axis, first, x.shape[axis] - 2) for first in range(3))
+        x = _MIDDLE * here + (1 - _MIDDLE) / 2 * (before + after)
+    means = x
+    for axis in (1, 2):
+        sums = means.cumsum(axis)
+        first, rest = sums.narrow(axis, 8, 1), sums.narrow(axis, 9, sums.shape[axis] - 9)
+        means = torch.cat([first, rest - sums.narrow(axis, 0, rest.shape[axis])], axis) / 9
+    return x[:, 4:-4, 4:-4] - means
 
 
 def _rough(pictures: Tensor) -> Tensor:
