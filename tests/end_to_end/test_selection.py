@@ -10,7 +10,9 @@ import pytest
 from evaluation.challenge import get_challenge
 from evaluation.datasets import load_split
 from evaluation.folder import read_folder
+from submission.dit_folder import MINMAX_FILE
 from tests.end_to_end.harness_process import record_of, run_harness
+from tests.submission.dits import write_dit, write_json
 from tests.submission.noise_models import save_tiny_diffusion
 
 DIGITS = get_challenge("digits")
@@ -51,6 +53,15 @@ def test_the_baselines(generator: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("generator", ["selection", "prototypes"])
 def test_a_text_conditional_model(generator: str, tmp_path: Path) -> None:
     model = save_tiny_diffusion(tmp_path / "model")
+    run(generator, tmp_path / "run", "--weights", model, "--set", "candidates=5", "--no-judge")
+    assert record_of(tmp_path / "run")["images"] == 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("generator", ["selection", "prototypes"])
+def test_a_class_conditional_dit(generator: str, tmp_path: Path) -> None:
+    model = write_dit(tmp_path / "model", DIGITS.classes, DIGITS.class_names)
+    write_json(model / MINMAX_FILE, {"format": 1})
     run(generator, tmp_path / "run", "--weights", model, "--set", "candidates=5", "--no-judge")
     assert record_of(tmp_path / "run")["images"] == 40
 
