@@ -17,6 +17,7 @@ from pathlib import Path
 from evaluation.challenge import Challenge, get_challenge
 from evaluation.curve import Curve, CurvePoint, load_curve
 from evaluation.files import written_whole
+from evaluation.protocol import FULL_EPOCHS
 from harness.drawing import OURS, PAPER, REAL, new_figure, plain_number
 from harness.published import PUBLISHED, Published
 
@@ -58,8 +59,9 @@ def accuracy_words(point: CurvePoint) -> str:
 
 
 def how_words(point: CurvePoint) -> str:
-    """`n = 3`, and the epochs of a preview."""
-    return f"n = {len(point.rounds)}" + (f", preview of {point.epochs} epochs" if point.preview else "")
+    """`n = 3`, and whether it is a preview: of fewer rounds, or of fewer epochs."""
+    fewer = f" of {point.epochs} epochs" if point.epochs < FULL_EPOCHS else ""
+    return f"n = {len(point.rounds)}" + (f", preview{fewer}" if point.preview else "")
 
 
 def draw(challenge: Challenge, ours: Mapping[str, Curve], real: Curve, path: Path) -> None:
@@ -84,7 +86,7 @@ def draw(challenge: Challenge, ours: Mapping[str, Curve], real: Curve, path: Pat
         colour = REAL if curve is real else OURS
         for epochs in sorted({point.epochs for point in curve.points}, reverse=True):
             points = curve.at(epochs)
-            whole = not points[0].preview
+            whole = epochs >= FULL_EPOCHS
             ends = [point.ci95 or (point.mean, point.mean) for point in points]
             means = [100 * point.mean for point in points]
             axes.errorbar(
