@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from benchmarks.small_dit import write_small_dit
 from evaluation.challenge import Challenge, get_challenge
 from evaluation.datasets import data_folder, load_split
 from evaluation.images import ImageSet
+from evaluation.score import student_interval
 from submission.dit_model import DiT, noise_and_variance
 from submission.latent_solvers import SeededNoise, sample
 from submission.training.held_out import hold_out
@@ -47,6 +49,7 @@ ARMS = {
     "representativeness alone, x10": (1e-2, 0.0),
     "diversity alone, x10": (0.0, 2e-2),
     "both, x10": (1e-2, 2e-2),
+    "representativeness x20, diversity x10": (2e-2, 2e-2),
 }
 
 
@@ -78,6 +81,9 @@ def main() -> None:
     parser.add_argument("--dataset", default="cifar100")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=[*ARMS], help="default: all")
+    parser.add_argument("--out", type=Path, help="default: benchmarks/results/minmax-<dataset>.json")
     parser.add_argument("--per-class", type=int, default=64, help="training images of each class; default: %(default)s")
     parser.add_argument(
         "--held-out", type=int, default=8, help="images of each class asked about; default: %(default)s"
@@ -94,16 +100,17 @@ def main() -> None:
     scale = Scale(base_steps=args.base_steps, steps=args.steps)
     began = time.monotonic()
     rows: list[dict[str, Any]] = []
-    path = RESULTS / f"minmax-{challenge.name}.json"
+    path = args.out or RESULTS / f"minmax-{challenge.name}.json"
     RESULTS.mkdir(exist_ok=True)
-    for seed in range(args.seeds):
-        rows += compare(challenge, train, held_out, scale, seed, ARMS)
+    arms = {arm: ARMS[arm] for arm in ("without", *args.arms)}
+    for seed in range(args.first_seed, args.first_seed + args.seeds):
+        rows += compare(challenge, train, held_out, scale, seed, arms)
         told = {
             "dataset": challenge.name,
             "training_images": len(train),
             "held_out_images": len(held_out),
             "scale": asdict(scale),
-            "seeds": seed + 1,
+            "seeds": seed + 1 - args.first_seed,
             "seconds": round(time.monotonic() - began),
             "processor_seconds": round(time.process_time()),
             "against_without": against_without(rows),
@@ -230,14 +237,17 @@ def _similarities(x_ND: Tensor, labels_N: Tensor, real_MD: Tensor, real_labels_M
 
 
 def against_without(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """For each arm and measure the differences to the arm `without` of the same seed: their mean and each of them."""
+    """For each arm and measure the differences to the arm `without` of the same seed: mean, 95% interval, each of them."""
     plain = {row["seed"]: row for row in rows if row["arm"] == "without"}
     names = [name for name in next(iter(plain.values())) if name.startswith(("last_", "held_out_", "made_"))]
     told: dict[str, dict[str, Any]] = {}
     for arm in dict.fromkeys(row["arm"] for row in rows if row["arm"] not in ("base", "without")):
         of_arm = [row for row in rows if row["arm"] == arm]
         differences = {name: [row[name] - plain[row["seed"]][name] for row in of_arm] for name in names}
-        told[arm] = {name: {"mean": sum(each) / len(each), "each": each} for name, each in differences.items()}
+        told[arm] = {
+            name: {"mean": fmean(each), "ci95": student_interval(each), "each": each}
+            for name, each in differences.items()
+        }
     return told
 
 
