@@ -237,7 +237,7 @@ def _similarities(x_ND: Tensor, labels_N: Tensor, real_MD: Tensor, real_labels_M
 
 
 def against_without(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """For each arm and measure the differences to the arm `without` of the same seed: mean, 95% interval, each of them."""
+    """For each arm and measure the differences to `without` with the same seed: mean, 95% interval, each of them."""
     plain = {row["seed"]: row for row in rows if row["arm"] == "without"}
     names = [name for name in next(iter(plain.values())) if name.startswith(("last_", "held_out_", "made_"))]
     told: dict[str, dict[str, Any]] = {}
