@@ -182,10 +182,9 @@ def test_what_is_in_both_splits_is_listed_not_blamed(name: str) -> None:
     assert float((found.correlation >= measured.near).mean()) == pytest.approx(measured.real_share, abs=6e-4)
     assert int((found.correlation >= ROUNDED).sum()) == measured.in_both
     if measured.turned <= 1:
-        some = slice(None, None, 4)
-        changed = AlignedSet(train.images).nearest(test.images[some]).correlation >= measured.turned
-        share = float((changed & (found.correlation[some] < measured.near)).mean())
-        assert share == pytest.approx(measured.real_turned, abs=0.1 * measured.real_turned + 1e-3)
+        changed = AlignedSet(train.images).nearest(test.images).correlation >= measured.turned
+        share = float((changed & (found.correlation < measured.near)).mean())
+        assert share == pytest.approx(measured.real_turned, abs=6e-4)
     if measured.in_both:
         both = ImageSet(train.images[found.index[found.exact]], train.labels[found.index[found.exact]])
         audit = audit_leakage(both, challenge, train, test)
