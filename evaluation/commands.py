@@ -32,7 +32,7 @@ from evaluation.tensors import write_tensor
 from evaluation.terminal import judging, plain_console, show_audits
 from evaluation.untrusted import UnreadableFileError, read_regular
 
-MAX_RECORD_BYTES = 2**26  # of a run's record.json
+_MAX_RECORD_BYTES = 2**26  # of a run's record.json
 
 
 def judge_submission(
@@ -253,7 +253,7 @@ def read_submission(submission: Path, challenge: Challenge, class_order: Path | 
 def _images_hash(record: Path) -> str | None:
     """The hash of the images that a run's record tells. Raises ValueError where it is no record."""
     try:
-        told = json.loads(read_regular(record, MAX_RECORD_BYTES))
+        told = json.loads(read_regular(record, _MAX_RECORD_BYTES))
         if not isinstance(told, dict):
             raise TypeError
     except (UnreadableFileError, ValueError, TypeError):
