@@ -49,7 +49,9 @@ ARMS = {
     "representativeness alone, x10": (1e-2, 0.0),
     "diversity alone, x10": (0.0, 2e-2),
     "both, x10": (1e-2, 2e-2),
+    "representativeness x15, diversity x10": (1.5e-2, 2e-2),
     "representativeness x20, diversity x10": (2e-2, 2e-2),
+    "representativeness x30, diversity x10": (3e-2, 2e-2),
 }
 
 
