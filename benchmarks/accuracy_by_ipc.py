@@ -16,6 +16,7 @@ from pathlib import Path
 
 from evaluation.challenge import Challenge, get_challenge
 from evaluation.curve import Curve, CurvePoint, load_curve
+from evaluation.equivalent import real_equivalent
 from evaluation.files import written_whole
 from evaluation.protocol import FULL_EPOCHS
 from harness.drawing import OURS, PAPER, REAL, new_figure, plain_number
@@ -35,7 +36,7 @@ def read_curves(challenge: Challenge, results: Path) -> dict[str, Curve]:
     }
 
 
-def table(ours: Mapping[str, Curve], real: Curve, published: Sequence[Published]) -> str:
+def table(ours: Mapping[str, Curve], real: Curve, published: Sequence[Published], chance: float) -> str:
     """In Markdown, from the best to the worst."""
     rows: list[tuple[float, str]] = []
     for entry in published:
@@ -43,19 +44,29 @@ def table(ours: Mapping[str, Curve], real: Curve, published: Sequence[Published]
         name = f"{entry.method}{f' ({entry.place})' if entry.place else ''}"
         about = "about " if entry.approximate else ""
         rows.append(
-            (entry.accuracy, f"| {name} | {entry.ipc:g} | {about}{100 * entry.accuracy:.2f}%{spread} | paper |")
+            (entry.accuracy, f"| {name} | {entry.ipc:g} | {about}{100 * entry.accuracy:.2f}%{spread} | paper | |")
         )
     for name, curve in (*((f"**`{name}`**", curve) for name, curve in ours.items()), ("random real images", real)):
         for point in curve.points:
-            rows.append((point.mean, f"| {name} | {point.ipc} | {accuracy_words(point)} | {how_words(point)} |"))
-    lines = [line for _, line in sorted(rows, reverse=True)]
-    return "\n".join(["| images | IPC | accuracy | measured |", "|---|---|---|---|", *lines])
+            told = f"| {name} | {point.ipc} | {accuracy_words(point)} | {how_words(point)} |"
+            worth = "" if curve is real else worth_words(point, real, chance)
+            rows.append((point.mean, f"{told} {worth} |" if worth else f"{told} |"))
+    head = ["| images | IPC | accuracy | measured | worth, real images per class |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *(line for _, line in sorted(rows, reverse=True))])
 
 
 def accuracy_words(point: CurvePoint) -> str:
     """`18.14% [17.40, 18.89]`."""
     interval = f" [{100 * point.ci95[0]:.2f}, {100 * point.ci95[1]:.2f}]" if point.ci95 else ""
     return f"{100 * point.mean:.2f}%{interval}"
+
+
+def worth_words(point: CurvePoint, real: Curve, chance: float) -> str:
+    """Random real images per class that are worth as much, judged for as many epochs; empty where none were."""
+    found = real_equivalent(point.mean, point.ci95, real.at(point.epochs), chance)
+    if found is None:
+        return ""
+    return f"more than {found.highest:g}" if found.ipc is None else f"{found.ipc:.1f}"
 
 
 def how_words(point: CurvePoint) -> str:
@@ -125,7 +136,7 @@ def main() -> None:
     options = parser.parse_args()
     challenge = get_challenge(options.dataset)
     ours, real = read_curves(challenge, options.results), load_curve(challenge)
-    print(table(ours, real, PUBLISHED[challenge.name]))
+    print(table(ours, real, PUBLISHED[challenge.name], challenge.chance))
     draw(challenge, ours, real, options.out or ROOT / "docs" / f"accuracy-{challenge.name}.png")
 
 

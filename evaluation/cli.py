@@ -127,7 +127,7 @@ def curve(
 ) -> None:
     """Measure random real images by IPC, or a submission's; point by point, an interruption costs minutes at most."""
     with guarded(debug):
-        from evaluation.commands import measure_curve
+        from evaluation.curve_command import measure_curve
 
         measure_curve(submission, dataset, out, ipc, data, rounds=rounds, epochs=epochs, device=device, engine=engine)
 

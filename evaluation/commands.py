@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,14 @@ from evaluation.audits.audit import Audit, distinct_ipc
 from evaluation.audits.run import run_audits
 from evaluation.challenge import Challenge, get_challenge
 from evaluation.contents import FolderContents
-from evaluation.curve import Curve, CurvePoint, Supply, load_curve, measure_point, save_curve
 from evaluation.datasets import cache_folder, data_folder, load_split
 from evaluation.device import resolve_device
-from evaluation.durations import show_duration
 from evaluation.equivalent import worth_of, worth_words
-from evaluation.estimate import PREVIEWS, curve_seconds, estimate
+from evaluation.estimate import estimate
 from evaluation.exits import ExitCode
 from evaluation.files import check_writable
 from evaluation.images import NormalisedSet, content_hash
-from evaluation.machine import this_machine
 from evaluation.orders import read_order, reorder, write_order
-from evaluation.protocol import FULL_EPOCHS, FULL_ROUNDS
 from evaluation.reading import read_images
 from evaluation.score import Score, check_judging, judge
 from evaluation.tensors import write_tensor
@@ -54,9 +50,11 @@ def judge_submission(
     """Audit and judge what lies at `submission`; print the result. Raises ValueError for bad input."""
     challenge, device = get_challenge(dataset), resolve_device(device)
     check_judging(engine, rounds, epochs)
-    if checkpoint is not None:
-        check_writable(checkpoint)
     contents = read_submission(submission, challenge, class_order)
+    if checkpoint is None:
+        of = f"{content_hash(contents.images)[:32]}-{engine}-{epochs}-{judge_seed}-{device}"
+        checkpoint = cache_folder() / "judge" / f"{challenge.name}-{of}.ckpt"
+    check_writable(checkpoint)
     folder = data_folder(data)
     test = load_split(challenge, "test", folder)
     console = plain_console(stderr=as_json)
@@ -72,9 +70,6 @@ def judge_submission(
             print(json.dumps(result(challenge, contents, ipc, None, audits), indent=2))
         console.print("Not judged: an audit failed, which --strict makes fatal.")
         return ExitCode.REGRESSION
-    if checkpoint is None:
-        of = f"{content_hash(contents.images)[:32]}-{engine}-{epochs}-{judge_seed}-{device}"
-        checkpoint = cache_folder() / "judge" / f"{challenge.name}-{of}.ckpt"
     expected = estimate(
         len(contents.images),
         challenge,
@@ -138,87 +133,6 @@ def audit_submission(
         told = "The order that the images suggest" if order else "No other order is suggested: the one as given"
         console.print(f"{told} is in {write_class_order}; judge with --class-order.", markup=False)
     return verdict(audits, strict)
-
-
-def measure_curve(
-    submission: Path | None,
-    dataset: str,
-    out: Path,
-    ipcs: str,
-    data: Path | None,
-    *,
-    rounds: int,
-    epochs: int,
-    device: str,
-    engine: str,
-) -> None:
-    """Measure the points of a curve that `out` does not hold yet. Raises ValueError for bad input.
-
-    Args:
-        submission: whose images; None for random real ones.
-    """
-    challenge, device = get_challenge(dataset), resolve_device(device)
-    check_judging(engine, rounds, epochs)
-    check_writable(out)
-    wanted = whole_numbers(ipcs)
-    folder = data_folder(data)
-    if submission is None:
-        supply = Supply(load_split(challenge, "train", folder), drawn=True)
-    else:
-        supply = Supply(read_submission(submission, challenge, None).images)
-    test = load_split(challenge, "test", folder)
-    console = plain_console()
-    before_this = load_curve(challenge, out)
-    if before_this.points and before_this.engine != engine:
-        raise ValueError(f"{out} was measured with the {before_this.engine} engine; choose another --out")
-    if before_this.points and before_this.of != supply.of:
-        raise ValueError(f"{out} holds the curve of {before_this.of}, not of {supply.of}; choose another --out")
-    points = {(point.ipc, point.epochs): point for point in before_this.points}
-
-    how = {"device": device, **asdict(this_machine(device))}
-
-    def keep(point: CurvePoint) -> None:
-        points[point.ipc, point.epochs] = replace(point, how=how)
-        save_curve(Curve(challenge.name, tuple(points.values()), engine, supply.of), out)
-        accuracies = ", ".join(f"{100 * accuracy:.2f}%" for accuracy in point.rounds)
-        marked = f"{point.epochs} epochs" + (", a preview" if epochs < FULL_EPOCHS or rounds < FULL_ROUNDS else "")
-        console.print(f"IPC {point.ipc}, {marked}: {accuracies} ({show_duration(point.seconds)})")
-
-    missing = {ipc: rounds - len(point.rounds if (point := points.get((ipc, epochs))) else ()) for ipc in wanted}
-    if ahead := [ipc * challenge.classes for ipc, left in missing.items() for _ in range(left)]:
-        console.print(_ahead(ahead, challenge, epochs=epochs, engine=engine, device=device, test_images=len(test)))
-    for ipc in wanted:
-        before = points.get((ipc, epochs))
-        if before and len(before.rounds) >= rounds:
-            console.print(f"IPC {ipc}, {epochs} epochs: done before")
-            continue
-        with judging(console, f"{supply.of}, IPC {ipc}") as on_progress:
-            measure_point(
-                ipc,
-                supply,
-                test,
-                challenge,
-                rounds=rounds,
-                epochs=epochs,
-                device=device,
-                engine=engine,
-                checkpoints=cache_folder() / "curve",
-                before=before,
-                on_round=keep,
-                on_progress=on_progress,
-            )
-
-
-def _ahead(
-    images: Sequence[int], challenge: Challenge, *, epochs: int, engine: str, device: str, test_images: int
-) -> str:
-    """How long rounds on so many images each will take, in a sentence."""
-    most = max(images)
-    expected = estimate(most, challenge, engine=engine, rounds=1, epochs=epochs, device=device, test_images=test_images)
-    brief = PREVIEWS[0][0]
-    whole, fewer = (curve_seconds(expected, images, count) for count in (epochs, brief))
-    told = f"Rounds of {epochs:,} epochs: {len(images)}, about {show_duration(whole)} here"
-    return f"{told}; as a preview of {brief} epochs {show_duration(fewer)}." if fewer < whole / 2 else f"{told}."
 
 
 def export_tensor(submission: Path, dataset: str, out: Path, ipc: int | None) -> None:
@@ -307,14 +221,3 @@ def verdict(audits: Sequence[Audit], strict: bool) -> ExitCode:
     """With `strict` a failed audit is fatal."""
     failed = any(audit.status == "fail" for audit in audits)
     return ExitCode.REGRESSION if strict and failed else ExitCode.DONE
-
-
-def whole_numbers(text: str) -> list[int]:
-    """`1,2,5` as numbers, each at least 1. Raises ValueError."""
-    try:
-        numbers = [int(word) for word in text.split(",")]
-    except ValueError:
-        numbers = [0]
-    if min(numbers) < 1:
-        raise ValueError(f"--ipc takes whole numbers above 0, separated by commas, not {text!r}")
-    return numbers

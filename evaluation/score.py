@@ -112,6 +112,8 @@ def judge(
             a checkpoint of another judgement or one that cannot be written.
     """
     check_judging(engine, rounds, epochs)
+    if checkpoint is not None:
+        check_writable(checkpoint)
     protocol = Protocol(epochs=epochs)
     torch_device = torch.device(device)
     train_set, test_set = (resident(labelled, challenge, torch_device) for labelled in (train, test))
@@ -121,7 +123,6 @@ def judge(
     watch = Watch(protocol, rounds, steps_per_pass, on_progress, save=None)
     state: RoundState | None = None
     if checkpoint is not None:
-        check_writable(checkpoint)
         print_of_job = fingerprint(
             train, test, challenge.name, protocol, engine, judge_seed, torch_device.type, at_work.deviations
         )

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from evaluation.audits.audit import Audit, Number, Status
 from evaluation.audits.distinct import pictures, telling
+from evaluation.audits.order_evidence import FEWEST, Evidence, Matrix, assign, class_means, gather, z_score
 from evaluation.challenge import Challenge
 from evaluation.images import ImageSet
 from evaluation.orders import Order, named_orders
@@ -45,9 +46,6 @@ _FAILED_SHARE = 0.05  # of the classes in a wrong place
 # images, one a class, in a wrong order have 3.2 (digits), 7.3 (CIFAR-100), 8.0 (Tiny-ImageNet); a tenth of the classes
 # in a wrong place, 10 images each, 4.5 and more.
 _GAIN_Z = 2.5
-_FEWEST = 3  # classes; any order of two is right or reversed
-
-_Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -57,23 +55,6 @@ class _Finding:
     order: Order
     moved: NDArray[np.int64]
     name: str | None
-
-
-@dataclass(frozen=True)
-class _Evidence:
-    """What the probe says: the classes that occur, their similarities, and those of two halves of the images.
-
-    The halves have the classes of more than one image alone, `halved`.
-    """
-
-    present: NDArray[np.int64]
-    whole: _Matrix
-    halved: NDArray[np.int64]
-    halves: tuple[_Matrix, _Matrix] | None
-
-    def z(self, order: NDArray[np.int64]) -> float:
-        """The score of an order (a label for each class that occurs)."""
-        return z_score(self.whole, order)
 
 
 def audit_class_order(images: ImageSet, challenge: Challenge, probe: Probe) -> Audit:
@@ -92,19 +73,19 @@ def audit_class_order(images: ImageSet, challenge: Challenge, probe: Probe) -> A
     numbers: dict[str, Number] = {"agreement": agreement, "z": 0.0, "moved": 0, "seen": seen.tolist()}
     clear = telling(sample.images)
     shown, logits, labels = sample.images[clear], logits[clear], sample.labels[clear]
-    if len(np.unique(labels)) < _FEWEST:
+    if len(np.unique(labels)) < FEWEST:
         told += (
-            f"; fewer than {_FEWEST} classes have images that are not plain: so few do not tell what order they are in"
+            f"; fewer than {FEWEST} classes have images that are not plain: so few do not tell what order they are in"
         )
         return Audit("class_order", "pass", told, numbers)
-    evidence = _gather(logits, labels, probe)
+    evidence = gather(logits, labels, probe)
     z = evidence.z(evidence.present)
     seen[evidence.present] = evidence.whole.argmax(1)
     numbers |= {"z": z, "seen": seen.tolist()}
     finding = _find(evidence, challenge)
     if finding is not None:
         once = _once(shown, logits, labels, challenge, probe)
-        finding = _find(_gather(*once, probe), challenge)
+        finding = _find(gather(*once, probe), challenge)
         if finding is None or _gain_z(*once, finding.order) < _GAIN_Z:
             told += "; another order seems likelier, but too few distinct pictures tell so"
             finding = None
@@ -129,42 +110,6 @@ def audit_class_order(images: ImageSet, challenge: Challenge, probe: Probe) -> A
     return Audit("class_order", status, told, numbers)
 
 
-def similarities(logits: NDArray[np.float32], labels: NDArray[np.int64], profiles: NDArray[np.float32]) -> _Matrix:
-    """Cosines between stored classes and real ones: float64 (stored classes, classes).
-
-    Rows are the classes that occur in `labels`, in rising order. Profiles are centred over the classes on both sides,
-    so that what all images share says nothing, and the result over its rows and columns, so that a random order has
-    mean 0.
-    """
-    means = _means(logits, labels).astype(np.float64)
-    scale = profiles.std(0, dtype=np.float64)
-    stored, real = ((p - p.mean(0)) / scale for p in (means, profiles.astype(np.float64)))
-    stored /= np.linalg.norm(stored, axis=1, keepdims=True).clip(1e-9)
-    real /= np.linalg.norm(real, axis=1, keepdims=True)
-    cosines: _Matrix = stored @ real.T
-    return cosines - cosines.mean(0) - cosines.mean(1, keepdims=True) + cosines.mean()
-
-
-def z_score(matrix: _Matrix, order: NDArray[np.int64]) -> float:
-    """How many deviations the sum of `matrix[i, order[i]]` is above that of random one-to-one assignments."""
-    if len(order) < _FEWEST:
-        return 0.0
-    variance = (matrix**2).sum() / (len(matrix) - 1) / matrix.shape[1]
-    return float(matrix[np.arange(len(order)), order].sum() / max(np.sqrt(variance * len(order)), 1e-12))
-
-
-def _gather(logits: NDArray[np.float32], labels: NDArray[np.int64], probe: Probe) -> _Evidence:
-    profiles, present = probe.facts.profiles, np.unique(labels)
-    whole = similarities(logits, labels, profiles)
-    halved = present[np.bincount(labels)[present] > 1]
-    if len(halved) < _FEWEST:
-        return _Evidence(present, whole, halved, None)
-    position = np.random.default_rng(0).permutation(np.flatnonzero(np.isin(labels, halved)))
-    position = position[np.argsort(labels[position], kind="stable")]
-    one, other = (similarities(logits[half], labels[half], profiles) for half in (position[::2], position[1::2]))
-    return _Evidence(present, whole, halved, (one, other))
-
-
 def _once(
     images: NDArray[np.uint8],
     logits: NDArray[np.float32],
@@ -177,11 +122,7 @@ def _once(
     numbers = pictures(images, (logits - profiles.mean(0)) / profiles.std(0), labels, challenge)
     compared = numbers >= 0
     first = np.unique(numbers[compared], return_index=True)[1]
-    return _means(logits[compared], numbers[compared]), labels[compared][first]
-
-
-def _means(logits: NDArray[np.float32], groups: NDArray[np.int64]) -> NDArray[np.float32]:
-    return np.stack([logits[groups == group].mean(0) for group in np.unique(groups)])
+    return class_means(logits[compared], numbers[compared]), labels[compared][first]
 
 
 def _gain_z(logits: NDArray[np.float32], labels: NDArray[np.int64], order: Order) -> float:
@@ -200,14 +141,7 @@ def _sample(images: ImageSet) -> ImageSet:
     return images.take(np.sort(np.random.default_rng(0).choice(len(images), _SAMPLED, replace=False)))
 
 
-def _assign(matrix: _Matrix) -> NDArray[np.int64]:
-    """The one-to-one assignment of rows to columns with the largest sum: a column for each row."""
-    from scipy.optimize import linear_sum_assignment
-
-    return np.asarray(linear_sum_assignment(matrix, maximize=True)[1], np.int64)
-
-
-def _find(evidence: _Evidence, challenge: Challenge) -> _Finding | None:
+def _find(evidence: Evidence, challenge: Challenge) -> _Finding | None:
     """The order that the images suggest, None where the given one stands."""
     present, named = evidence.present, named_orders(challenge)
     given = evidence.z(present)
@@ -217,14 +151,14 @@ def _find(evidence: _Evidence, challenge: Challenge) -> _Finding | None:
     if given < _CHANCE_Z:
         if evidence.halves is None or _found_z(*evidence.halves) < _FOUND_Z:
             return None
-        assigned = _assign(evidence.whole)
+        assigned = assign(evidence.whole)
     else:
         contradicted = 0 if evidence.halves is None else _contradicted(*evidence.halves, evidence.halved)
         if contradicted < max(2, _SINGLES * challenge.classes):
             return None
         leaning = evidence.whole.copy()
         leaning[np.arange(len(present)), present] += _SINGLE_LEAD  # a class moves for a clear gain only
-        assigned = _assign(leaning)
+        assigned = assign(leaning)
         if (assigned == present).all():
             return None
     name = max(named, key=lambda name: (named[name][present] == assigned).mean())
@@ -233,15 +167,15 @@ def _find(evidence: _Evidence, challenge: Challenge) -> _Finding | None:
     return _finding(assigned, present, challenge, None)
 
 
-def _found_z(one: _Matrix, other: _Matrix) -> float:
+def _found_z(one: Matrix, other: Matrix) -> float:
     """The score of the best order of one half on the other half, averaged over the two ways."""
-    return (z_score(other, _assign(one)) + z_score(one, _assign(other))) / 2
+    return (z_score(other, assign(one)) + z_score(one, assign(other))) / 2
 
 
-def _contradicted(one: _Matrix, other: _Matrix, present: NDArray[np.int64]) -> int:
+def _contradicted(one: Matrix, other: Matrix, present: NDArray[np.int64]) -> int:
     """How many classes both halves send to the same other place, clearly."""
-    order = _assign(one)
-    rows = np.flatnonzero((order == _assign(other)) & (order != present))
+    order = assign(one)
+    rows = np.flatnonzero((order == assign(other)) & (order != present))
     there = np.minimum(one[rows, order[rows]], other[rows, order[rows]])
     lead = np.minimum(*(half[rows, order[rows]] - half[rows, present[rows]] for half in (one, other)))
     return int(((there >= _SINGLE_COSINE) & (lead >= _SINGLE_LEAD)).sum())

@@ -18,10 +18,10 @@ def test_the_table_is_sorted_and_says_how_each_number_came(tmp_path: Path) -> No
     ours = read_curves(CIFAR100, tmp_path)
     assert list(ours) == ["gaussian"]
     real = Curve("cifar100", (CurvePoint(10, (0.18, 0.19), 1000, 1.0),))
-    lines = table(ours, real, PUBLISHED["cifar100"]).splitlines()
-    assert "| **`gaussian`** | 10 | 21.00% [18.52, 23.48] | n = 3 |" in lines
-    assert "| **`gaussian`** | 45 | 31.00% | n = 1, preview of 200 epochs |" in lines
-    assert "| DiT + min-max + DSR (2nd) | 45 | 14.44% ± 0.40 | paper |" in lines
+    lines = table(ours, real, PUBLISHED["cifar100"], CIFAR100.chance).splitlines()
+    assert "| **`gaussian`** | 10 | 21.00% [18.52, 23.48] | n = 3 | more than 10 |" in lines
+    assert "| **`gaussian`** | 45 | 31.00% | n = 1, preview of 200 epochs | |" in lines
+    assert "| DiT + min-max + DSR (2nd) | 45 | 14.44% ± 0.40 | paper | |" in lines
     shown = [float(line.split("|")[3].strip().removeprefix("about ").split("%")[0]) for line in lines[2:]]
     assert shown == sorted(shown, reverse=True)
     draw(CIFAR100, ours, real, tmp_path / "picture.png")

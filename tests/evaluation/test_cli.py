@@ -103,7 +103,6 @@ def test_a_curve_is_measured_and_then_left_alone(tmp_path: Path) -> None:
         (("nowhere", "--dataset", "digits", "--rounds", "-1"), "rounds must be at least 1, not -1"),
         (("nowhere", "--dataset", "digits", "--epochs", "0"), "epochs must be at least 1, not 0"),
         (("nowhere", "--dataset", "digits", "--engine", "foo"), "no engine is called 'foo'"),
-        (("nowhere", "--dataset", "digits", "--checkpoint", "/dev/null/x"), "/dev/null/x cannot be written"),
         (("curve", "--dataset", "digits", "--out", "/dev/null/x.json"), "/dev/null/x.json cannot be written"),
         (("export", "nowhere", "--dataset", "digits", "--out", "/dev/null/x.pt"), "/dev/null/x.pt cannot be written"),
     ],
@@ -125,6 +124,11 @@ def test_a_right_order_can_be_written_too(real_digits: Path, tmp_path: Path) -> 
     done = evaluation("audit", real_digits, "--dataset", "digits", "--write-class-order", order)
     assert done.returncode == 0 and "the one as given" in done.stdout
     assert len(order.read_text().splitlines()) == 10
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told_before_any_work(real_digits: Path) -> None:
+    done = evaluation(real_digits, "--dataset", "digits", "--checkpoint", "/dev/null/x")
+    assert done.returncode == 2 and "/dev/null/x cannot be written" in done.stderr and done.stdout == ""
 
 
 def test_an_empty_folder_is_nothing_to_judge(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from evaluation.challenge import get_challenge
-from evaluation.commands import measure_curve
 from evaluation.curve import Curve, CurvePoint, Supply, load_curve, measure_point, save_curve
+from evaluation.curve_command import measure_curve
 from evaluation.datasets import load_split
 from evaluation.images import ImageSet
 from evaluation.protocol import Progress

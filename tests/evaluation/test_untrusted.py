@@ -9,6 +9,7 @@ import pickle
 import resource
 import socket
 import struct
+import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -318,5 +319,10 @@ def test_too_many_or_too_large_images_in_a_shard_are_refused_unread(
 ) -> None:
     packed = _npy(str(shape), body=bytes(math.prod(shape)))
     _npz(tmp_path / "a.npz", packed, _npy(f"({shape[0]},)", "'|u1'", bytes(shape[0])), zipfile.ZIP_DEFLATED)
-    with pytest.raises(ValueError, match=sentence):
-        read_images(tmp_path / "a.npz", DIGITS)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=sentence):
+            read_images(tmp_path / "a.npz", DIGITS)
+        assert tracemalloc.get_traced_memory()[1] < 5e6
+    finally:
+        tracemalloc.stop()
