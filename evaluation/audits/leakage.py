@@ -65,33 +65,37 @@ def audit_leakage(images: ImageSet, challenge: Challenge, train: ImageSet | None
     measured = _MEASURED[challenge.name]
     changed = measured.turned <= 1
     training = RealSet(train.images, changed) if train is not None else None
-    numbers: dict[str, Number] = {"real_share": measured.real_share, "real_turned_share": measured.real_turned}
+    numbers: dict[str, Number] = {"real_share": measured.real_share}
+    if changed:
+        numbers["real_turned_share"] = measured.real_turned
     status: Status = "pass" if train is not None and test is not None else "warn"
     allowed, told_train = _allowed_unexplained(measured), "training images were not at hand"
     if training is not None and train is not None:
         found = training_copies(images.images, training, measured.near, measured.turned)
         copying = _is_copying(found, measured)
-        numbers |= {"train_share": found.near / found.looked, "turned_share": found.turned / found.turned_looked}
-        numbers |= {"league": "copying" if copying else "generating"}
+        numbers |= {"train_share": found.near / found.looked, "league": "copying" if copying else "generating"}
         numbers |= {"closest": found.pairs.images, "closest_training": found.pairs.references}
         status = "warn" if copying else status
-        told_train = (
-            f"{found.near / found.looked:.1%} are near-copies of training images "
-            f"(real images: {measured.real_share:.1%}), {found.turned / found.turned_looked:.1%} are changed copies "
-            f"(real images: {measured.real_turned:.1%})"
-        )
+        near = f"{found.near / found.looked:.1%}"
+        told_train = f"{near} are near-copies of training images (real images: {measured.real_share:.1%})"
+        if changed:
+            turned_share = found.turned / found.turned_looked
+            numbers["turned_share"] = turned_share
+            told_train += f", {turned_share:.1%} are changed copies (real images: {measured.real_turned:.1%})"
         if test is not None:
             allowed = _allowed(found, measured, len(test) / len(train))
     if test is None:
         return Audit("leakage", status, f"test images were not at hand; {told_train}", numbers)
     copies = test_copies(images.images, training, RealSet(test.images, changed), measured.near, measured.turned)
     numbers |= {"test_copies": copies.near + copies.turned, "test_exact": copies.exact}
-    numbers |= {"test_stored": copies.stored, "test_turned": copies.turned, "known_duplicates": copies.known}
+    numbers |= {"test_stored": copies.stored, "known_duplicates": copies.known}
+    if changed:
+        numbers["test_turned"] = copies.turned
     numbers |= {"known": copies.known_pairs.images, "known_test": copies.known_pairs.references}
     numbers |= {"copied": copies.pairs.images, "copied_test": copies.pairs.references}
     if _is_leak(copies, allowed, len(images)):
         status = "fail"
-    return Audit("leakage", status, f"{_told_test(copies, len(images))}; {told_train}", numbers)
+    return Audit("leakage", status, f"{_told_test(copies, len(images), changed)}; {told_train}", numbers)
 
 
 @dataclass(frozen=True)
@@ -133,12 +137,11 @@ def _is_leak(copies: TestCopies, allowed: _Allowed, images: int) -> bool:
     )
 
 
-def _told_test(copies: TestCopies, images: int) -> str:
-    told = (
-        f"{copies.near + copies.turned:,} of {images:,} images are copies of test images "
-        f"({copies.exact:,} in every pixel, {copies.stored - copies.exact:,} but for rounding, "
-        f"{copies.turned:,} turned, shifted, cropped or recoloured)"
-    )
+def _told_test(copies: TestCopies, images: int, changed: bool) -> str:
+    """In words; of changed copies only where they were looked for."""
+    kinds = [f"{copies.exact:,} in every pixel", f"{copies.stored - copies.exact:,} but for rounding"]
+    kinds += [f"{copies.turned:,} turned, shifted, cropped or recoloured"] if changed else []
+    told = f"{copies.near + copies.turned:,} of {images:,} images are copies of test images ({', '.join(kinds)})"
     return told if not copies.known else f"{told}, {copies.known:,} more of what is in both splits of the data set"
 
 

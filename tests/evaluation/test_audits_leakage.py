@@ -135,6 +135,13 @@ def test_unseen_real_images_are_quiet(challenge: Challenge, ipc: int) -> None:
     assert audit.numbers["league"] == "generating"
 
 
+def test_what_is_not_looked_for_on_digits_is_not_told() -> None:
+    train, test = real_split(DIGITS, "train"), real_split(DIGITS, "test")
+    audit = audit_leakage(per_class(train, 2), DIGITS, train, test)
+    assert not {"turned_share", "real_turned_share", "test_turned"} & audit.numbers.keys()
+    assert "turned" not in audit.evidence and "changed" not in audit.evidence
+
+
 def test_poor_generators_are_quiet() -> None:
     train, test = real_split(CIFAR, "train"), real_split(CIFAR, "test")
     some = per_class(train, 50)

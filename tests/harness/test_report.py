@@ -64,11 +64,11 @@ def test_copies_and_long_settings() -> None:
 def test_a_preview_says_so_wherever_its_number_stands() -> None:
     page = render(record(accuracy=accuracy(preview=True, epochs=60)), None, None)
     badge = '<span class="badge warn">preview: 60 epochs</span>'
-    assert "A preview: 60 epochs and 3 rounds instead of 1,000 and 3" in page and page.count(badge) == 2
+    assert "Preview: 60 epochs; the challenge has 3 rounds of 1,000 epochs, so" in page and page.count(badge) == 2
     brief = accuracy(preview=True, epochs=1000, rounds=[0.9], std=None, ci95=None)
     page = render(record(baseline=BaselinePart(ipc=2.0, accuracy=brief)), None, None)
     assert "IPC 2, n = 1; preview: 1 round" in page and ">preview</span>" not in page
-    assert "1 round instead of 3, all of the full 1,000 epochs" in render(record(accuracy=brief), None, None)
+    assert "Preview: 1 round; the challenge has 3 rounds of 1,000 epochs." in render(record(accuracy=brief), None, None)
 
 
 @pytest.mark.parametrize("dataset", ["cifar100", "tiny-imagenet"])
