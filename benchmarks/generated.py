@@ -23,11 +23,12 @@ def generated(
 ) -> tuple[ImageSet, float]:
     """`ipc` images of each class, round after round over the classes, and images per second after the first batch."""
     labels = torch.arange(challenge.classes).repeat(ipc)
-    seeds = torch.tensor([image_seed(seed, int(label), i // challenge.classes) for i, label in enumerate(labels)])
-    generator.generate(labels[:batch], seeds[:batch], steps)
+    indices = torch.arange(len(labels)) // challenge.classes
+    seeds = torch.tensor([image_seed(seed, int(label), int(i)) for label, i in zip(labels, indices, strict=True)])
+    orders = list(zip(labels.split(batch), indices.split(batch), seeds.split(batch), strict=True))
+    generator.generate_numbered(*orders[0], steps)
     began = time.monotonic()
-    orders = zip(labels.split(batch), seeds.split(batch), strict=True)
-    images = torch.cat([to_size(generator.generate(*order, steps), challenge.size).cpu() for order in orders])
+    images = torch.cat([to_size(generator.generate_numbered(*order, steps), challenge.size).cpu() for order in orders])
     speed = len(labels) / (time.monotonic() - began)
     return ImageSet(images.numpy(), labels.numpy()), speed
 

@@ -179,6 +179,16 @@ class Generator(GeneratorBase):
             uint8 (B, 3, H, W) in [0, 255], at the generator's own size, on any device.
         """
 
+    def generate_numbered(self, labels_B: Tensor, indices_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:
+        """As `generate`, told also which image of its class each one is: what a run calls.
+
+        A generator that spreads the images of a class evenly over what it can make implements this one too.
+
+        Args:
+            indices_B: int64 (B,), 0 for the first image of a class, on the CPU.
+        """
+        return self.generate(labels_B, seeds_B, steps)
+
 
 class Selector(GeneratorBase):
     """Takes images rather than makes them: image i of a class is its i-th choice, and the choices run out."""

@@ -39,6 +39,18 @@ def normal(seeds_B: Tensor, count: int, skip: int = 0) -> Tensor:
     return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)[:, :count].float()
 
 
+def van_der_corput(indices_B: Tensor) -> Tensor:
+    """Positions in [0, 1) that lie evenly however many there are, float64 (B,): the bits of each index mirrored.
+
+    Of the first 2**k each 2**k-th part of the interval has one. Source: van der Corput, 1935.
+
+    Args:
+        indices_B: int64, in [0, 2**31).
+    """
+    bit_N = torch.arange(31, device=indices_B.device)
+    return (((indices_B[:, None] >> bit_N) & 1) * 0.5 ** (bit_N + 1).double()).sum(1)
+
+
 def _mixed(x: Tensor) -> Tensor:
     for shift, factor in _ROUNDS:
         x = (x ^ _shifted(x, shift)) * factor

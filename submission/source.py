@@ -118,12 +118,12 @@ class Source:
         wanted = len(part)
         if self.filled:
             part = part + [part[-1]] * (self._share(self.batch_size) - wanted)
-        labels_B = torch.tensor([label for label, _ in part])
+        labels_B, indices_B = torch.tensor(part).unbind(1)
         if isinstance(self.generator, Selector):
-            return self.generator.select(labels_B, torch.tensor([index for _, index in part]))
+            return self.generator.select(labels_B, indices_B)
         assert isinstance(self.generator, Generator), "a generator generates or selects"
         seeds_B = torch.tensor([image_seed(self.seed, label, index) for label, index in part])
-        return self.generator.generate(labels_B, seeds_B, self.steps)[:wanted]
+        return self.generator.generate_numbered(labels_B, indices_B, seeds_B, self.steps)[:wanted]
 
 
 def to_size(images_BCHW: Tensor, size: int) -> Tensor:

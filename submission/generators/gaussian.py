@@ -15,7 +15,7 @@ from torch import Tensor
 
 from evaluation.challenge import Challenge
 from submission.generator import Generator, GeneratorInfo, LoadContext
-from submission.seeded import normal, uniform
+from submission.seeded import normal, uniform, van_der_corput
 from submission.setting_values import number
 from submission.weights import find_weights_file, load_weights
 
@@ -47,7 +47,10 @@ def parse_spread(settings: Mapping[str, str], default: float = 1.0) -> float:
 
 
 class Gaussian(Generator):
-    """Draws a cluster of the label's class, then an image around its mean."""
+    """Draws a cluster of the label's class, then an image around its mean.
+
+    In a run the images of a class go round its clusters, so that few images show as many of them as they can.
+    """
 
     info = GeneratorInfo(
         name="gaussian",
@@ -61,7 +64,8 @@ class Gaussian(Generator):
     def __init__(self, mixture: Mixture, size: int, spread: float = 1.0) -> None:
         """`size` is the height and width of the images; `spread` as in `submission.training.gaussian`."""
         self.size = size
-        self.bounds_CK = mixture.shares_CK.double().cumsum(1)
+        bounds_CK = mixture.shares_CK.double().cumsum(1)
+        self.bounds_CK = bounds_CK / bounds_CK[:, -1:]  # stored in 16 bits, shares may not sum to 1
         # Straight to pixels: what is drawn for an image is then one product and one sum.
         self.centres_CKD = 255 * (mixture.mean_D + mixture.centres_CKP @ mixture.basis_PD)
         self.spread_PD = 255 * (mixture.factor_PP.t() @ mixture.basis_PD)
@@ -89,10 +93,18 @@ class Gaussian(Generator):
     @torch.inference_mode()
     def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:
         """See `Generator.generate`; `steps` has no effect."""
-        labels_B, seeds_B = labels_B.to(self.spread_PD.device), seeds_B.to(self.spread_PD.device)
-        position_B1 = uniform(seeds_B, 1)
-        last = self.bounds_CK.shape[1] - 1
-        cluster_B = (self.bounds_CK[labels_B] < position_B1).sum(1).clamp_max(last)  # shares may sum to less than 1
+        return self._drawn(labels_B, uniform(seeds_B, 1)[:, 0], seeds_B)
+
+    @torch.inference_mode()
+    def generate_numbered(self, labels_B: Tensor, indices_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:
+        """See `Generator.generate_numbered`; `steps` has no effect."""
+        return self._drawn(labels_B, van_der_corput(indices_B), seeds_B)
+
+    def _drawn(self, labels_B: Tensor, position_B: Tensor, seeds_B: Tensor) -> Tensor:
+        """Each image from the cluster that lies at its position, in [0, 1), among those of its class."""
+        device = self.spread_PD.device
+        labels_B, position_B, seeds_B = labels_B.to(device), position_B.to(device), seeds_B.to(device)
+        cluster_B = (self.bounds_CK[labels_B] <= position_B[:, None]).sum(1)
         z_BP = normal(seeds_B, len(self.spread_PD), skip=1)
         x_BD = self.centres_CKD[labels_B, cluster_B] + (z_BP * self.scales_CP[labels_B]) @ self.spread_PD
         return x_BD.round_().clamp_(0, 255).to(torch.uint8).view(-1, 3, self.size, self.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +33,13 @@ DIGITS = get_challenge("digits")
 
 
 def mixture(classes: int = 3, clusters: int = 2, size: int = 4) -> Mixture:
-    """Two well separated clusters a class, of unequal shares, within the range of 8 bits."""
+    """Well separated clusters, of unequal shares, within the range of 8 bits."""
     draw = torch.Generator().manual_seed(0)
     basis = torch.linalg.qr(torch.randn(3 * size * size, 5, generator=draw)).Q.t().contiguous()
     factor = torch.linalg.cholesky(torch.diag(torch.tensor([0.04, 0.03, 0.02, 0.01, 0.01])) ** 2 + 1e-4)
     centres = torch.randn(classes, clusters, 5, generator=draw) * 0.25  # far from where 8 bits end
-    shares = torch.tensor([0.7, 0.3]).expand(classes, clusters).contiguous()
+    shares = torch.linspace(0.7, 0.3, clusters)
+    shares = (shares / shares.sum()).expand(classes, clusters).contiguous()
     scales = torch.linspace(0.8, 1.2, classes)[:, None].expand(classes, 5).contiguous()
     return Mixture(torch.full((3 * size * size,), 0.5), basis, centres, shares, factor, scales)
 
@@ -77,6 +79,32 @@ def test_an_image_depends_on_its_label_and_seed_alone() -> None:
     assert (together - alone).abs().max() <= 1  # a product may round otherwise in another batch
     assert torch.equal(generator.generate(labels, seeds, 50).int(), together)
     assert all((a != b).any() for a, b in zip(together, generator.generate(labels, seeds + 1, 1), strict=True))
+
+
+def test_a_run_goes_evenly_round_the_clusters() -> None:
+    true = mixture(clusters=8)
+    even = replace(true, shares_CK=torch.full((3, 8), 1 / 8))
+    uneven = replace(true, shares_CK=torch.tensor([[0.0, 0.5, 0.25, 0.0, 0.125, 0.125, 0.0, 0.0]]).expand(3, 8))
+    labels, indices = torch.arange(3).repeat(64), torch.arange(64).repeat_interleave(3)
+
+    def clusters_of_class_1(given: Mixture, first: int) -> torch.Tensor:
+        middles_CKD = 255 * (given.mean_D + given.centres_CKP @ given.basis_PD)
+        drawn = Gaussian(given, 4, spread=0.0).generate_numbered(labels, indices, indices, 1)
+        mine_ND = drawn[(labels == 1) & (indices < first)].flatten(1).float()
+        return torch.cdist(mine_ND, middles_CKD[1]).argmin(1).bincount(minlength=8)
+
+    assert clusters_of_class_1(even, 8).tolist() == [1] * 8
+    assert clusters_of_class_1(even, 5).max() == 1
+    assert clusters_of_class_1(even, 64).tolist() == [8] * 8
+    assert clusters_of_class_1(uneven, 8).tolist() == [0, 4, 2, 0, 1, 1, 0, 0]
+
+
+def test_shares_that_sum_to_less_than_one_choose_no_empty_cluster() -> None:
+    short = replace(mixture(clusters=3), shares_CK=torch.tensor([[0.5, 0.49, 0.0]]).expand(3, 3))
+    middles_KD = 255 * (short.mean_D + short.centres_CKP[0] @ short.basis_PD)
+    labels = torch.zeros(4000, dtype=torch.int64)
+    drawn = Gaussian(short, 4, spread=0.0).generate(labels, torch.arange(4000), 1).flatten(1).float()
+    assert torch.cdist(drawn, middles_KD).argmin(1).max() == 1
 
 
 def test_less_spread_keeps_images_near_the_middle_of_their_clusters() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from submission.job import image_seed
-from submission.seeded import bits, normal, uniform
+from submission.seeded import bits, normal, uniform, van_der_corput
 
 SEEDS = st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=8)
 
@@ -52,3 +52,16 @@ def test_neighbouring_seeds_give_unrelated_numbers() -> None:
 def test_skipping_moves_along_the_same_sequence() -> None:
     seeds = torch.tensor([5, 6])
     assert torch.equal(uniform(seeds, 10)[:, 4:], uniform(seeds, 6, skip=4))
+
+
+def test_the_first_positions_lie_evenly() -> None:
+    assert van_der_corput(torch.arange(8)).tolist() == [0, 0.5, 0.25, 0.75, 0.125, 0.625, 0.375, 0.875]
+    positions = van_der_corput(torch.arange(2**12))
+    assert torch.equal(positions.sort().values, torch.arange(2**12).double() / 2**12)
+    assert 0 < float(van_der_corput(torch.tensor([2**31 - 1]))) < 1
+
+
+@given(first=st.integers(0, 2**30), k=st.integers(0, 6))
+def test_so_do_those_of_any_whole_turn(first: int, k: int) -> None:
+    turn = van_der_corput(first // 2**k * 2**k + torch.arange(2**k))
+    assert (turn * 2**k).long().sort().values.tolist() == list(range(2**k))
