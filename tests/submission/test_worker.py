@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from evaluation.challenge import get_challenge
 from submission.events import read_events
 from submission.job import Job
+from submission.weights import find_weights_file, read_tensors
 
 ROOT = Path(__file__).parents[2]
 AWKWARD = ROOT / "tests" / "end_to_end" / "awkward" / "generators"
@@ -70,3 +73,13 @@ def test_no_first_batch_is_larger_than_the_disk_can_take(tmp_path: Path, monkeyp
     assert time.monotonic() - began < seconds
     assert events[-1]["end"] == "clock" and events[-1]["images"] == sum(written(tmp_path)) > 30
     assert max(written(tmp_path)) - min(written(tmp_path)) <= 1
+
+
+def test_a_generator_is_told_which_image_of_its_class_each_one_is(tmp_path: Path) -> None:
+    weights = find_weights_file("gaussian", get_challenge("digits"), None)
+    work(tmp_path, "gaussian", ipc=16, batch_size=7, weights=str(weights), settings={"spread": "0"})
+    bounds_CK = read_tensors(weights)["shares_CK"].cumsum(1)
+    for label, folder in enumerate(sorted((tmp_path / "images").iterdir())):
+        # without spread the images of a cluster are all the same, and 16 of them lie at every sixteenth of the class
+        clusters = (bounds_CK[label] <= (torch.arange(16) / 16)[:, None]).sum(1).unique()
+        assert len({path.read_bytes() for path in folder.glob("*.png")}) == len(clusters)
