@@ -20,10 +20,10 @@ from submission.training.arguments import add_piece_arguments
 from submission.training.checkpoint import begin_or_resume, save_checkpoint
 from submission.training.choose import make_some
 from submission.training.experts import experts_for
-from submission.training.gaussian import LARGEST_SIZE, GaussianSettings, fit
+from submission.training.gaussian import LARGEST_SIZE
 from submission.training.grid import save_grid
 from submission.training.held_out import hold_out
-from submission.training.matching import Matching, MatchRecipe, with_all_clusters
+from submission.training.matching import Matching, MatchRecipe, fitted
 from submission.training.progress import Progress
 from submission.training.quick_judge import quick_accuracy
 from submission.training.session import Session
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             on_progress=lambda share: progress.show(share, f"{recipe.experts} networks"),
         )
     size = min(challenge.size, LARGEST_SIZE)
-    training = Matching(_begun(train, recipe, seed, args.device), size, experts, recipe, challenge, seed, args.device)
+    training = Matching(fitted(train, recipe, seed, args.device), size, experts, recipe, challenge, seed, args.device)
     if saved:
         training.restore(saved["state"])
     print(
@@ -138,12 +138,6 @@ def _recipe(
         if not least <= getattr(recipe, name):
             raise ValueError(f"--{name.replace('_', '-')} must be positive, not {getattr(recipe, name)}")
     return recipe
-
-
-def _begun(train: ImageSet, recipe: MatchRecipe, seed: int, device: str) -> Mixture:
-    """What the matching begins with: a fit as that of `gaussian`."""
-    settings = GaussianSettings(recipe.components, recipe.clusters, "scaled", recipe.mirrored, recipe.spread, seed=seed)
-    return with_all_clusters(fit(train, settings, device), recipe.spread, seed)
 
 
 def _export(training: Matching, challenge: Challenge, trained_on: int, seed: int, out: Path) -> Path:

@@ -20,10 +20,12 @@ from evaluation.challenge import Challenge
 from evaluation.draws import derived_seed
 from evaluation.fast import features
 from evaluation.fused import choose_norm_relu_pool
+from evaluation.images import ImageSet
 from evaluation.workers import Workers
 from submission.generators.gaussian import Mixture
 from submission.precision import fastest_precision
 from submission.training.experts import Expert
+from submission.training.gaussian import GaussianSettings, fit
 
 _IMAGES_OF_A_PART = 64  # of 32x32 pixels: what fits in a core's cache
 _MOMENTS = (0.9, 0.99)
@@ -185,6 +187,12 @@ class Matching:
         """Give the cores back."""
         if self._workers:
             self._workers.close()
+
+
+def fitted(train: ImageSet, recipe: MatchRecipe, seed: int, device: str) -> Mixture:
+    """What the matching begins with: a fit as that of `gaussian`, with all its clusters."""
+    settings = GaussianSettings(recipe.components, recipe.clusters, "scaled", recipe.mirrored, recipe.spread, seed=seed)
+    return with_all_clusters(fit(train, settings, device), recipe.spread, seed)
 
 
 def with_all_clusters(mixture: Mixture, spread: float, seed: int) -> Mixture:
