@@ -141,8 +141,10 @@ def test_a_memory_holds_the_last_directions_of_its_row(pushes: list[list[int]], 
         assert kept.shape == (3, slots, 5) and filled.shape == (3, slots)
         for label in range(3):
             expected = rows[label if of == "class" else 0]
-            found = {tuple(row) for row in kept[label][filled[label]].tolist()}
-            assert found == {tuple(feature.half().float().tolist()) for feature in expected}
+            found = kept[label][filled[label]]
+            assert len(found) == len(expected)
+            if expected:  # each is there, but for what 16 bits round
+                assert torch.cdist(torch.stack(list(expected)), found).amin(1).max() < 2e-3
 
 
 def test_new_classes_begin_as_no_class_and_the_null_label_stays_last(folder: Path) -> None:
