@@ -13,24 +13,20 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 
-from benchmarks.generated import generated
+from benchmarks.generated import generated, nearness
 from benchmarks.machine import machine
 from evaluation.challenge import get_challenge
 from evaluation.datasets import data_folder, load_split
 from evaluation.score import judge
-from evaluation.subset import first_of_each
 from submission.generators.gaussian import Gaussian
 from submission.training.choose import class_distance
-from submission.training.copies import measure_nearness
-from submission.training.gaussian import COVARIANCES, LARGEST_SIZE, GaussianSettings, fit, with_mirror_images
+from submission.training.gaussian import COVARIANCES, LARGEST_SIZE, GaussianSettings, fit
 from submission.training.held_out import hold_out
 
 RESULTS = Path(__file__).parent / "results"
-NEARNESS_IPC = 10  # images per class whose nearest training image is looked for
 
 
 def main() -> None:
@@ -49,7 +45,6 @@ def main() -> None:
     args = parser.parse_args()
     challenge = get_challenge(args.dataset)
     train, held_out = hold_out(load_split(challenge, "train", data_folder(args.data)))
-    references = with_mirror_images(train) if args.mirrored else train  # what a copy would be a copy of
     size = min(challenge.size, LARGEST_SIZE)
 
     rows = []
@@ -62,7 +57,6 @@ def main() -> None:
         generator = Gaussian(mixture, size, spread)
         fitted = time.monotonic()
         made, speed = generated(generator, challenge, args.ipc, 1, batch=1000)
-        few = first_of_each(made, NEARNESS_IPC)
         score = judge(made, held_out, challenge, rounds=1, epochs=args.epochs)
         row = {
             "components": len(generator.spread_PD),
@@ -74,7 +68,7 @@ def main() -> None:
             "spread": spread,
             "accuracy": score.mean,
             "distance": class_distance(made, held_out),
-            **asdict(measure_nearness(few, held_out, references)),
+            **nearness(made, held_out, train, args.mirrored),
             "fit_s": fitted - began,
             "images_per_s": speed,
         }

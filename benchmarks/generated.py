@@ -1,8 +1,12 @@
-"""Images as a run makes them, without a clock, and what they are worth on held-out training images."""
+"""Images as a run makes them, without a clock; what they are worth on held-out training images; rows of that."""
 
 from __future__ import annotations
 
+import json
+import sys
 import time
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,12 +14,16 @@ import torch
 from evaluation.challenge import Challenge
 from evaluation.images import ImageSet
 from evaluation.score import judge
+from evaluation.subset import first_of_each
 from submission.generator import Generator
 from submission.job import image_seed
 from submission.source import to_size
 from submission.training.choose import class_distance
+from submission.training.copies import measure_nearness
+from submission.training.gaussian import with_mirror_images
 
 BATCH = 100
+NEARNESS_IPC = 10  # images per class whose nearest training image is looked for
 
 
 def generated(
@@ -51,3 +59,17 @@ def worth(
         "rounds": score.rounds,
         "distance": class_distance(made, held_out),
     }
+
+
+def nearness(made: ImageSet, held_out: ImageSet, train: ImageSet, mirrored: bool) -> dict[str, float]:
+    """How near some of `made` come to `train`, to its mirror images too if `mirrored`: as `Nearness`."""
+    few, copied = first_of_each(made, NEARNESS_IPC), with_mirror_images(train) if mirrored else train
+    return asdict(measure_nearness(few, held_out, copied))
+
+
+def keep_row(out: Path, told: dict[str, Any], row: dict[str, Any]) -> None:
+    """Add `row` to `told["rows"]`, say it, and write what there is so far, in case of an interruption."""
+    told["rows"].append(row)
+    print(json.dumps(row), file=sys.stderr, flush=True)
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

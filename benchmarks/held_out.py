@@ -10,21 +10,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.generated import generated, worth
+from benchmarks.generated import generated, nearness, worth
 from benchmarks.machine import machine
 from evaluation.challenge import get_challenge
 from evaluation.datasets import data_folder, load_split
-from evaluation.subset import first_of_each
 from submission.generator import Generator, LoadContext, get_generator
-from submission.training.copies import REAL_SHARE, measure_nearness
-from submission.training.gaussian import with_mirror_images
+from submission.training.copies import REAL_SHARE
 from submission.training.held_out import hold_out
 
 RESULTS = Path(__file__).parent / "results"
-NEARNESS_IPC = 10  # images per class whose nearest training image is looked for
 
 
 def main() -> None:
@@ -51,7 +47,6 @@ def main() -> None:
     if not isinstance(generator, Generator):
         raise SystemExit(f"{args.generator} chooses among real images: it makes none to look at")
     made, speed = generated(generator, challenge, args.ipc, steps)
-    few = first_of_each(made, min(args.ipc, NEARNESS_IPC))
     told = {
         "dataset": challenge.name,
         "generator": args.generator,
@@ -62,7 +57,7 @@ def main() -> None:
         **worth(made, held_out, challenge, args.rounds, args.epochs, args.device),
         "images_per_s": speed,
         "real_share": REAL_SHARE,
-        **asdict(measure_nearness(few, held_out, with_mirror_images(train))),
+        **nearness(made, held_out, train, mirrored=True),
         "machine": machine(),
     }
     out = args.out or RESULTS / f"held-out-{challenge.name}-{args.generator}.json"

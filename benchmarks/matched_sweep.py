@@ -10,27 +10,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 
-from benchmarks.generated import generated, worth
+from benchmarks.generated import generated, keep_row, nearness, worth
 from benchmarks.machine import machine
 from evaluation.challenge import get_challenge
 from evaluation.datasets import data_folder, load_split
-from evaluation.subset import first_of_each
 from submission.generators.matched import Matched
-from submission.training.copies import measure_nearness
 from submission.training.experts import experts_for
-from submission.training.gaussian import LARGEST_SIZE, with_mirror_images
+from submission.training.gaussian import LARGEST_SIZE
 from submission.training.held_out import hold_out
 from submission.training.matched import RECIPES
 from submission.training.matching import Matching, fitted
 
 RESULTS = Path(__file__).parent / "results"
-NEARNESS_IPC = 10  # images per class whose nearest training image is looked for
 LAST = 20  # steps whose distance is told
 
 
@@ -52,7 +48,6 @@ def main() -> None:
     challenge = get_challenge(args.dataset)
     train, held_out = hold_out(load_split(challenge, "train", data_folder(args.data)))
     usual, size = RECIPES[challenge.name], min(challenge.size, LARGEST_SIZE)
-    references = with_mirror_images(train) if usual.mirrored else train  # what a copy would be a copy of
     cache = args.experts or Path("runs") / f"matched-{challenge.name}" / "experts.pt"
     experts = experts_for(train, challenge, usual.experts, usual.ages, usual.mirrored, 0, args.device, cache)
     about = {
@@ -82,13 +77,10 @@ def main() -> None:
         seconds, apart = time.monotonic() - began, training.measured()["apart"]
         training.close()
         made, _ = generated(Matched(training.matched(), size, spread), challenge, clusters, 1)
-        nearness = measure_nearness(first_of_each(made, NEARNESS_IPC), held_out, references)
         row = {"recipe": settings, "apart": apart, "training_s": round(seconds, 1)}
-        row |= worth(made, held_out, challenge, args.rounds, args.epochs, args.device) | asdict(nearness)
-        told["rows"].append(row)
-        print(json.dumps(row), file=sys.stderr, flush=True)
-        out.parent.mkdir(exist_ok=True)
-        out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")  # what there is, if it is interrupted
+        row |= worth(made, held_out, challenge, args.rounds, args.epochs, args.device)
+        row |= nearness(made, held_out, train, usual.mirrored)
+        keep_row(out, told, row)
     print(out)
 
 

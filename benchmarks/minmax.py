@@ -21,7 +21,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -32,6 +31,7 @@ from evaluation.challenge import Challenge, get_challenge
 from evaluation.datasets import data_folder, load_split
 from evaluation.images import ImageSet
 from evaluation.score import student_interval
+from evaluation.subset import first_of_each
 from submission.dit_model import DiT, noise_and_variance
 from submission.latent_solvers import SeededNoise, sample
 from submission.training.held_out import hold_out
@@ -97,7 +97,7 @@ def main() -> None:
     challenge = get_challenge(args.dataset)
     parts = hold_out(load_split(challenge, "train", data_folder(args.data)))
     train, held_out = (
-        first_of_each_class(images, count) for images, count in zip(parts, (args.per_class, args.held_out), strict=True)
+        first_of_each(images, count) for images, count in zip(parts, (args.per_class, args.held_out), strict=True)
     )
     scale = Scale(base_steps=args.base_steps, steps=args.steps)
     began = time.monotonic()
@@ -121,12 +121,6 @@ def main() -> None:
         }
         path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     print(path)
-
-
-def first_of_each_class(images: ImageSet, count: int) -> ImageSet:
-    """At most `count` images of each class."""
-    chosen = [np.flatnonzero(images.labels == label)[:count] for label in np.unique(images.labels)]
-    return images.take(np.concatenate(chosen))
 
 
 def compare(

@@ -11,12 +11,10 @@ consistency model leave out --solvers and --guidance.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from itertools import product
 from pathlib import Path
 
-from benchmarks.generated import generated, worth
+from benchmarks.generated import generated, keep_row, worth
 from benchmarks.machine import machine
 from evaluation.challenge import get_challenge
 from evaluation.datasets import data_folder, load_split
@@ -67,10 +65,7 @@ def main() -> None:
         made, speed = generated(native, challenge, args.ipc, steps)
         row = {**settings, "steps": steps, "images_per_s": round(speed, 1)}
         row |= worth(made, held_out, challenge, args.rounds, args.epochs, args.device)
-        told["rows"].append(row)
-        print(json.dumps(row), file=sys.stderr, flush=True)
-        out.parent.mkdir(exist_ok=True)
-        out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")  # what there is, if it is interrupted
+        keep_row(out, told, row)
     print(out)
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.minmax import Scale, against_without, compare, first_of_each_class
+from benchmarks.minmax import Scale, against_without, compare
 from evaluation.challenge import get_challenge
 from evaluation.datasets import load_split
+from evaluation.subset import first_of_each
 from submission.training.held_out import hold_out
 from tests.real_data import real_data
 
@@ -22,7 +23,7 @@ def test_losses_fall_and_similarities_move_as_they_should(dataset: str) -> None:
     challenge = get_challenge(dataset)
     data = None if dataset == "digits" else real_data("cifar-100-python")
     per_class = 40 if dataset == "digits" else 8
-    train, held_out = (first_of_each_class(part, per_class) for part in hold_out(load_split(challenge, "train", data)))
+    train, held_out = (first_of_each(part, per_class) for part in hold_out(load_split(challenge, "train", data)))
     rows = compare(challenge, train, held_out, SMALL, 0, ARMS)
     by_arm: dict[str, dict[str, Any]] = {row["arm"]: row for row in rows}
     base = by_arm["base"]
