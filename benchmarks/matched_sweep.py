@@ -3,7 +3,7 @@
     python -m benchmarks.matched_sweep --dataset cifar100 --data DIR --clusters 16 --spread 0.5 0.25 --steps 200
 
 Trains every combination with the same experts and judges one image of each cluster on the tenth of the training split
-that nothing was trained on. Combinations that `--out` has already are not trained again.
+that nothing was trained on. Combinations that `--out` has already, with as many rounds, are not trained again.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ def main() -> None:
     }
     out = args.out or RESULTS / f"matched-sweep-{challenge.name}.json"
     told = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {**about, "machine": machine(), "rows": []}
-    if {name: told[name] for name in about} != about:
+    if {name: told.get(name) for name in about} != about:
         raise SystemExit(f"{out} is of another sweep; choose another --out")
     for clusters, spread, rate, label_weight, steps in product(
         args.clusters, args.spread, args.rate, args.label_weight, args.steps
     ):
         recipe = replace(usual, clusters=clusters, spread=spread, rate=rate, label_weight=label_weight, steps=steps)
         settings = json.loads(json.dumps(asdict(recipe)))
-        if any(row["recipe"] == settings for row in told["rows"]):
+        if any(row["recipe"] == settings and len(row["rounds"]) >= args.rounds for row in told["rows"]):
             continue
         began = time.monotonic()
         training = Matching(fitted(train, recipe, 0, args.device), size, experts, recipe, challenge, 0, args.device)
