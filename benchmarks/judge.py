@@ -3,8 +3,9 @@
     python -m benchmarks.judge                        # IPC 10 and 100 of CIFAR-100's size
     python -m benchmarks.judge --ipc 10 --seconds 20  # a short one
 
-The ways take turns on the same machine in the same run, a slice of a second or more each, so that what else the
-machine does falls on all alike. A slice is whole steps on batches of the protocol's size; building and warming up are
+`side by side` is the fast engine as a judgement of several rounds uses it, where that pays (`evaluation/lanes.py`). The
+ways take turns on the same machine in the same run, a slice of a second or more each, so that what else the machine
+does falls on all alike. A slice is whole steps on batches of the protocol's size; building and warming up are
 timed apart. Images are noise: the work does not depend on what they show.
 """
 
@@ -13,8 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -26,13 +28,15 @@ from evaluation.challenge import Challenge, get_challenge
 from evaluation.draws import draw_pass
 from evaluation.engine import Engine
 from evaluation.fast import FastEngine
+from evaluation.lanes import Lanes
 from evaluation.machine import this_machine
-from evaluation.protocol import Protocol
+from evaluation.protocol import FULL_ROUNDS, Protocol
 from evaluation.resident import Resident
 from evaluation.trainer import build_engine
 
-WAYS = ("fast", "reference", "published")
+WAYS = ("fast", "side by side", "reference", "published")
 SLICE_S = 1.0
+SIDE_BY_SIDE_SLICE_S = 5.0  # at its end the lanes wait for each other, so it is longer
 STEPS_AT_ONCE = 50
 # On CUDA the first steps of each kind and size compile and capture.
 WARM_UP_S = {"cpu": 0.1, "cuda": 15.0}
@@ -46,7 +50,7 @@ class Speed:
     Attributes:
         images_per_s: median over slices, with its quartiles beside it.
         passes_per_s: passes over the training images; one more than epochs make a round.
-        judgement_hours: for three rounds of the full protocol at this speed.
+        judgement_hours: for the three rounds of the full protocol at this speed.
         slices: how many were timed.
         start_s: building and warming up.
         convolutions: the type their numbers have.
@@ -72,6 +76,7 @@ class Comparison:
     ways: dict[str, Speed]
     fast_over_reference: float
     fast_over_published: float
+    side_by_side_over_fast: float
 
 
 def noise(challenge: Challenge, ipc: int, device: torch.device) -> Resident:
@@ -125,6 +130,19 @@ def timed_slice(step: Stepper, device: torch.device, at_least_s: float) -> float
     return images / (time.perf_counter() - began)
 
 
+def lanes_slice(lanes: Lanes, steps: Sequence[Stepper], at_least_s: float) -> float:
+    """Images per second of all lanes together, over whole steps of each."""
+    began = time.perf_counter()
+
+    def images(step: Stepper) -> int:
+        made = 0
+        while time.perf_counter() - began < at_least_s:
+            made += step()
+        return made
+
+    return sum(lanes.run(images, steps)) / (time.perf_counter() - began)
+
+
 def _synchronise(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -134,22 +152,33 @@ def measure(challenge: Challenge, ipc: int, device: torch.device, seconds: float
     """All ways at one IPC, in turns for `seconds` together."""
     train, protocol = noise(challenge, ipc, device), Protocol()
     steps = 3 * protocol.passes * protocol.steps_per_pass(len(train))
-    steppers, start_s, dtypes = {}, {}, {}
+    slice_of: dict[str, Callable[[], float]] = {}
+    start_s, dtypes = {}, {}
+    lanes = Lanes(FULL_ROUNDS, "fast", device)
     for way in WAYS:
         began = time.perf_counter()
         if way == "published":
-            steppers[way], dtypes[way] = published_stepper(train, challenge.classes, protocol), torch.float32
+            stepper, dtypes[way] = published_stepper(train, challenge.classes, protocol), torch.float32
         else:
-            engine = build_engine(way, train, challenge.classes, protocol, expected_steps=steps)
-            steppers[way] = engine_stepper(engine, protocol)
-            dtypes[way] = engine.dtype if isinstance(engine, FastEngine) else torch.float32
-        timed_slice(steppers[way], device, WARM_UP_S[device.type])
+            name = "reference" if way == "reference" else "fast"
+            workers = lanes.workers if way == "side by side" else None
+            engines = [
+                build_engine(name, train, challenge.classes, protocol, expected_steps=steps, workers=workers)
+                for _ in range(lanes.count if way == "side by side" else 1)
+            ]
+            abreast = [engine_stepper(engine, protocol) for engine in engines]
+            stepper = abreast[0]
+            dtypes[way] = engines[0].dtype if isinstance(engines[0], FastEngine) else torch.float32
+        timed_slice(stepper, device, WARM_UP_S[device.type])
+        slice_of[way] = partial(timed_slice, stepper, device, SLICE_S)
+        if way == "side by side" and lanes.count > 1:
+            slice_of[way] = partial(lanes_slice, lanes, abreast, SIDE_BY_SIDE_SLICE_S)
         start_s[way] = time.perf_counter() - began
     slices: dict[str, list[float]] = {way: [] for way in WAYS}
     began = time.perf_counter()
     while time.perf_counter() - began < seconds or len(slices[WAYS[0]]) < 3:
         for way in WAYS:
-            slices[way].append(timed_slice(steppers[way], device, SLICE_S))
+            slices[way].append(slice_of[way]())
     speeds = {}
     for way, images_per_s in slices.items():
         low, middle, high = quantiles(images_per_s, n=4)
@@ -168,7 +197,8 @@ def measure(challenge: Challenge, ipc: int, device: torch.device, seconds: float
     over = {
         way: median(a / b for a, b in zip(slices["fast"], slices[way], strict=True)) for way in WAYS if way != "fast"
     }
-    return Comparison(ipc, len(train), speeds, over["reference"], over["published"])
+    lanes.close()
+    return Comparison(ipc, len(train), speeds, over["reference"], over["published"], 1 / over["side by side"])
 
 
 def main() -> None:
@@ -203,11 +233,12 @@ def show(found: Comparison) -> None:
     print(f"IPC {found.ipc}:")
     for way, speed in found.ways.items():
         print(
-            f"  {way:9} {speed.images_per_s:9.0f} images/s, a judgement in {speed.judgement_hours:.2f} h, "
+            f"  {way:12} {speed.images_per_s:9.0f} images/s, a judgement in {speed.judgement_hours:.2f} h, "
             f"{speed.share_of_ceiling.roofline:.0%} of the roofline"
         )
     print(
-        f"  fast is {found.fast_over_reference:.1f}x the reference, {found.fast_over_published:.1f}x the published way"
+        f"  fast is {found.fast_over_reference:.1f}x the reference, {found.fast_over_published:.1f}x the published way;"
+        f" side by side is {found.side_by_side_over_fast:.2f}x fast"
     )
 
 

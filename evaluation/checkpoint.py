@@ -1,9 +1,9 @@
-"""Checkpoint of a judgement: finished rounds and the one at work, in one safetensors file written atomically."""
+"""Checkpoint of a judgement: finished rounds and those at work, in one safetensors file written atomically."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -14,7 +14,7 @@ from evaluation.protocol import Protocol, Round
 from evaluation.resident import Labelled
 from evaluation.trainer import RoundState
 
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -22,34 +22,45 @@ class Checkpoint:
     """A judgement that can go on.
 
     Attributes:
-        fingerprint: of all that fixes the result; see `fingerprint`.
         finished: rounds that are done.
-        at_work: the round after them, None where it has not begun.
+        at_work: rounds that have begun, by their seed.
     """
 
-    fingerprint: str
     finished: tuple[Round, ...]
-    at_work: RoundState | None
+    at_work: Mapping[int, RoundState]
 
-    def save(self, path: Path) -> None:
-        """Write to `path`; whoever reads it sees the old file or the new one, whole."""
-        from safetensors.torch import save_file
+    def only(self, seeds: Container[int]) -> Checkpoint:
+        """What it holds of the rounds with these seeds: a judgement may be resumed with fewer rounds."""
+        return Checkpoint(
+            tuple(done for done in self.finished if done.seed in seeds),
+            {seed: state for seed, state in self.at_work.items() if seed in seeds},
+        )
 
-        told = {
-            "schema": _SCHEMA,
-            "fingerprint": self.fingerprint,
-            "finished": [asdict(done) for done in self.finished],
-            "steps_done": self.at_work.steps_done if self.at_work else None,
-            "seconds": self.at_work.seconds if self.at_work else None,
-        }
-        tensors = self.at_work.tensors if self.at_work else {}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        try:
-            save_file({name: t.contiguous().cpu() for name, t in tensors.items()}, part, {"judge": json.dumps(told)})
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+
+def save_checkpoint(path: Path, fingerprint: str, checkpoint: Checkpoint) -> None:
+    """Write to `path`; whoever reads it sees the old file or the new one, whole.
+
+    Args:
+        fingerprint: of all that fixes the result; see `fingerprint`.
+    """
+    from safetensors.torch import save_file
+
+    at_work = checkpoint.at_work.items()
+    told = {
+        "schema": _SCHEMA,
+        "fingerprint": fingerprint,
+        "finished": [asdict(done) for done in checkpoint.finished],
+        "at_work": [{"seed": seed, "steps_done": s.steps_done, "seconds": s.seconds} for seed, s in at_work],
+    }
+    tensors = {f"{seed}/{name}": t.contiguous().cpu() for seed, s in at_work for name, t in s.tensors.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # one name for all processes, so that what a killed one leaves is written over by the next
+    part = path.with_name(f".{path.name}.part")
+    try:
+        save_file(tensors, part, {"judge": json.dumps(told)})
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path, expected_fingerprint: str) -> Checkpoint | None:
@@ -74,8 +85,15 @@ def load_checkpoint(path: Path, expected_fingerprint: str) -> Checkpoint | None:
             " delete it or name another file"
         )
     finished = tuple(Round(**{**done, "per_class": tuple(done["per_class"])}) for done in told["finished"])
-    at_work = None if told["steps_done"] is None else RoundState(told["steps_done"], told["seconds"], tensors)
-    return Checkpoint(expected_fingerprint, finished, at_work)
+    at_work = {
+        state["seed"]: RoundState(
+            state["steps_done"],
+            state["seconds"],
+            {name.partition("/")[2]: t for name, t in tensors.items() if name.startswith(f"{state['seed']}/")},
+        )
+        for state in told["at_work"]
+    }
+    return Checkpoint(finished, at_work)
 
 
 def fingerprint(
@@ -84,21 +102,22 @@ def fingerprint(
     challenge: str,
     protocol: Protocol,
     engine: str,
-    judge_seed: int,
+    chance: str,
     device: str,
     arithmetic: Sequence[str],
 ) -> str:
     """A hash of all that fixes a judgement's rounds, but how many there are: a finished one can be extended.
 
     Args:
+        chance: what gives the rounds' seeds, and their images where they are drawn from `train`.
         arithmetic: how the engine's differs from float32, so that no round is made in two kinds of it.
     """
     told = {
         "challenge": challenge,
         "protocol": asdict(protocol),
         "engine": engine,
-        "judge_seed": judge_seed,
-        "device": device,
+        "chance": chance,
+        "device": device.partition(":")[0],
         "arithmetic": list(arithmetic),
         "sets": [[str(s.images.dtype), s.images.shape] for s in (train, test)],
     }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 import torch
 from torch import Tensor, nn
 
 WIDTH = 128
 DEPTH = 3
 NORM_EPS = 1e-5
+_GLOBAL_GENERATOR = Lock()  # rounds begin side by side in threads, and PyTorch has one generator for all
 
 
 class ConvNet(nn.Module):
@@ -44,6 +47,6 @@ class ConvNet(nn.Module):
 
 def seeded_convnet(classes: int, size: int, seed: int) -> ConvNet:
     """A ConvNet on the CPU whose initial weights depend on `seed` alone; the global generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
+    with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return ConvNet(classes, size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -12,10 +13,13 @@ from typing import Any
 import numpy as np
 
 from evaluation.challenge import Challenge
+from evaluation.checkpoint import fingerprint
+from evaluation.draws import round_seed
 from evaluation.files import written_whole
 from evaluation.images import ImageSet, NormalisedSet, content_hash
-from evaluation.protocol import FULL_EPOCHS, FULL_ROUNDS, Progress
-from evaluation.score import accuracy_interval, judge
+from evaluation.protocol import FULL_EPOCHS, FULL_ROUNDS, Progress, Protocol, Round
+from evaluation.rounds import Job, train_rounds
+from evaluation.score import accuracy_interval
 from evaluation.subset import first_index, random_index
 
 _SHIPPED = Path(__file__).parent / "curves"
@@ -40,18 +44,18 @@ class Supply:
         return REAL if self.drawn else f"submission {content_hash(self.images)[:12]}"
 
     def take(self, ipc: int, number: int, challenge: Challenge) -> ImageSet | NormalisedSet:
-        """`ipc` images per class for round `number`.
+        """`ipc` images per class for round `number`. Raises ValueError where a class has fewer."""
+        self.check(ipc, challenge)
+        if self.drawn:
+            return self.images.take(random_index(self.images.labels, ipc, seed=number))
+        return self.images.take(first_index(self.images.labels, ipc))
 
-        Raises:
-            ValueError: a class has fewer.
-        """
+    def check(self, ipc: int, challenge: Challenge) -> None:
+        """Raises ValueError where a class has fewer than `ipc` images."""
         fewest = int(np.bincount(self.images.labels, minlength=challenge.classes).min())
         if ipc > fewest:
             whose = f"{challenge.title} has {fewest} training images" if self.drawn else f"there are {fewest} images"
             raise ValueError(f"{whose} in some class, so IPC {ipc} cannot be drawn; choose smaller numbers for --ipc")
-        if self.drawn:
-            return self.images.take(random_index(self.images.labels, ipc, seed=number))
-        return self.images.take(first_index(self.images.labels, ipc))
 
 
 @dataclass(frozen=True)
@@ -173,38 +177,38 @@ def measure_point(
         ValueError: a class has fewer than `ipc` images.
     """
     of = "" if supply.drawn else f"{content_hash(supply.images)}-"
-    done: list[float] = list(before.rounds) if before else []
-    seconds = before.seconds if before else 0.0
+    checkpoint = checkpoints / f"{challenge.name}-{of}{engine}-{ipc}-{epochs}.ckpt"
     point = before or CurvePoint(ipc, (), epochs, 0.0)
-    for number in range(len(done), rounds):
-        checkpoint = checkpoints / f"{challenge.name}-{of}{engine}-{ipc}-{epochs}-{number}.ckpt"
-        score = judge(
-            supply.take(ipc, number, challenge),
-            test,
-            challenge,
-            engine=engine,
-            rounds=1,
-            epochs=epochs,
-            judge_seed=number,
-            device=device,
-            on_progress=_within(number, rounds, on_progress) if on_progress else None,
-            checkpoint=checkpoint,
-        )
-        done.append(score.mean)
-        seconds += score.seconds
-        point = CurvePoint(ipc, tuple(done), epochs, seconds)
-        on_round(point)
-        checkpoint.unlink(missing_ok=True)
+    supply.check(ipc, challenge)
+    missing = range(len(point.rounds), rounds)
+    jobs = [Job(round_seed(number, 0), partial(supply.take, ipc, number, challenge)) for number in missing]
+    done: dict[int, Round] = {}
+
+    def keep(round_done: Round) -> None:
+        """Rounds end in no order; a point holds those that no missing one stands before."""
+        nonlocal point
+        done[round_done.seed] = round_done
+        while (at := len(point.rounds)) < rounds and (following := done.get(round_seed(at, 0))):
+            point = replace(
+                point, rounds=(*point.rounds, following.accuracy), seconds=point.seconds + following.seconds
+            )
+            on_round(point)
+
+    if not jobs:
+        return point
+    protocol, chance = Protocol(epochs), f"IPC {ipc}, " + ("drawn by number" if supply.drawn else "the first")
+    train_rounds(
+        jobs,
+        ipc * challenge.classes,
+        test,
+        challenge,
+        protocol,
+        engine=engine,
+        device=device,
+        identity=partial(fingerprint, supply.images, test, challenge.name, protocol, engine, chance, device),
+        checkpoint=checkpoint,
+        on_progress=on_progress,
+        on_round=keep,
+    )
+    checkpoint.unlink(missing_ok=True)
     return point
-
-
-def _within(number: int, rounds: int, tell: Callable[[Progress], None]) -> Callable[[Progress], None]:
-    """Tells the progress of judging round `number` alone as that of all `rounds`."""
-
-    def told(now: Progress) -> None:
-        left = now.remaining_s
-        if left is not None:
-            left += (rounds - number - 1) * (now.elapsed_s + left)  # the rounds after this one take as long
-        tell(replace(now, round=number + 1, rounds=rounds, remaining_s=left))
-
-    return told

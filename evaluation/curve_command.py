@@ -66,7 +66,16 @@ def measure_curve(
 
     missing = {ipc: rounds - len(point.rounds if (point := points.get((ipc, epochs))) else ()) for ipc in wanted}
     if ahead := [ipc * challenge.classes for ipc, left in missing.items() for _ in range(left)]:
-        console.print(_ahead(ahead, challenge, epochs=epochs, engine=engine, device=device, test_images=len(test)))
+        told = _ahead(
+            ahead,
+            challenge,
+            rounds=max(missing.values()),
+            epochs=epochs,
+            engine=engine,
+            device=device,
+            test_images=len(test),
+        )
+        console.print(told)
     for ipc in wanted:
         before = points.get((ipc, epochs))
         if before and len(before.rounds) >= rounds:
@@ -90,11 +99,13 @@ def measure_curve(
 
 
 def _ahead(
-    images: Sequence[int], challenge: Challenge, *, epochs: int, engine: str, device: str, test_images: int
+    images: Sequence[int], challenge: Challenge, *, rounds: int, epochs: int, engine: str, device: str, test_images: int
 ) -> str:
     """How long rounds on so many images each will take, in a sentence."""
     most = max(images)
-    expected = estimate(most, challenge, engine=engine, rounds=1, epochs=epochs, device=device, test_images=test_images)
+    expected = estimate(
+        most, challenge, engine=engine, rounds=rounds, epochs=epochs, device=device, test_images=test_images
+    )
     brief = PREVIEWS[0][0]
     whole, fewer = (curve_seconds(expected, images, count) for count in (epochs, brief))
     told = f"Rounds of {epochs:,} epochs: {len(images)}, about {show_duration(whole)} here"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from evaluation.augment import KINDS, UNIFORMS, Draw
 from evaluation.challenge import Challenge
 from evaluation.durations import show_duration
 from evaluation.engine import PREDICT_BATCH, Engine
+from evaluation.lanes import Lanes
 from evaluation.protocol import FULL_EPOCHS, FULL_ROUNDS, Protocol
 from evaluation.resident import Resident
 from evaluation.trainer import build_engine
@@ -29,7 +30,7 @@ class Estimate:
     Attributes:
         images: training images.
         start_s: building the engine and its first step, with what it compiles.
-        step_s: one SGD step on a whole batch.
+        step_s: one SGD step on a whole batch; where rounds are trained side by side, its share of their time.
         last_step_s: one SGD step on the short batch that ends a pass; 0 where there is none.
         test_s: testing a network on all test images.
     """
@@ -92,14 +93,26 @@ def estimate(
     repeated = rounds * protocol.passes * protocol.steps_per_pass(images)
     began = time.monotonic()
     whole, last = min(images, protocol.batch_size), images % protocol.batch_size
-    with closing(build_engine(engine, noise, challenge.classes, protocol, expected_steps=repeated)) as at_work:
-        at_work.start(seed=0)
-        at_work.set_rate(protocol.lr)
-        _step_seconds(at_work, whole, at_most_s=0)
+    with ExitStack() as stack:
+        lanes = stack.enter_context(closing(Lanes(rounds, engine, noise.device)))
+        at_work = [
+            stack.enter_context(
+                closing(
+                    build_engine(
+                        engine, noise, challenge.classes, protocol, expected_steps=repeated, workers=lanes.workers
+                    )
+                )
+            )
+            for _ in range(lanes.count)
+        ]
+        for each in at_work:
+            each.start(seed=0)
+            each.set_rate(protocol.lr)
+        _step_seconds(lanes, at_work, whole, at_most_s=0)
         start_s = time.monotonic() - began
-        step_s = _step_seconds(at_work, whole) if images >= protocol.batch_size else 0.0
-        last_step_s = _step_seconds(at_work, last) if last else 0.0
-        test_s = _predict_seconds(at_work, noise) * test_images / len(noise)
+        step_s = _step_seconds(lanes, at_work, whole) if images >= protocol.batch_size else 0.0
+        last_step_s = _step_seconds(lanes, at_work, last) if last else 0.0
+        test_s = _predict_seconds(at_work[0], noise) * test_images / len(noise)
     return Estimate(images, start_s, step_s, last_step_s, test_s)
 
 
@@ -120,19 +133,29 @@ def _noise(images: int, challenge: Challenge, device: torch.device) -> Resident:
     )
 
 
-def _step_seconds(engine: Engine, batch: int, at_most_s: float = _ENOUGH_S) -> float:
-    """Mean seconds of a step, over the kinds of augmentation in turn, as many as fit; the first one warms up."""
-    device = engine.train.device
+def _step_seconds(lanes: Lanes, engines: Sequence[Engine], batch: int, at_most_s: float = _ENOUGH_S) -> float:
+    """Seconds by steps made, with an engine at work in each lane.
+
+    The kinds of augmentation take turns, as many as fit; the first one warms up.
+    """
+    device = engines[0].train.device
     index_B = torch.arange(batch, device=device)
     uniforms = torch.rand(UNIFORMS, batch, generator=torch.Generator().manual_seed(0)).to(device)
     draws = [Draw(kind, uniforms) for kind in KINDS]
-    for drawn in draws if device.type == "cuda" else draws[:1]:
-        _finished(engine.step(index_B, drawn))
-    began, steps = time.monotonic(), 0
-    while steps == 0 or (time.monotonic() - began < at_most_s and steps < 20 * len(KINDS)):
-        _finished(engine.step(index_B, draws[steps % len(KINDS)]))
-        steps += 1
-    return (time.monotonic() - began) / steps
+    for engine in engines:
+        for drawn in draws if device.type == "cuda" else draws[:1]:
+            _finished(engine.step(index_B, drawn))
+    began = time.monotonic()
+
+    def made_by(engine: Engine) -> int:
+        steps = 0
+        while steps == 0 or (time.monotonic() - began < at_most_s and steps < 20 * len(KINDS)):
+            _finished(engine.step(index_B, draws[steps % len(KINDS)]))
+            steps += 1
+        return steps
+
+    made = sum(lanes.run(made_by, engines))
+    return (time.monotonic() - began) / made
 
 
 def _predict_seconds(engine: Engine, images: Resident) -> float:

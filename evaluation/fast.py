@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +35,7 @@ class FastEngine(Engine):
     Args:
         expected_steps: SGD steps of the whole judgement, to decide whether compiling pays.
         dtype: of the convolutions of training; None to choose for the device.
+        workers: to share with engines of other rounds, on a CPU; None for its own.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class FastEngine(Engine):
         *,
         expected_steps: int = 0,
         dtype: torch.dtype | None = None,
+        workers: Workers | None = None,
     ) -> None:
         super().__init__(train)
         self.classes, self.protocol = classes, protocol
@@ -54,7 +57,9 @@ class FastEngine(Engine):
         self.momentum = {name: torch.zeros_like(weight) for name, weight in self.weights.items()}
         self.lr = torch.zeros((), device=train.device)
         self._trained = [name for name in self.weights if not _is_convolution_bias(name)]
-        self._workers = Workers() if train.device.type == "cpu" else None
+        on_cpu = train.device.type == "cpu"
+        self._own_workers = Workers() if on_cpu and workers is None else None
+        self._workers = workers or self._own_workers
         self.map = self._workers.map if self._workers else map
         self._run: Step = self._step
         if train.device.type == "cuda":
@@ -80,8 +85,14 @@ class FastEngine(Engine):
         torch._foreach_zero_(list(self.momentum.values()))
 
     def step(self, index_B: Tensor, drawn: Draw) -> Tensor:
-        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        with self._deterministic():
             return self._run(index_B, drawn)
+
+    def _deterministic(self) -> AbstractContextManager[None]:
+        """What makes CUDA's convolutions repeatable. A CPU's are, and its rounds share these settings in threads."""
+        if self._workers:
+            return nullcontext()
+        return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
 
     def _step(self, index_B: Tensor, drawn: Draw) -> Tensor:
         parts = self._parts(len(index_B), self.dtype)
@@ -125,7 +136,7 @@ class FastEngine(Engine):
         return F.linear(features_BF, self.weights["head.weight"], self.weights["head.bias"])
 
     def logits(self, x_BCHW: Tensor) -> Tensor:
-        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        with self._deterministic():
             parts = self._parts(len(x_BCHW), torch.float32)
             return torch.cat(list(self.map(self._part_logits, x_BCHW.tensor_split(parts))))
 
@@ -134,8 +145,8 @@ class FastEngine(Engine):
         return self._forward(x_PCHW, torch.float32)
 
     def close(self) -> None:
-        if self._workers:
-            self._workers.close()
+        if self._own_workers:
+            self._own_workers.close()
 
     def state(self) -> dict[str, Tensor]:
         weights = {f"weight.{name}": weight.detach() for name, weight in self.weights.items()}

@@ -60,7 +60,7 @@ class Round:
         seed: fixes initial weights, shuffles and augmentation draws.
         accuracy: fraction of the test images, in [0, 1].
         per_class: accuracy by label; None for a class without test images.
-        seconds: spent on this round, over all sessions that worked on it.
+        seconds: spent on this round, over all sessions that worked on it; its part of the time beside other rounds.
         passes: passes over the training images.
     """
 
@@ -73,19 +73,19 @@ class Round:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a judgement is.
+    """How far a judgement is. Rounds may be trained side by side, so passes are counted over all of them.
 
     Attributes:
-        round: the round at work, from 1.
+        rounds_done: rounds whose passes are all done.
         rounds: rounds in all.
-        passes_done: passes that this round has finished.
-        passes: passes of a round.
+        passes_done: passes that the rounds have finished together.
+        passes: passes of all rounds.
         loss: mean training loss since the last report.
         elapsed_s: seconds since this judgement (or its resumption) began.
         remaining_s: expected seconds until the last round is done; None before there is anything to tell it by.
     """
 
-    round: int
+    rounds_done: int
     rounds: int
     passes_done: int
     passes: int

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from math import sqrt
 from pathlib import Path
 from statistics import fmean, stdev
 
-import torch
-
 from evaluation.challenge import Challenge
-from evaluation.checkpoint import Checkpoint, fingerprint, load_checkpoint
+from evaluation.checkpoint import fingerprint
 from evaluation.draws import round_seed
 from evaluation.files import check_writable
 from evaluation.protocol import FULL_EPOCHS, FULL_ROUNDS, Progress, Protocol, Round
-from evaluation.resident import Labelled, resident
-from evaluation.trainer import RoundState, build_engine, check_engine, train_round
-from evaluation.watch import Watch
+from evaluation.resident import Labelled
+from evaluation.rounds import Job, train_rounds
+from evaluation.trainer import check_engine
 
 
 @dataclass(frozen=True)
@@ -115,28 +113,24 @@ def judge(
     if checkpoint is not None:
         check_writable(checkpoint)
     protocol = Protocol(epochs=epochs)
-    torch_device = torch.device(device)
-    train_set, test_set = (resident(labelled, challenge, torch_device) for labelled in (train, test))
-    steps_per_pass = protocol.steps_per_pass(len(train_set))
-    expected_steps = rounds * protocol.passes * steps_per_pass
-    at_work = build_engine(engine, train_set, challenge.classes, protocol, expected_steps=expected_steps)
-    watch = Watch(protocol, rounds, steps_per_pass, on_progress, save=None)
-    state: RoundState | None = None
-    if checkpoint is not None:
-        print_of_job = fingerprint(
-            train, test, challenge.name, protocol, engine, judge_seed, torch_device.type, at_work.deviations
-        )
-        if saved := load_checkpoint(checkpoint, print_of_job):
-            watch.finished.extend(saved.finished[:rounds])
-            state = saved.at_work
-        watch.save = lambda done, now: Checkpoint(print_of_job, tuple(done), now).save(checkpoint)
-    with closing(at_work):
-        for index in range(len(watch.finished), rounds):
-            seed, told = round_seed(judge_seed, index), watch.after_step
-            done = train_round(at_work, test_set, challenge.classes, protocol, seed, resume=state, after_step=told)
-            watch.after_round(done)
-            state = None
-    return _score(watch.finished, protocol, engine, judge_seed, device, at_work.deviations)
+
+    def images() -> Labelled:
+        return train
+
+    chance = f"judge seed {judge_seed}"
+    trained = train_rounds(
+        [Job(round_seed(judge_seed, index), images) for index in range(rounds)],
+        len(train.labels),
+        test,
+        challenge,
+        protocol,
+        engine=engine,
+        device=device,
+        identity=partial(fingerprint, train, test, challenge.name, protocol, engine, chance, device),
+        checkpoint=checkpoint,
+        on_progress=on_progress,
+    )
+    return _score(trained.rounds, protocol, engine, judge_seed, device, trained.deviations)
 
 
 def _score(

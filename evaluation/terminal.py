@@ -57,10 +57,10 @@ def judging(console: Console, what: str) -> Iterator[Callable[[JudgeProgress], N
     with progress(console, f"Judging {what}", 1.0) as update:
 
         def tell(now: JudgeProgress) -> None:
-            done = (now.round - 1 + now.passes_done / now.passes) / now.rounds
             left = f", {show_duration(now.remaining_s)} left" if now.remaining_s is not None else ""
-            where = f"round {now.round} of {now.rounds}, pass {now.passes_done} of {now.passes}"
-            update(done, f"{where}, loss {now.loss:.3f}{left}")
+            rounds = f"{now.rounds_done} of {now.rounds} rounds done, " if now.rounds > 1 else ""
+            where = f"{rounds}pass {now.passes_done:,} of {now.passes:,}"
+            update(now.passes_done / now.passes, f"{where}, loss {now.loss:.3f}{left}")
 
         yield tell
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from evaluation.fast import FastEngine
 from evaluation.protocol import Protocol, Round
 from evaluation.reference import ReferenceEngine
 from evaluation.resident import Resident
+from evaluation.workers import Workers
 
 ENGINES = ("fast", "reference")
 
@@ -33,12 +34,25 @@ class RoundState:
     seconds: float
     tensors: dict[str, Tensor]
 
+    def copied(self) -> RoundState:
+        """The same, with tensors that nothing changes any more."""
+        return replace(self, tensors={name: tensor.clone() for name, tensor in self.tensors.items()})
 
-def build_engine(name: str, train: Resident, classes: int, protocol: Protocol, *, expected_steps: int = 0) -> Engine:
+
+def build_engine(
+    name: str,
+    train: Resident,
+    classes: int,
+    protocol: Protocol,
+    *,
+    expected_steps: int = 0,
+    workers: Workers | None = None,
+) -> Engine:
     """The engine called `name`, to train on `train` by `protocol`.
 
     Args:
         expected_steps: SGD steps of the whole judgement, by which an engine decides what it prepares.
+        workers: to share with other engines, on a CPU; None for its own. The reference takes none.
 
     Raises:
         ValueError: there is no engine of this name.
@@ -46,7 +60,7 @@ def build_engine(name: str, train: Resident, classes: int, protocol: Protocol, *
     check_engine(name)
     if name == "reference":
         return ReferenceEngine(train, classes, protocol)
-    return FastEngine(train, classes, protocol, expected_steps=expected_steps)
+    return FastEngine(train, classes, protocol, expected_steps=expected_steps, workers=workers)
 
 
 def check_engine(name: str) -> None:
@@ -64,6 +78,7 @@ def train_round(
     *,
     resume: RoundState | None = None,
     after_step: Callable[[int, Tensor, Callable[[], RoundState]], None] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Round:
     """Train one network from scratch and test it once, after the last pass.
 
@@ -74,14 +89,15 @@ def train_round(
         resume: where to go on; None to begin.
         after_step: told after each step: steps done, the step's loss (0-dim, on the device), and how to get the
             state for a checkpoint.
+        clock: seconds, by which the round's are told.
     """
-    began, before = time.monotonic(), resume.seconds if resume else 0.0
+    began, before = clock(), resume.seconds if resume else 0.0
     steps_per_pass = protocol.steps_per_pass(len(engine.train))
     steps_done = resume.steps_done if resume else 0
     first_pass, first_step = divmod(steps_done, steps_per_pass)
 
     def state() -> RoundState:
-        return RoundState(steps_done, before + time.monotonic() - began, engine.state())
+        return RoundState(steps_done, before + clock() - began, engine.state())
 
     engine.start(seed)
     engine.set_rate(protocol.lr_of_pass(first_pass))
@@ -98,7 +114,7 @@ def train_round(
                 after_step(steps_done, loss, state)
         first_step = 0
     accuracy, per_class = _accuracies(engine.predict(test), test.labels, classes)
-    return Round(seed, accuracy, per_class, before + time.monotonic() - began, protocol.passes)
+    return Round(seed, accuracy, per_class, before + clock() - began, protocol.passes)
 
 
 def _accuracies(predicted_N: Tensor, labels_N: Tensor, classes: int) -> tuple[float, tuple[float | None, ...]]:

@@ -34,9 +34,9 @@ def test_three_rounds_make_an_interval() -> None:
     assert len(score.per_class) == 10
     assert (score.epochs, score.passes, score.preview) == (4, 5, True)
     assert score.deviations[0] == "Preview: 4 epochs instead of 1,000."
-    ends = [report for report in reports if report.passes_done == report.passes]
-    assert [report.round for report in ends] == [1, 2, 3]
-    assert ends[-1].remaining_s == 0
+    assert reports[-1].passes == 15 and {report.rounds for report in reports} == {3}
+    assert [report.rounds_done for report in reports if report.rounds_done][-3:] == [1, 2, 3]
+    assert (reports[-1].passes_done, reports[-1].remaining_s) == (15, 0)
     assert all(report.loss > 0 for report in reports)
 
 
