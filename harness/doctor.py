@@ -174,7 +174,7 @@ def examine(data: Path | None) -> list[Check]:
 
     from evaluation.native import find_compiler
     from harness.listing import rows
-    from harness.options import DEFAULTS
+    from harness.options import defaults
 
     nvml, why = open_nvml()
     cards, driver = (nvml.cards(), nvml.driver()) if nvml else ((), None)
@@ -192,7 +192,7 @@ def examine(data: Path | None) -> list[Check]:
         check_gpu(cards, driver, why),
         check_disk(shutil.disk_usage(Path.cwd()).free / 1e9, os.access(Path.cwd(), os.W_OK), "this folder"),
         check_memory(available_memory_gb()),
-        check_default(generators, DEFAULTS),
+        check_default(generators, defaults(CHECKED)),
         *(
             check_data(
                 challenge,
