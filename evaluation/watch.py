@@ -68,7 +68,7 @@ class Watch:
         now = time.monotonic()
         with self._lock:
             self._steps_done[seed] = steps_done
-            if self.save and now - self._saved.setdefault(seed, self._began) >= SAVE_EVERY_S:
+            if self.save and now - self._saved.setdefault(seed, now) >= SAVE_EVERY_S:
                 self.at_work[seed] = state().copied()  # other rounds' checkpoints hold it while this one goes on
                 self._saved[seed] = now
                 self._write()
