@@ -36,6 +36,7 @@ def test_matrices_one_by_one_are_the_judges(kind: str) -> None:
 def test_a_short_run_writes_a_whole_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "report.json"
     monkeypatch.setattr(judge, "SLICE_S", 0.01)
+    monkeypatch.setattr(judge, "SIDE_BY_SIDE_SLICE_S", 0.05)
     monkeypatch.setattr(
         sys,
         "argv",
@@ -46,7 +47,8 @@ def test_a_short_run_writes_a_whole_report(tmp_path: Path, monkeypatch: pytest.M
     assert report["machine"]["versions"]["torch"] == torch.__version__
     (result,) = report["results"]
     assert result["images"] == 20
-    assert set(result["ways"]) == {"fast", "reference", "published"}
+    assert set(result["ways"]) == {"fast", "side by side", "reference", "published"}
+    assert result["side_by_side_over_fast"] > 0
     for way in result["ways"].values():
         assert way["images_per_s"] > 0
         assert way["share_of_ceiling"]["roofline"] > 0
