@@ -117,7 +117,7 @@ def draw(challenge: Challenge, ours: Mapping[str, Curve], real: Curve, path: Pat
                 label=name if whole else f"{name}, preview of {epochs} epochs",
             )
     axes.plot([], [], "o", color=PAPER, label="published", markersize=5)
-    axes.legend(frameon=False, fontsize=8.5, loc="upper left")
+    figure.legend(frameon=False, fontsize=7.5, loc="outside lower center", ncols=2)
     axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, 0.9), high)

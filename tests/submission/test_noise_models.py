@@ -116,8 +116,8 @@ def test_the_folder_says_what_it_is(tiny: Path, tmp_path: Path) -> None:
 def test_bad_weights_are_told_before_the_clock(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no diffusion model"):
         find_noise_model(DIGITS, str(tmp_path))
-    with pytest.raises(ValueError, match=r"python -m submission\.training native --dataset cifar100"):
-        find_noise_model(get_challenge("cifar100"), None)
+    with pytest.raises(ValueError, match=r"python -m submission\.training native --dataset tiny-imagenet"):
+        find_noise_model(get_challenge("tiny-imagenet"), None)
     with pytest.raises(ValueError, match="trained for the 10 classes"):
         find_noise_model(get_challenge("cifar100"), str(SHIPPED / "native-digits.safetensors"))
     with pytest.raises(ValueError, match="there is no folder"):
