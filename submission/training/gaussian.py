@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     settings = GaussianSettings(
         args.components, args.clusters, args.covariance, args.mirrored, args.spread, args.least, args.seed
     )
-    mixture = fit(train, settings, args.device)
+    mixture = without_empty_clusters(fit(train, settings, args.device))
     header = WeightsHeader(
         generator="gaussian",
         challenge=challenge.name,
@@ -139,6 +139,18 @@ def fit(images: ImageSet, settings: GaussianSettings, device: str = "cpu") -> Mi
             freedom = max(len(mine_MP) - own, 0)
             scales_CP[label] = ((ratio_P + PRIOR_IMAGES) / (freedom + PRIOR_IMAGES)).sqrt().float()
     return Mixture(mean_D, basis_PD, centres_CKP, shares_CK, factor_PP.float(), scales_CP)
+
+
+def without_empty_clusters(mixture: Mixture) -> Mixture:
+    """The same distribution, drawn the same, with no more room than the class of most clusters needs."""
+    used_CK = mixture.shares_CK > 0
+    order_CK = used_CK.sort(dim=1, descending=True, stable=True).indices[:, : int(used_CK.sum(1).max())]
+    index_CKP = order_CK[..., None].expand(-1, -1, mixture.centres_CKP.shape[2])
+    return replace(
+        mixture,
+        centres_CKP=mixture.centres_CKP.gather(1, index_CKP),
+        shares_CK=mixture.shares_CK.gather(1, order_CK),
+    )
 
 
 def with_mirror_images(images: ImageSet) -> ImageSet:

@@ -24,6 +24,7 @@ from submission.training.gaussian import (
     fit,
     k_means,
     principal_components,
+    without_empty_clusters,
     without_small_clusters,
 )
 from submission.training.held_out import hold_out
@@ -193,6 +194,18 @@ def test_no_cluster_of_a_fit_is_a_single_image() -> None:
     assert (shares[1][shares[1] > 0] < of_one).any()
     assert shares[5][shares[5] > 0].min() > of_one
     assert torch.allclose(shares[5].sum(1), torch.ones(10))
+
+
+def test_empty_clusters_take_no_room_and_change_no_image() -> None:
+    whole = mixture(classes=2, clusters=4)
+    whole.shares_CK[0] = torch.tensor([0.0, 0.5, 0.0, 0.5])
+    whole.shares_CK[1] = torch.tensor([0.2, 0.0, 0.3, 0.5])
+    small = without_empty_clusters(whole)
+    assert small.centres_CKP.shape == (2, 3, 5)
+    assert torch.allclose(small.shares_CK, torch.tensor([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]]))
+    labels, seeds = orders(2, 20)
+    drawn = [Gaussian(m, 4).generate(labels, seeds, 1) for m in (whole, small)]
+    assert torch.equal(*drawn)
 
 
 def test_identical_images_do_not_break_the_fit() -> None:
