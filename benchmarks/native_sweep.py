@@ -5,23 +5,27 @@
 Every combination makes the same number of images from the same seeds. They are judged on the tenth of the training
 split that the weights have not seen, with few epochs, and beside the accuracy stands the energy distance between made
 and held-out images of the same class. A step count is worth what it costs: `images_per_s` says that. For a
-consistency model leave out --solvers and --guidance.
+consistency model leave out --solvers and --guidance. --write makes a weights file of which the most accurate
+combination is the default.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from benchmarks.generated import generated, keep_row, worth
 from benchmarks.machine import machine
-from evaluation.challenge import get_challenge
+from evaluation.challenge import Challenge, get_challenge
 from evaluation.datasets import data_folder, load_split
 from submission.generator import LoadContext
 from submission.generators.native import Native
 from submission.training.held_out import hold_out
-from submission.weights import read_header
+from submission.weights import load_weights, read_header, save_weights
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -40,6 +44,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, help="default: benchmarks/results/native-sweep-DATASET.json")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="the weights again, with what served best")
     args = parser.parse_args()
     challenge = get_challenge(args.dataset)
     path = Native.find_weights(challenge, args.weights)
@@ -67,6 +72,16 @@ def main() -> None:
         row |= worth(made, held_out, challenge, args.rounds, args.epochs, args.device)
         keep_row(out, told, row)
     print(out)
+    if args.write:
+        write_with(args.write, path, challenge, max(told["rows"], key=lambda row: row["accuracy"]))
+
+
+def write_with(out: Path, weights: Path, challenge: Challenge, row: Mapping[str, Any]) -> None:
+    """`weights` again, with the combination of `row` as what they are sampled with by default."""
+    tensors, header = load_weights(weights, "native", challenge)
+    chosen = {"solver": row["solver"], "steps": row["steps"]}
+    chosen |= {name: float(row[name]) for name in ("guidance", "noise_scale")}
+    save_weights(out, tensors, replace(header, model={**header.model, **chosen}))
 
 
 if __name__ == "__main__":

@@ -25,18 +25,18 @@ from submission.weights import WeightsHeader, find_weights_file, load_weights, r
 
 @dataclass(frozen=True)
 class NativeSettings:
-    """What `--set` can change.
+    """What `--set` can change. Of the first three None stands for what the weights say, which was chosen for them.
 
     Attributes:
-        solver: a key of `submission.samplers.SOLVERS`; None for the one that the weights were tuned with.
+        solver: a key of `submission.samplers.SOLVERS`.
         guidance: 1 for none; above 1 sharpens the class at twice the cost and some diversity.
         noise_scale: of the noise that images begin from; below 1 nearer to the middle of the class, and less diverse.
         precision: a key of `PRECISIONS`; None for bf16 where the device computes in it, else fp32.
     """
 
     solver: str | None = None
-    guidance: float = 1.0
-    noise_scale: float = 1.0
+    guidance: float | None = None
+    noise_scale: float | None = None
     precision: str | None = None
 
     @classmethod
@@ -44,15 +44,16 @@ class NativeSettings:
         """Raises ValueError for a value that a setting cannot take."""
         if "solver" in settings and settings["solver"] not in (*SOLVERS, CONSISTENCY):
             raise ValueError(f"solver must be one of {', '.join((*SOLVERS, CONSISTENCY))}, not {settings['solver']!r}")
-        noise_scale = number(settings, "noise_scale", 1.0, 0.0, 2.0)
-        return cls(settings.get("solver"), parse_guidance(settings), noise_scale, check_precision(settings))
+        guidance = parse_guidance(settings) if "guidance" in settings else None
+        noise_scale = number(settings, "noise_scale", 1.0, 0.0, 2.0) if "noise_scale" in settings else None
+        return cls(settings.get("solver"), guidance, noise_scale, check_precision(settings))
 
     def check_fit(self, path: Path, model: Mapping[str, Any]) -> None:
         """Raises ValueError for settings that the weights in `path`, which say `model` of themselves, cannot take."""
         if model["solver"] == CONSISTENCY:
             if self.solver not in (None, CONSISTENCY):
                 raise ValueError(f"{path} holds a consistency model, which no other solver fits; leave out solver")
-            if self.guidance != 1:
+            if self.guidance not in (None, 1):
                 raise ValueError(f"{path} holds a consistency model, which cannot be guided; leave out guidance")
         elif self.solver == CONSISTENCY:
             raise ValueError(
@@ -115,8 +116,14 @@ class Native(Generator):
         dtype = PRECISIONS[settings.precision] if settings.precision else fastest_precision(context.device)
         settings.check_fit(path, read_header(path).model)
         denoiser, header = load_denoiser(path, context.challenge, context.device, dtype)
-        solver = settings.solver or header.model["solver"]
-        return cls(denoiser, solver, settings.guidance, settings.noise_scale, header.model.get("middle"))
+        model = header.model
+        return cls(
+            denoiser,
+            settings.solver or model["solver"],
+            model.get("guidance", 1.0) if settings.guidance is None else settings.guidance,
+            model.get("noise_scale", 1.0) if settings.noise_scale is None else settings.noise_scale,
+            model.get("middle"),
+        )
 
     def networks(self) -> Sequence[nn.Module]:
         return (self.denoiser.network,)

@@ -20,7 +20,7 @@ from submission.precision import fastest_precision
 from submission.samplers import SOLVERS
 from submission.training.choose import class_distance
 from submission.training.held_out import hold_out
-from submission.weights import SHIPPED, WeightsHeader, save_weights
+from submission.weights import SHIPPED, WeightsHeader, load_weights, save_weights
 from tests.submission.networks_called import all_are_called
 
 DIGITS = get_challenge("digits")
@@ -110,6 +110,19 @@ def test_solver_and_steps_come_from_the_weights(weights: Path) -> None:
     native = load(weights)
     assert native.solver == "dpm2m"
     assert Native.default_steps(weights) == 5
+
+
+def test_guidance_and_noise_scale_come_from_weights_that_say_them(weights: Path, tmp_path: Path) -> None:
+    tensors, header = load_weights(weights, "native", DIGITS)
+    told = replace(header, model={**header.model, "guidance": 3.0, "noise_scale": 0.9})
+    save_weights(tmp_path / "told.safetensors", tensors, told)
+    labels, seeds = orders(8)
+    by_weights = load(tmp_path / "told.safetensors", precision="fp32")
+    assert (by_weights.guidance, by_weights.noise_scale) == (3.0, 0.9)
+    by_hand = load(weights, precision="fp32", guidance="3", noise_scale="0.9")
+    assert torch.equal(by_weights.generate(labels, seeds, 4), by_hand.generate(labels, seeds, 4))
+    over = load(tmp_path / "told.safetensors", precision="fp32", guidance="1", noise_scale="1")
+    assert torch.equal(over.generate(labels, seeds, 4), load(weights, precision="fp32").generate(labels, seeds, 4))
     assert load(weights, solver="heun").solver == "heun"
 
 
