@@ -15,8 +15,8 @@ from submission.postprocess import check_pda
 
 COMMAND = "command"
 WITH_WEIGHTS = "native"  # the generator that weights are for where none is named
-_USUAL = ("native", "matched", "gaussian")
-_OTHERWISE = {"cifar100": ("matched", "native", "gaussian")}
+_USUAL = ("matched", "gaussian")
+_OTHERWISE = {"digits": ("native", "matched", "gaussian")}
 
 
 def defaults(challenge_name: str) -> tuple[str, ...]:
