@@ -10,13 +10,11 @@ samples and held-out images of the same class, and how near the samples come to 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import time
 from itertools import product
 from pathlib import Path
 
-from benchmarks.generated import generated, nearness
+from benchmarks.generated import NearnessTo, generated, keep_row
 from benchmarks.machine import machine
 from evaluation.challenge import get_challenge
 from evaluation.datasets import data_folder, load_split
@@ -47,7 +45,17 @@ def main() -> None:
     train, held_out = hold_out(load_split(challenge, "train", data_folder(args.data)))
     size = min(challenge.size, LARGEST_SIZE)
 
-    rows = []
+    told = {
+        "dataset": challenge.name,
+        "ipc": args.ipc,
+        "epochs": args.epochs,
+        "rounds": 1,
+        "held_out_images": len(held_out),
+        "machine": machine(),
+        "rows": [],
+    }
+    out = args.out or RESULTS / f"gaussian-sweep-{challenge.name}.json"
+    near = NearnessTo(train, held_out, args.mirrored)
     for components, clusters, covariance, least, spread in product(
         args.components, args.clusters, args.covariances, args.leasts, args.spreads
     ):
@@ -68,26 +76,12 @@ def main() -> None:
             "spread": spread,
             "accuracy": score.mean,
             "distance": class_distance(made, held_out),
-            **nearness(made, held_out, train, args.mirrored),
+            **near.of(made),
             "fit_s": fitted - began,
             "images_per_s": speed,
         }
-        rows.append(row)
-        print(json.dumps(row), file=sys.stderr, flush=True)
-
-    told = {
-        "dataset": challenge.name,
-        "ipc": args.ipc,
-        "epochs": args.epochs,
-        "rounds": 1,
-        "held_out_images": len(held_out),
-        "rows": rows,
-        "machine": machine(),
-    }
-    RESULTS.mkdir(exist_ok=True)
-    path = args.out or RESULTS / f"gaussian-sweep-{challenge.name}.json"
-    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    print(path)
+        keep_row(out, told, row)
+    print(out)
 
 
 if __name__ == "__main__":

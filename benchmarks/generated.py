@@ -19,7 +19,7 @@ from submission.generator import Generator
 from submission.job import image_seed
 from submission.source import to_size
 from submission.training.choose import class_distance
-from submission.training.copies import measure_nearness
+from submission.training.copies import nearest_distances, nearness_of
 from submission.training.gaussian import with_mirror_images
 
 BATCH = 100
@@ -61,10 +61,20 @@ def worth(
     }
 
 
-def nearness(made: ImageSet, held_out: ImageSet, train: ImageSet, mirrored: bool) -> dict[str, float]:
-    """How near some of `made` come to `train`, to its mirror images too if `mirrored`: as `Nearness`."""
-    few, copied = first_of_each(made, NEARNESS_IPC), with_mirror_images(train) if mirrored else train
-    return asdict(measure_nearness(few, held_out, copied))
+class NearnessTo:
+    """How near images come to those of `train`, to their mirror images too if `mirrored`, beside how near real ones do.
+
+    What the real ones, `held_out`, show is measured once for all that is compared.
+    """
+
+    def __init__(self, train: ImageSet, held_out: ImageSet, mirrored: bool) -> None:
+        self._copied = with_mirror_images(train) if mirrored else train
+        self._real_N = nearest_distances(held_out, self._copied)
+
+    def of(self, made: ImageSet) -> dict[str, float]:
+        """Of some of `made`, as `Nearness`."""
+        few = first_of_each(made, NEARNESS_IPC)
+        return asdict(nearness_of(nearest_distances(few, self._copied), self._real_N))
 
 
 def keep_row(out: Path, told: dict[str, Any], row: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks.generated import generated, nearness, worth
+from benchmarks.generated import NearnessTo, generated, worth
 from benchmarks.machine import machine
 from evaluation.challenge import get_challenge
 from evaluation.datasets import data_folder, load_split
@@ -57,7 +57,7 @@ def main() -> None:
         **worth(made, held_out, challenge, args.rounds, args.epochs, args.device),
         "images_per_s": speed,
         "real_share": REAL_SHARE,
-        **nearness(made, held_out, train, mirrored=True),
+        **NearnessTo(train, held_out, mirrored=True).of(made),
         "machine": machine(),
     }
     out = args.out or RESULTS / f"held-out-{challenge.name}-{args.generator}.json"

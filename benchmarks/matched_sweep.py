@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 
-from benchmarks.generated import generated, keep_row, nearness, worth
+from benchmarks.generated import NearnessTo, generated, keep_row, worth
 from benchmarks.machine import machine
 from evaluation.challenge import get_challenge
 from evaluation.datasets import data_folder, load_split
@@ -61,6 +61,7 @@ def main() -> None:
     told = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {**about, "machine": machine(), "rows": []}
     if {name: told.get(name) for name in about} != about:
         raise SystemExit(f"{out} is of another sweep; choose another --out")
+    near = NearnessTo(train, held_out, usual.mirrored)
     for clusters, spread, rate, label_weight, steps in product(
         args.clusters, args.spread, args.rate, args.label_weight, args.steps
     ):
@@ -79,7 +80,7 @@ def main() -> None:
         made, _ = generated(Matched(training.matched(), size, spread), challenge, clusters, 1)
         row = {"recipe": settings, "apart": apart, "training_s": round(seconds, 1)}
         row |= worth(made, held_out, challenge, args.rounds, args.epochs, args.device)
-        row |= nearness(made, held_out, train, usual.mirrored)
+        row |= near.of(made)
         keep_row(out, told, row)
     print(out)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from evaluation.images import ImageSet
 
 REAL_SHARE = 0.01
-_CHUNK = 1000
+_IMAGES, _REFERENCES = 1000, 4000  # compared at once, so that memory does not grow with the data
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,11 @@ class Nearness:
 
 def measure_nearness(made: ImageSet, held_out: ImageSet, train: ImageSet) -> Nearness:
     """Compare images made by a generator that has seen `train` with `held_out`, which it has not."""
-    made_N, real_N = (nearest_distances(images, train) for images in (made, held_out))
+    return nearness_of(nearest_distances(made, train), nearest_distances(held_out, train))
+
+
+def nearness_of(made_N: Tensor, real_N: Tensor) -> Nearness:
+    """The same from the distances to the nearest training image: of generated and of held-out real images."""
     return Nearness(
         near_copies=float((made_N < real_N.quantile(REAL_SHARE)).float().mean()),
         nearest=float(made_N.min()),
@@ -45,10 +49,13 @@ def measure_nearness(made: ImageSet, held_out: ImageSet, train: ImageSet) -> Nea
 
 def nearest_distances(images: ImageSet, references: ImageSet) -> Tensor:
     """Distance of each image to the nearest reference, root mean square over pixels in levels of 255, (N,)."""
-    x_ND, references_MD = _flat(images), _flat(references)
-    nearest_N = torch.cat([torch.cdist(part, references_MD).amin(1) for part in x_ND.split(_CHUNK)])
-    return nearest_N / x_ND.shape[1] ** 0.5
+    nearest_N = torch.full((len(images),), torch.inf)
+    for reference_MD in _flat(references).split(_REFERENCES):
+        reference_MD = reference_MD.float()
+        for x_ND, nearest_n in zip(_flat(images).split(_IMAGES), nearest_N.split(_IMAGES), strict=True):
+            torch.minimum(nearest_n, torch.cdist(x_ND.float(), reference_MD).amin(1), out=nearest_n)
+    return nearest_N / _flat(images).shape[1] ** 0.5
 
 
 def _flat(images: ImageSet) -> Tensor:
-    return torch.from_numpy(images.images).flatten(1).float()
+    return torch.from_numpy(images.images).flatten(1)

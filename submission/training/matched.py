@@ -37,7 +37,7 @@ examples:
 RECIPES = {
     "digits": MatchRecipe(100, 20, False, 0.5, experts=3, ages=(0, 2, 8, 32), steps=600),
     "cifar100": MatchRecipe(300, 64, True, 0.5, experts=4, ages=(0, 1, 2, 4), steps=800),
-    "tiny-imagenet": MatchRecipe(300, 16, True, 0.5, experts=2, ages=(0, 1, 2, 4), steps=1000),
+    "tiny-imagenet": MatchRecipe(300, 16, True, 0.25, experts=2, ages=(0, 1, 2), steps=300),
 }
 # of a recipe, what may be set by hand
 _NUMBERS = {"clusters": int, "spread": float, "experts": int, "steps": int, "rate": float, "label_weight": float}

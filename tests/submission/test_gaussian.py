@@ -16,6 +16,7 @@ from evaluation.images import ImageSet
 from submission.generator import LoadContext, get_generator
 from submission.generators.gaussian import Gaussian, Mixture
 from submission.job import image_seed
+from submission.training import copies
 from submission.training.__main__ import main
 from submission.training.choose import class_distance
 from submission.training.copies import measure_nearness
@@ -264,6 +265,18 @@ def test_copies_are_counted() -> None:
     assert measure_nearness(known, held_out, known).nearest == 0
     assert measure_nearness(held_out, held_out, train).near_copies == pytest.approx(0.01, abs=0.01)
     assert measure_nearness(fresh, held_out, known).near_copies < 0.1
+
+
+def test_nearest_distances_are_found_across_the_parts_that_are_compared_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    train, held_out = hold_out(load_split(DIGITS, "train", None))
+    x_ND, references_MD = (torch.from_numpy(each.images).flatten(1).double() for each in (held_out, train))
+    expected_N = (x_ND[:, None] - references_MD[:200]).square().mean(2).sqrt().amin(1)
+    monkeypatch.setattr(copies, "_IMAGES", 7)
+    monkeypatch.setattr(copies, "_REFERENCES", 33)
+    found_N = copies.nearest_distances(held_out, ImageSet(train.images[:200], train.labels[:200]))
+    assert torch.allclose(found_N.double(), expected_N, atol=1e-3)
 
 
 def test_neighbouring_images_share_no_noise() -> None:
