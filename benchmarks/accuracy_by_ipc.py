@@ -70,9 +70,12 @@ def worth_words(point: CurvePoint, real: Curve, chance: float) -> str:
 
 
 def how_words(point: CurvePoint) -> str:
-    """`n = 3`, and whether it is a preview: of fewer rounds, or of fewer epochs."""
-    fewer = f" of {point.epochs} epochs" if point.epochs < FULL_EPOCHS else ""
-    return f"n = {len(point.rounds)}" + (f", preview{fewer}" if point.preview else "")
+    """`n = 3`, and whether it is a preview: of fewer epochs, or of fewer rounds."""
+    rounds = len(point.rounds)
+    if not point.preview:
+        return f"n = {rounds}"
+    fewer = f"{point.epochs} epochs" if point.epochs < FULL_EPOCHS else f"{rounds} round{'s' * (rounds > 1)}"
+    return f"n = {rounds}, preview of {fewer}"
 
 
 def draw(challenge: Challenge, ours: Mapping[str, Curve], real: Curve, path: Path) -> None:
