@@ -213,6 +213,7 @@ def without_small_clusters(
     Returns:
         centres (K, P), those of dissolved clusters meaningless, and the cluster of each point, int64 (N,).
     """
+    stale = cluster_N.unique()  # k-means may have ended before its centres are the means
     while True:
         present = cluster_N.unique()
         pairs = torch.stack([cluster_N, distinct_N], 1).unique(dim=0)
@@ -225,8 +226,9 @@ def without_small_clusters(
         cluster_N = cluster_N.clone()
         cluster_N[moved] = others[torch.cdist(x_NP[moved], centres_KP[others]).argmin(1)]
         centres_KP = centres_KP.clone()
-        for k in others:
+        for k in torch.cat([stale[stale != smallest], cluster_N[moved]]).unique():
             centres_KP[k] = x_NP[cluster_N == k].mean(0)
+        stale = stale[:0]
 
 
 def _chunks(images: ImageSet, device: str) -> Iterator[Tensor]:
