@@ -34,6 +34,7 @@ def test_the_challenge_gives_budget_and_cap() -> None:
     options = RunOptions("cifar100")
     assert (options.budget, options.ipc_cap, options.generator_name) == (600.0, 1000, "matched")
     assert defaults("cifar100") == ("matched", "gaussian"), "the best on held-out images, whatever else is shipped"
+    assert RunOptions("tiny-imagenet").generator_name == "matched"
     assert RunOptions("digits").generator_name == RunOptions("cifar100", weights="mine").generator_name == "native"
     assert RunOptions("digits", ipc="none", command="x").ipc_cap is None
 

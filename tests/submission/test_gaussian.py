@@ -15,6 +15,7 @@ from evaluation.datasets import load_split
 from evaluation.images import ImageSet
 from submission.generator import LoadContext, get_generator
 from submission.generators.gaussian import Gaussian, Mixture
+from submission.generators.matched import Matched
 from submission.job import image_seed
 from submission.training import copies
 from submission.training.__main__ import main
@@ -32,6 +33,7 @@ from submission.training.held_out import hold_out
 from submission.weights import SHIPPED, find_weights_file
 
 DIGITS = get_challenge("digits")
+LIMITS = {"digits": 4e6, "cifar100": 24e6, "tiny-imagenet": 12e6}  # bytes of everything shipped for a challenge
 
 
 def mixture(classes: int = 3, clusters: int = 2, size: int = 4) -> Mixture:
@@ -237,12 +239,14 @@ def test_the_command_writes_weights_that_load(tmp_path: Path) -> None:
     assert gaussian.spread_PD.shape == (20, 3072)
 
 
-@pytest.mark.parametrize("name", ["digits", "cifar100", "tiny-imagenet"])
-def test_shipped_weights_load_and_leave_room_for_the_network(name: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [*((Gaussian, name) for name in LIMITS), (Matched, "cifar100"), (Matched, "tiny-imagenet")],
+)
+def test_shipped_weights_load_and_leave_room_for_the_network(kind: type[Gaussian], name: str) -> None:
     challenge = get_challenge(name)
-    limit = {"digits": 4e6, "cifar100": 24e6, "tiny-imagenet": 12e6}[name]
-    assert sum(file.stat().st_size for file in SHIPPED.glob(f"*-{name}.safetensors")) < limit
-    gaussian = Gaussian.load(LoadContext(challenge, "cpu", Gaussian.find_weights(challenge, None)))
+    assert sum(file.stat().st_size for file in SHIPPED.glob(f"*-{name}.safetensors")) < LIMITS[name]
+    gaussian = kind.load(LoadContext(challenge, "cpu", kind.find_weights(challenge, None)))
     made = gaussian.generate(*orders(challenge.classes, 1), 1)
     assert made.shape == (challenge.classes, 3, 32, 32)
     assert made.float().std() > 40
