@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 MARKERS = "Dsv^P"
 ROOM_TO_THE_RIGHT = 200  # IPC up to which a name fits beside its mark
+TOO_CLOSE = 0.01  # accuracies at the same IPC whose names would cover each other
 
 
 def read_curves(challenge: Challenge, results: Path) -> dict[str, Curve]:
@@ -82,15 +83,19 @@ def draw(challenge: Challenge, ours: Mapping[str, Curve], real: Curve, path: Pat
     """The picture; previews are hollow."""
     figure, axes = new_figure(7.2, 4.0)
     axes.set_xscale("log")
-    for entry in PUBLISHED[challenge.name]:
+    published = PUBLISHED[challenge.name]
+    for number, entry in enumerate(published):
         error = 100 * entry.spread if entry.spread else None
         marker = "_" if entry.approximate else "o"
         axes.errorbar(entry.ipc, 100 * entry.accuracy, yerr=error, fmt=marker, color=PAPER, markersize=5, capsize=2)
         right = entry.ipc < ROOM_TO_THE_RIGHT
+        hidden = any(
+            entry.ipc == other.ipc and abs(entry.accuracy - other.accuracy) < TOO_CLOSE for other in published[:number]
+        )
         axes.annotate(
             entry.method,
             (entry.ipc, 100 * entry.accuracy),
-            (6 if right else -6, -2),
+            (6 if right else -6, 7 if hidden else -2),
             textcoords="offset points",
             ha="left" if right else "right",
             fontsize=7.5,
