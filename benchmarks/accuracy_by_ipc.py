@@ -103,7 +103,9 @@ def draw(challenge: Challenge, ours: Mapping[str, Curve], real: Curve, path: Pat
         )
     for marker, (name, curve) in zip("o" + MARKERS, [("random real images", real), *ours.items()], strict=False):
         colour = REAL if curve is real else OURS
-        for epochs in sorted({point.epochs for point in curve.points}, reverse=True):
+        all_epochs = sorted({point.epochs for point in curve.points}, reverse=True)
+        brief = [epochs for epochs in all_epochs if epochs < FULL_EPOCHS]
+        for epochs in all_epochs:
             points = curve.at(epochs)
             whole = epochs >= FULL_EPOCHS
             ends = [point.ci95 or (point.mean, point.mean) for point in points]
@@ -118,7 +120,7 @@ def draw(challenge: Challenge, ours: Mapping[str, Curve], real: Curve, path: Pat
                 fmt=f"-{marker}",
                 color=colour,
                 markerfacecolor=colour if whole else "white",
-                markersize=6,
+                markersize=6 if whole else max(6 - 2 * brief.index(epochs), 2),  # the briefer, the smaller
                 linewidth=1.4,
                 capsize=3,
                 zorder=5,
