@@ -14,13 +14,13 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from evaluation.challenge import Challenge, get_challenge
-from evaluation.curve import Curve, CurvePoint, load_curve
-from evaluation.equivalent import real_equivalent
-from evaluation.files import written_whole
-from evaluation.protocol import FULL_EPOCHS
-from harness.drawing import OURS, PAPER, REAL, new_figure, plain_number
-from harness.published import PUBLISHED, Published
+from evaluation.base.challenge import Challenge, get_challenge
+from evaluation.base.files import written_whole
+from evaluation.curve.curve import Curve, CurvePoint, load_curve
+from evaluation.curve.real_equivalent import real_equivalent
+from evaluation.judge.protocol import FULL_EPOCHS
+from harness.report.published import PUBLISHED, Published
+from harness.report.style import OURS, PAPER, REAL, new_figure, plain_number
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

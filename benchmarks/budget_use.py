@@ -26,8 +26,8 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from evaluation.machine import this_machine
-from submission.pacing import margin_s
+from evaluation.base.machine import this_machine
+from submission.worker.pacing import margin_s
 
 ROOT = Path(__file__).resolve().parent.parent
 AWKWARD = ROOT / "tests" / "end_to_end" / "awkward"

@@ -21,16 +21,16 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.generated import generated, worth
 from benchmarks.machine import machine
-from evaluation.challenge import get_challenge
-from evaluation.datasets import load_split
-from evaluation.images import ImageSet
-from submission.generator import LoadContext
+from evaluation.base.challenge import get_challenge
+from evaluation.base.images import ImageSet
+from evaluation.data.datasets import load_split
+from submission.contract.generator import LoadContext
+from submission.contract.weights import read_header
+from submission.diffusion.samplers import CONSISTENCY
 from submission.generators.native import Native
-from submission.samplers import CONSISTENCY
-from submission.training.choose import distance_of
-from submission.training.distill import MIDDLES
-from submission.training.held_out import hold_out
-from submission.weights import read_header
+from submission.training.common.held_out import hold_out
+from submission.training.native.choose import distance_of
+from submission.training.native.distill import MIDDLES
 
 RESULT = Path(__file__).parent / "results" / "distill-digits.json"
 DIGITS = get_challenge("digits")

@@ -20,14 +20,14 @@ from typing import Any
 import torch
 
 from benchmarks.equivalence import MARGIN, two_one_sided_tests
-from evaluation.challenge import get_challenge
-from evaluation.datasets import data_folder, load_split
-from evaluation.draws import round_seed
-from evaluation.machine import this_machine
-from evaluation.protocol import Protocol
-from evaluation.resident import resident
-from evaluation.subset import first_of_each
-from evaluation.trainer import ENGINES, build_engine, train_round
+from evaluation.base.challenge import get_challenge
+from evaluation.base.machine import this_machine
+from evaluation.data.datasets import data_folder, load_split
+from evaluation.data.subset import first_of_each
+from evaluation.judge.device_set import resident
+from evaluation.judge.draws import round_seed
+from evaluation.judge.protocol import Protocol
+from evaluation.judge.trainer import ENGINES, build_engine, train_round
 
 
 def main() -> None:

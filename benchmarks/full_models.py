@@ -123,9 +123,9 @@ def write_imagenet64(folder: Path) -> Path:
 
 def write_edm_cifar100(folder: Path) -> Path:
     """EDM's class-conditional network for 32 x 32 pixels (56 M parameters)."""
-    from evaluation.challenge import get_challenge
-    from submission.networks.song_unet import SongUNet, cifar
-    from submission.weights import WeightsHeader, save_weights
+    from evaluation.base.challenge import get_challenge
+    from submission.contract.weights import WeightsHeader, save_weights
+    from submission.diffusion.networks.song_unet import SongUNet, cifar
 
     challenge = get_challenge("cifar100")
     network = SongUNet(cifar(challenge.classes))

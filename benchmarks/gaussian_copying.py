@@ -20,12 +20,12 @@ from torch import Tensor
 
 from benchmarks.generated import generated
 from benchmarks.machine import machine
-from evaluation.challenge import get_challenge
-from evaluation.datasets import data_folder, load_split
-from evaluation.images import ImageSet
+from evaluation.base.challenge import get_challenge
+from evaluation.base.images import ImageSet
+from evaluation.data.datasets import data_folder, load_split
 from submission.generators.gaussian import Gaussian
-from submission.training.copies import nearest_distances
-from submission.training.gaussian import LARGEST_SIZE, GaussianSettings, fit, with_mirror_images
+from submission.training.common.near_copies import nearest_distances
+from submission.training.mixtures.gaussian import LARGEST_SIZE, GaussianSettings, fit, with_mirror_images
 
 RESULTS = Path(__file__).parent / "results"
 NEAR = 0.8  # a sample this much nearer to the one half than to the other is near to one image, not to its class

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from benchmarks.generated import NearnessTo, generated, keep_row
 from benchmarks.machine import machine
-from evaluation.challenge import get_challenge
-from evaluation.datasets import data_folder, load_split
-from evaluation.score import judge
+from evaluation.base.challenge import get_challenge
+from evaluation.data.datasets import data_folder, load_split
+from evaluation.judge.score import judge
 from submission.generators.gaussian import Gaussian
-from submission.training.choose import class_distance
-from submission.training.gaussian import COVARIANCES, LARGEST_SIZE, GaussianSettings, fit
-from submission.training.held_out import hold_out
+from submission.training.common.held_out import hold_out
+from submission.training.mixtures.gaussian import COVARIANCES, LARGEST_SIZE, GaussianSettings, fit
+from submission.training.native.choose import class_distance
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -11,16 +11,16 @@ from typing import Any
 
 import torch
 
-from evaluation.challenge import Challenge
-from evaluation.images import ImageSet
-from evaluation.score import judge
-from evaluation.subset import first_of_each
-from submission.generator import Generator
-from submission.job import image_seed
-from submission.source import to_size
-from submission.training.choose import class_distance
-from submission.training.copies import nearest_distances, nearness_of
-from submission.training.gaussian import with_mirror_images
+from evaluation.base.challenge import Challenge
+from evaluation.base.images import ImageSet
+from evaluation.data.subset import first_of_each
+from evaluation.judge.score import judge
+from submission.contract.generator import Generator
+from submission.contract.job import image_seed
+from submission.training.common.near_copies import nearest_distances, nearness_of
+from submission.training.mixtures.gaussian import with_mirror_images
+from submission.training.native.choose import class_distance
+from submission.worker.source import to_size
 
 BATCH = 100
 NEARNESS_IPC = 10  # images per class whose nearest training image is looked for

@@ -28,13 +28,13 @@ from torch import nn
 
 from benchmarks.papers_way import dit_way, turbo_way
 from benchmarks.roofline import measure_ceilings
-from evaluation.challenge import get_challenge
-from evaluation.machine import this_machine
-from submission.generator import Generator, LoadContext, get_generator
-from submission.job import image_seed
-from submission.precision import PRECISIONS
-from submission.profiling import free_memory, peak_memory_mb, reset_peak, synchroniser
-from submission.source import is_out_of_memory, to_size
+from evaluation.base.challenge import get_challenge
+from evaluation.base.machine import this_machine
+from submission.contract.generator import Generator, LoadContext, get_generator
+from submission.contract.job import image_seed
+from submission.contract.precision import PRECISIONS
+from submission.worker.measure import free_memory, peak_memory_mb, reset_peak, synchroniser
+from submission.worker.source import is_out_of_memory, to_size
 
 BUDGET_S = 600.0
 GAIN = 1.03

@@ -2,7 +2,7 @@
 
     python -m benchmarks.held_out --dataset cifar100 --data DIR --generator matched --weights FILE --ipc 45 --epochs 120
 
-For choosing between generators that were trained on `submission.training.held_out`'s nine tenths; the test set is not
+For choosing between generators that were trained on nine tenths of the training split (`hold_out`); the test set is not
 read. Few epochs mislead: fewer than about 100 have put settings in the wrong order.
 """
 
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from benchmarks.generated import NearnessTo, generated, worth
 from benchmarks.machine import machine
-from evaluation.challenge import get_challenge
-from evaluation.datasets import data_folder, load_split
-from submission.generator import Generator, LoadContext, get_generator
-from submission.training.copies import REAL_SHARE
-from submission.training.held_out import hold_out
+from evaluation.base.challenge import get_challenge
+from evaluation.data.datasets import data_folder, load_split
+from submission.contract.generator import Generator, LoadContext, get_generator
+from submission.training.common.held_out import hold_out
+from submission.training.common.near_copies import REAL_SHARE
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -3,9 +3,9 @@
     python -m benchmarks.judge                        # IPC 10 and 100 of CIFAR-100's size
     python -m benchmarks.judge --ipc 10 --seconds 20  # a short one
 
-`side by side` is the fast engine as a judgement of several rounds uses it, where that pays (`evaluation/lanes.py`). The
-ways take turns on the same machine in the same run, a slice of a second or more each, so that what else the machine
-does falls on all alike. A slice is whole steps on batches of the protocol's size; building and warming up are
+`side by side` is the fast engine as a judgement of several rounds uses it (`parallel_rounds`). The ways
+take turns on the same machine in the same run, a slice of a second or more each, so that what else the machine does
+falls on all alike. A slice is whole steps on batches of the protocol's size; building and warming up are
 timed apart. Images are noise: the work does not depend on what they show.
 """
 
@@ -24,15 +24,15 @@ import torch
 
 from benchmarks.published import PublishedWay
 from benchmarks.roofline import Ceilings, Share, measure_ceilings, training_cost
-from evaluation.challenge import Challenge, get_challenge
-from evaluation.draws import draw_pass
-from evaluation.engine import Engine
-from evaluation.fast import FastEngine
-from evaluation.lanes import Lanes
-from evaluation.machine import this_machine
-from evaluation.protocol import FULL_ROUNDS, Protocol
-from evaluation.resident import Resident
-from evaluation.trainer import build_engine
+from evaluation.base.challenge import Challenge, get_challenge
+from evaluation.base.machine import this_machine
+from evaluation.judge.device_set import Resident
+from evaluation.judge.draws import draw_pass
+from evaluation.judge.engine import Engine
+from evaluation.judge.fast_engine import FastEngine
+from evaluation.judge.parallel_rounds import Lanes
+from evaluation.judge.protocol import FULL_ROUNDS, Protocol
+from evaluation.judge.trainer import build_engine
 
 WAYS = ("fast", "side by side", "reference", "published")
 SLICE_S = 1.0

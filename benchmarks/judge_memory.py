@@ -25,15 +25,15 @@ import numpy as np
 import torch
 
 from evaluation.audits.run import run_audits
-from evaluation.challenge import Challenge, get_challenge
-from evaluation.datasets import data_folder, load_split
-from evaluation.draws import draw_pass
-from evaluation.folder import read_folder
-from evaluation.machine import this_machine
-from evaluation.protocol import Protocol
-from evaluation.resident import resident
-from evaluation.trainer import build_engine
-from submission.generator import Generator, LoadContext, get_generator
+from evaluation.base.challenge import Challenge, get_challenge
+from evaluation.base.machine import this_machine
+from evaluation.data.datasets import data_folder, load_split
+from evaluation.judge.device_set import resident
+from evaluation.judge.draws import draw_pass
+from evaluation.judge.protocol import Protocol
+from evaluation.judge.trainer import build_engine
+from evaluation.submitted.folder import read_folder
+from submission.contract.generator import Generator, LoadContext, get_generator
 
 STEPS = 20
 AIM_GB = 8.0

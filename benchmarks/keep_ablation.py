@@ -24,16 +24,16 @@ import torch
 
 from benchmarks.generated import BATCH, generated, worth
 from benchmarks.machine import machine
-from evaluation.challenge import get_challenge
-from evaluation.datasets import data_folder, load_split
-from evaluation.images import ImageSet
-from evaluation.score import student_interval
-from evaluation.subset import first_of_each
-from submission.generator import Generator, LoadContext, get_generator
-from submission.keeping import Keeper, block_of
-from submission.schedule import interleaved
-from submission.scorer import Scorer, load_scorer
-from submission.training.held_out import hold_out
+from evaluation.base.challenge import get_challenge
+from evaluation.base.images import ImageSet
+from evaluation.data.datasets import data_folder, load_split
+from evaluation.data.subset import first_of_each
+from evaluation.judge.score import student_interval
+from submission.contract.generator import Generator, LoadContext, get_generator
+from submission.patches.scorer import Scorer, load_scorer
+from submission.training.common.held_out import hold_out
+from submission.worker.keeping import Keeper, block_of
+from submission.worker.schedule import interleaved
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -17,14 +17,14 @@ from pathlib import Path
 
 from benchmarks.generated import NearnessTo, generated, keep_row, worth
 from benchmarks.machine import machine
-from evaluation.challenge import get_challenge
-from evaluation.datasets import data_folder, load_split
+from evaluation.base.challenge import get_challenge
+from evaluation.data.datasets import data_folder, load_split
 from submission.generators.matched import Matched
-from submission.training.experts import experts_for
-from submission.training.gaussian import LARGEST_SIZE
-from submission.training.held_out import hold_out
-from submission.training.matched import RECIPES
-from submission.training.matching import Matching, fitted
+from submission.training.common.held_out import hold_out
+from submission.training.mixtures.experts import experts_for
+from submission.training.mixtures.gaussian import LARGEST_SIZE
+from submission.training.mixtures.matched import RECIPES
+from submission.training.mixtures.matching import Matching, fitted
 
 RESULTS = Path(__file__).parent / "results"
 LAST = 20  # steps whose distance is told

@@ -27,19 +27,19 @@ from torch import Tensor
 
 from benchmarks.machine import machine
 from benchmarks.small_dit import write_small_dit
-from evaluation.challenge import Challenge, get_challenge
-from evaluation.datasets import data_folder, load_split
-from evaluation.images import ImageSet
-from evaluation.score import student_interval
-from evaluation.subset import first_of_each
-from submission.dit_model import DiT, noise_and_variance
-from submission.latent_solvers import SeededNoise, sample
-from submission.training.held_out import hold_out
-from submission.training.latents import Latents, encode_once
-from submission.training.minmax import load_for
-from submission.training.minmax_losses import diffusion_loss, predicted_features
-from submission.training.minmax_recipe import PRESETS, MinMaxRecipe
-from submission.training.minmax_training import MinMaxTraining, noised
+from evaluation.base.challenge import Challenge, get_challenge
+from evaluation.base.images import ImageSet
+from evaluation.data.datasets import data_folder, load_split
+from evaluation.data.subset import first_of_each
+from evaluation.judge.score import student_interval
+from submission.diffusion.dit import DiT, noise_and_variance
+from submission.diffusion.latent_samplers import SeededNoise, sample
+from submission.training.common.held_out import hold_out
+from submission.training.minmax.latents import Latents, encode_once
+from submission.training.minmax.losses import diffusion_loss, predicted_features
+from submission.training.minmax.minmax import load_for
+from submission.training.minmax.recipe import PRESETS, MinMaxRecipe
+from submission.training.minmax.training import MinMaxTraining, noised
 
 RESULTS = Path(__file__).parent / "results"
 # name -> lambda_r, lambda_d

@@ -21,18 +21,18 @@ import torch
 
 from benchmarks.generated import generated
 from benchmarks.machine import machine
-from evaluation.challenge import get_challenge
-from evaluation.datasets import load_split
-from evaluation.images import ImageSet
-from evaluation.score import judge
-from submission.generator import Generator, LoadContext
+from evaluation.base.challenge import get_challenge
+from evaluation.base.images import ImageSet
+from evaluation.data.datasets import load_split
+from evaluation.judge.score import judge
+from submission.contract.generator import Generator, LoadContext
+from submission.contract.precision import fastest_precision
+from submission.diffusion.networks.denoiser import AUGMENT_CONDITION
+from submission.diffusion.networks.unet import PRESETS, UNet
 from submission.generators.gaussian import Gaussian
 from submission.generators.native import Native, inference_denoiser
-from submission.networks.edm import AUGMENT_CONDITION
-from submission.networks.unet import PRESETS, UNet
-from submission.precision import fastest_precision
-from submission.training.copies import measure_nearness
-from submission.training.held_out import hold_out
+from submission.training.common.held_out import hold_out
+from submission.training.common.near_copies import measure_nearness
 
 RESULT = Path(__file__).parent / "results" / "native-digits.json"
 DIGITS = get_challenge("digits")

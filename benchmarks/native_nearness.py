@@ -14,14 +14,14 @@ from pathlib import Path
 
 from benchmarks.generated import generated
 from benchmarks.machine import machine
-from evaluation.challenge import get_challenge
-from evaluation.datasets import data_folder, load_split
-from evaluation.subset import first_of_each
-from submission.generator import LoadContext
+from evaluation.base.challenge import get_challenge
+from evaluation.data.datasets import data_folder, load_split
+from evaluation.data.subset import first_of_each
+from submission.contract.generator import LoadContext
+from submission.contract.weights import read_header
 from submission.generators.native import Native
-from submission.training.copies import REAL_SHARE, measure_nearness
-from submission.training.held_out import hold_out
-from submission.weights import read_header
+from submission.training.common.held_out import hold_out
+from submission.training.common.near_copies import REAL_SHARE, measure_nearness
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -20,12 +20,12 @@ from typing import Any
 
 from benchmarks.generated import generated, keep_row, worth
 from benchmarks.machine import machine
-from evaluation.challenge import Challenge, get_challenge
-from evaluation.datasets import data_folder, load_split
-from submission.generator import LoadContext
+from evaluation.base.challenge import Challenge, get_challenge
+from evaluation.data.datasets import data_folder, load_split
+from submission.contract.generator import LoadContext
+from submission.contract.weights import load_weights, read_header, save_weights
 from submission.generators.native import Native
-from submission.training.held_out import hold_out
-from submission.weights import load_weights, read_header, save_weights
+from submission.training.common.held_out import hold_out
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from evaluation.augment import Draw, augment, draw
-from evaluation.convnet import seeded_convnet
-from evaluation.protocol import Protocol
-from evaluation.resident import Resident
+from evaluation.judge.convnet import seeded_convnet
+from evaluation.judge.device_set import Resident
+from evaluation.judge.dsa import Draw, augment, draw
+from evaluation.judge.protocol import Protocol
 
 
 class PublishedWay:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from evaluation.convnet import DEPTH, WIDTH
+from evaluation.judge.convnet import DEPTH, WIDTH
 
 
 @dataclass(frozen=True)

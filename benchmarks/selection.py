@@ -24,16 +24,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from evaluation.challenge import Challenge, get_challenge
-from evaluation.datasets import data_folder, load_split
-from evaluation.device import resolve_device
-from evaluation.images import ImageSet
-from evaluation.machine import this_machine
-from evaluation.score import accuracy_interval, judge
-from evaluation.shards import write_shard
-from evaluation.subset import hold_out, random_subset
-from submission.crops import DEFAULT_SIDES, crop_resized, parse_sides, random_boxes, sides_in_pixels
-from submission.generator import LoadContext, Selector, get_generator
+from evaluation.base.challenge import Challenge, get_challenge
+from evaluation.base.device import resolve_device
+from evaluation.base.images import ImageSet
+from evaluation.base.machine import this_machine
+from evaluation.data.datasets import data_folder, load_split
+from evaluation.data.subset import hold_out, random_subset
+from evaluation.formats.shards import write_shard
+from evaluation.judge.score import accuracy_interval, judge
+from submission.contract.generator import LoadContext, Selector, get_generator
+from submission.patches.crops import DEFAULT_SIDES, crop_resized, parse_sides, random_boxes, sides_in_pixels
 
 RESULTS = Path(__file__).parent / "results"
 SHARE_HELD_OUT = 0.2

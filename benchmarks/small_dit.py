@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from evaluation.challenge import Challenge
-from evaluation.images import ImageSet
-from submission.dit_model import Autoencoder, Transformer
+from evaluation.base.challenge import Challenge
+from evaluation.base.images import ImageSet
+from submission.diffusion.dit import Autoencoder, Transformer
 
 LATENT_CHANNELS = 4
 SCHEDULE = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tests.submission.dits import write_dit
 from tests.submission.edm_files import song
-from tests.submission.test_consistency import save_model
-from tests.submission.test_edm_generator import write
+from tests.submission.generators.test_consistency import save_model
+from tests.submission.generators.test_edm import write
 from tests.submission.tiny_sdxl import write_sdxl, write_tiny_decoder
 
 __all__ = ["write_dit_xl", "write_edm_cifar100", "write_imagenet64", "write_sdxl_turbo", "write_tiny_decoder"]

@@ -22,13 +22,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from evaluation.challenge import get_challenge
-from evaluation.datasets import load_split
-from evaluation.folder import read_folder
-from evaluation.machine import this_machine
-from evaluation.score import judge
-from evaluation.subset import hold_out
-from harness.tune_command import MOST_HELD_OUT
+from evaluation.base.challenge import get_challenge
+from evaluation.base.machine import this_machine
+from evaluation.data.datasets import load_split
+from evaluation.data.subset import hold_out
+from evaluation.judge.score import judge
+from evaluation.submitted.folder import read_folder
+from harness.commands.tune import MOST_HELD_OUT
 
 DATASET, GENERATOR = "digits", "native"
 QUARTER = 0.25

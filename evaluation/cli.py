@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from evaluation.exits import guarded
+from evaluation.base.exits import guarded
 
 app = typer.Typer(
     add_completion=False,
@@ -60,7 +60,7 @@ def judge(
 ) -> None:
     """Train the challenge's network on a submission and score it on the real test set."""
     with guarded(debug):
-        from evaluation.commands import judge_submission
+        from evaluation.commands.commands import judge_submission
 
         code = judge_submission(
             submission,
@@ -95,7 +95,7 @@ def audit(
 ) -> None:
     """Hold a submission against every audit: class order, leakage, copies, diversity, balance, pixels, files."""
     with guarded(debug):
-        from evaluation.commands import audit_submission
+        from evaluation.commands.commands import audit_submission
 
         code = audit_submission(
             submission,
@@ -127,7 +127,7 @@ def curve(
 ) -> None:
     """Measure random real images by IPC, or a submission's; point by point, an interruption costs minutes at most."""
     with guarded(debug):
-        from evaluation.curve_command import measure_curve
+        from evaluation.commands.curve import measure_curve
 
         measure_curve(submission, dataset, out, ipc, data, rounds=rounds, epochs=epochs, device=device, engine=engine)
 
@@ -144,7 +144,7 @@ def export(
 ) -> None:
     """Write a submission as the challenge's own evaluator reads it: class-major, normalised, float32."""
     with guarded(debug):
-        from evaluation.commands import export_tensor
+        from evaluation.commands.commands import export_tensor
 
         export_tensor(submission, dataset, out, ipc)
 

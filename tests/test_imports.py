@@ -77,10 +77,10 @@ def test_nothing_of_the_makers_loads_the_test_split() -> None:
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [
-        ("harness.cli", {"torch", "matplotlib", "sklearn", "pydantic", "PIL", "scipy"}),
-        ("submission.generator", {"torch", "pydantic", "PIL"}),
-        ("submission.worker", {"torch", "pydantic", "matplotlib", "sklearn"}),
-        ("evaluation.challenge", {"torch", "numpy"}),
+        ("harness.commands.cli", {"torch", "matplotlib", "sklearn", "pydantic", "PIL", "scipy"}),
+        ("submission.contract.generator", {"torch", "pydantic", "PIL"}),
+        ("submission.worker.worker", {"torch", "pydantic", "matplotlib", "sklearn"}),
+        ("evaluation.base.challenge", {"torch", "numpy"}),
     ],
 )
 def test_heavy_modules_come_late(module: str, heavy: set[str]) -> None:
@@ -90,5 +90,5 @@ def test_heavy_modules_come_late(module: str, heavy: set[str]) -> None:
 
 
 def test_a_checker_that_finds_nothing_would_be_noticed() -> None:
-    assert "evaluation.challenge" in GRAPH["submission.generator"]
+    assert "evaluation.base.challenge" in GRAPH["submission.contract.generator"]
     assert len(GRAPH) > 20

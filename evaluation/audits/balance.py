@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaluation.audits.audit import Audit, Number, Status
-from evaluation.challenge import Challenge
-from evaluation.images import ImageSet, NormalisedSet
+from evaluation.audits.base.audit import Audit, Number, Status
+from evaluation.base.challenge import Challenge
+from evaluation.base.images import ImageSet, NormalisedSet
 
 _FEW, _MANY = 0.5, 2.0  # of the median, which one crowded class does not move
 _FAILED_SHARE = 0.1  # of the classes without any image

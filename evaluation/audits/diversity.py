@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audits.audit import Audit, Number
-from evaluation.challenge import Challenge
-from evaluation.images import ImageSet
-from evaluation.probe import Facts
+from evaluation.audits.base.audit import Audit, Number
+from evaluation.audits.base.probe import Facts
+from evaluation.base.challenge import Challenge
+from evaluation.base.images import ImageSet
 
 _GRID = 8  # distances are taken between means over an 8 x 8 grid, so that noise on one picture is no diversity
 _FEWEST = 3  # images a class needs for its own ratio to be held against it

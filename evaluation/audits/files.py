@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from evaluation.audits.audit import Audit, Number, Status
-from evaluation.contents import FolderContents
+from evaluation.audits.base.audit import Audit, Number, Status
+from evaluation.submitted.contents import FolderContents
 
 _FAILED_SHARE = 0.1  # of all files that should have been images
 

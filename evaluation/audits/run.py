@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from evaluation.audits.audit import Audit
 from evaluation.audits.balance import audit_balance
-from evaluation.audits.class_order import audit_class_order
+from evaluation.audits.base.audit import Audit
+from evaluation.audits.base.probe import load_probe
+from evaluation.audits.copies.duplicates import audit_duplicates
+from evaluation.audits.copies.leakage import audit_leakage
 from evaluation.audits.diversity import audit_diversity
-from evaluation.audits.duplicates import audit_duplicates
 from evaluation.audits.files import audit_files
-from evaluation.audits.leakage import audit_leakage
-from evaluation.audits.pixels import audit_pixels
-from evaluation.challenge import Challenge
-from evaluation.contents import FolderContents
-from evaluation.images import ImageSet, NormalisedSet, to_pixels
-from evaluation.probe import load_probe
+from evaluation.audits.order.class_order import audit_class_order
+from evaluation.audits.pixels.pixels import audit_pixels
+from evaluation.base.challenge import Challenge
+from evaluation.base.images import ImageSet, NormalisedSet, to_pixels
+from evaluation.submitted.contents import FolderContents
 
 
 def run_audits(

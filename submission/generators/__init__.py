@@ -1,1 +1,1 @@
-"""One file per generator; `submission.generator` holds the registry."""
+"""One file per generator; `submission.contract.generator` holds the registry."""

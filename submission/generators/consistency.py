@@ -12,16 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evaluation.challenge import Challenge
-from submission.generator import Generator, GeneratorInfo, LoadContext
-from submission.hub import Model
-from submission.imagenet import CLASSES, imagenet_choices
-from submission.label_choice import SKIP, LabelChoice
-from submission.precision import check_precision, parse_precision
-from submission.pretrained import Pretrained, load_part
-from submission.samplers import karras_sigmas
-from submission.sampling import to_pixels
-from submission.seeded import normal
+from evaluation.base.challenge import Challenge
+from submission.classes.imagenet import CLASSES, imagenet_choices
+from submission.classes.label_mapping import SKIP, LabelChoice
+from submission.contract.generator import Generator, GeneratorInfo, LoadContext
+from submission.contract.hub import Model
+from submission.contract.precision import check_precision, parse_precision
+from submission.contract.seeded import normal
+from submission.diffusion.denoise import to_pixels
+from submission.diffusion.pretrained import Pretrained, load_part
+from submission.diffusion.samplers import karras_sigmas
 
 TWO_STEPS = {40: (0, 22)}  # number of the training's noise levels -> indices into them, as published
 _STEM = "unet/diffusion_pytorch_model"

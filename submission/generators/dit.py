@@ -10,16 +10,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from evaluation.challenge import Challenge
-from submission.dit_folder import DIT_XL, check_folder
-from submission.dit_model import DiT
-from submission.generator import Generator, GeneratorInfo, LoadContext
-from submission.guidance import guided, parse_guidance
-from submission.hub import Model
-from submission.imagenet import imagenet_labels
-from submission.latent_solvers import SOLVERS, SeededNoise, sample
-from submission.precision import check_precision, parse_precision
-from submission.pretrained import Pretrained
+from evaluation.base.challenge import Challenge
+from submission.classes.imagenet import imagenet_labels
+from submission.contract.generator import Generator, GeneratorInfo, LoadContext
+from submission.contract.hub import Model
+from submission.contract.precision import check_precision, parse_precision
+from submission.diffusion.dit import DiT
+from submission.diffusion.dit_folder import DIT_XL, check_folder
+from submission.diffusion.guidance import guided, parse_guidance
+from submission.diffusion.latent_samplers import SOLVERS, SeededNoise, sample
+from submission.diffusion.pretrained import Pretrained
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class DiTSettings:
     """What `--set` can change, beside the precision.
 
     Attributes:
-        solver: a key of `submission.latent_solvers.SOLVERS`.
+        solver: a key of `submission.diffusion.latent_samplers.SOLVERS`.
         guidance: 1 for none; above 1 sharpens the class at twice the cost and some diversity.
     """
 

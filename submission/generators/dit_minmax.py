@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from evaluation.challenge import Challenge
-from submission.dit_folder import MINMAX_FILE
+from evaluation.base.challenge import Challenge
+from submission.diffusion.dit_folder import MINMAX_FILE
 from submission.generators.dit import DiTGenerator
 
 

@@ -10,20 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evaluation.challenge import Challenge
-from submission.generator import Generator, GeneratorInfo, LoadContext
-from submission.guidance import parse_guidance
-from submission.imagenet import imagenet_choices, imagenet_wnids
-from submission.label_choice import SKIP, LabelChoice
-from submission.networks.dhariwal_unet import DhariwalUNet
-from submission.networks.edm import Denoiser
-from submission.networks.edm_unet import EDMUNet, EDMUNetConfig
-from submission.networks.song_unet import SongUNet
-from submission.precision import check_precision, parse_precision
-from submission.samplers import SIGMA_MAX, SIGMA_MIN, parse_solver, sample
-from submission.sampling import denoise_guided, to_pixels
-from submission.seeded import normal
-from submission.weights import WeightsHeader, read_header, read_tensors
+from evaluation.base.challenge import Challenge
+from submission.classes.imagenet import imagenet_choices, imagenet_wnids
+from submission.classes.label_mapping import SKIP, LabelChoice
+from submission.contract.generator import Generator, GeneratorInfo, LoadContext
+from submission.contract.precision import check_precision, parse_precision
+from submission.contract.seeded import normal
+from submission.contract.weights import WeightsHeader, read_header, read_tensors
+from submission.diffusion.denoise import denoise_guided, to_pixels
+from submission.diffusion.guidance import parse_guidance
+from submission.diffusion.networks.denoiser import Denoiser
+from submission.diffusion.networks.dhariwal_unet import DhariwalUNet
+from submission.diffusion.networks.edm_unet import EDMUNet, EDMUNetConfig
+from submission.diffusion.networks.song_unet import SongUNet
+from submission.diffusion.samplers import SIGMA_MAX, SIGMA_MIN, parse_solver, sample
 
 IMAGENET = "imagenet"  # what a file of an ImageNet network names in the place of a challenge
 ARCHITECTURES: dict[str, Callable[[EDMUNetConfig], EDMUNet]] = {"SongUNet": SongUNet, "DhariwalUNet": DhariwalUNet}
@@ -35,7 +35,7 @@ class EdmSettings:
     """What `--set` can change; the precision is parsed where the device is known.
 
     Attributes:
-        solver: a key of `submission.samplers.SOLVERS`.
+        solver: a key of `submission.diffusion.samplers.SOLVERS`.
         guidance: 1 for none; others only where the network knows a null label.
         sigma_max: the noise level to begin at; one-step networks are made for one of their own.
     """

@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from evaluation.challenge import Challenge
-from submission.generator import Generator, GeneratorInfo, LoadContext
-from submission.seeded import normal, uniform, van_der_corput
-from submission.setting_values import number
-from submission.weights import find_weights_file, load_weights
+from evaluation.base.challenge import Challenge
+from submission.contract.generator import Generator, GeneratorInfo, LoadContext
+from submission.contract.seeded import normal, uniform, van_der_corput
+from submission.contract.settings import number
+from submission.contract.weights import find_weights_file, load_weights
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Gaussian(Generator):
     )
 
     def __init__(self, mixture: Mixture, size: int, spread: float = 1.0) -> None:
-        """`size` is the height and width of the images; `spread` as in `submission.training.gaussian`."""
+        """`size` is the height and width of the images; `spread` as in `submission.training.mixtures.gaussian`."""
         self.size = size
         bounds_CK = mixture.shares_CK.double().cumsum(1)
         self.bounds_CK = bounds_CK / bounds_CK[:, -1:]  # stored in 16 bits, shares may not sum to 1

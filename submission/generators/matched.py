@@ -1,6 +1,6 @@
 """`matched`: the mixtures of `gaussian`, their clusters moved until samples look to networks as real images do.
 
-What `submission.training.matched` trains is the middle of each cluster; drawing from them is the same.
+What `submission.training.mixtures.matched` trains is the middle of each cluster; drawing from them is the same.
 """
 
 from __future__ import annotations

@@ -10,17 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evaluation.challenge import Challenge
-from submission.generator import Generator, GeneratorInfo, LoadContext
-from submission.guidance import parse_guidance
-from submission.networks.edm import AUGMENT_CONDITION, SIGMA_DATA, Denoiser
-from submission.networks.unet import UNet, UNetConfig, fold
-from submission.precision import PRECISIONS, check_precision, fastest_precision
-from submission.samplers import CONSISTENCY, SOLVERS, sample, sample_consistency
-from submission.sampling import denoise_guided, to_pixels
-from submission.seeded import normal
-from submission.setting_values import number
-from submission.weights import WeightsHeader, find_weights_file, load_weights, read_header
+from evaluation.base.challenge import Challenge
+from submission.contract.generator import Generator, GeneratorInfo, LoadContext
+from submission.contract.precision import PRECISIONS, check_precision, fastest_precision
+from submission.contract.seeded import normal
+from submission.contract.settings import number
+from submission.contract.weights import WeightsHeader, find_weights_file, load_weights, read_header
+from submission.diffusion.denoise import denoise_guided, to_pixels
+from submission.diffusion.guidance import parse_guidance
+from submission.diffusion.networks.denoiser import AUGMENT_CONDITION, SIGMA_DATA, Denoiser
+from submission.diffusion.networks.unet import UNet, UNetConfig, fold
+from submission.diffusion.samplers import CONSISTENCY, SOLVERS, sample, sample_consistency
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class NativeSettings:
     """What `--set` can change. Of the first three None stands for what the weights say, which was chosen for them.
 
     Attributes:
-        solver: a key of `submission.samplers.SOLVERS`.
+        solver: a key of `submission.diffusion.samplers.SOLVERS`.
         guidance: 1 for none; above 1 sharpens the class at twice the cost and some diversity.
         noise_scale: of the noise that images begin from; below 1 nearer to the middle of the class, and less diverse.
         precision: a key of `PRECISIONS`; None for bf16 where the device computes in it, else fp32.
@@ -63,7 +63,7 @@ class NativeSettings:
 
 
 class Native(Generator):
-    """A small class-conditional diffusion model (`submission.networks`), sampled in a few evaluations."""
+    """A small class-conditional diffusion model (`submission.diffusion.networks`), sampled in a few evaluations."""
 
     info = GeneratorInfo(
         name="native",

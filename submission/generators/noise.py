@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from submission.generator import Generator, GeneratorInfo, LoadContext
+from submission.contract.generator import Generator, GeneratorInfo, LoadContext
 
 
 class Noise(Generator):

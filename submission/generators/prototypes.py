@@ -10,21 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluation.challenge import Challenge
-from evaluation.images import ImageSet
-from evaluation.subset import random_subset
-from submission.clusters import cluster
-from submission.ddim import image_to_image
-from submission.generator import Generator, GeneratorInfo, LoadContext
-from submission.guidance import parse_guidance
-from submission.model_choice import PRETRAINED, WEIGHTS_FROM, find_noise_model, load_noise_model
-from submission.noise_model import NoiseModel
-from submission.precision import check_precision, parse_precision
-from submission.progress_lines import ProgressLines
-from submission.seeded import bits, normal
-from submission.setting_values import number, whole_number
-from submission.source import to_size
-from submission.training_images import read_training_images
+from evaluation.base.challenge import Challenge
+from evaluation.base.images import ImageSet
+from evaluation.data.subset import random_subset
+from submission.contract.generator import Generator, GeneratorInfo, LoadContext
+from submission.contract.precision import check_precision, parse_precision
+from submission.contract.progress_lines import ProgressLines
+from submission.contract.seeded import bits, normal
+from submission.contract.settings import number, whole_number
+from submission.contract.training_images import read_training_images
+from submission.diffusion.guidance import parse_guidance
+from submission.diffusion.image_to_image import image_to_image
+from submission.diffusion.model_choice import PRETRAINED, WEIGHTS_FROM, find_noise_model, load_noise_model
+from submission.diffusion.noise_model import NoiseModel
+from submission.patches.clusters import cluster
+from submission.worker.source import to_size
 
 
 @dataclass(frozen=True)

@@ -15,18 +15,18 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evaluation.challenge import Challenge
-from evaluation.images import ImageSet
-from evaluation.subset import random_subset
-from submission.classifier import Classifier, train_classifier
-from submission.crops import DEFAULT_SIDES, crop_resized, parse_sides, random_boxes, sides_in_pixels
-from submission.exhibit import Exhibit
-from submission.generator import GeneratorInfo, LoadContext, Selector
-from submission.progress_lines import ProgressLines
-from submission.region_exhibit import region_exhibit
-from submission.setting_values import whole_number
-from submission.source import to_size
-from submission.training_images import read_training_images
+from evaluation.base.challenge import Challenge
+from evaluation.base.images import ImageSet
+from evaluation.data.subset import random_subset
+from submission.contract.exhibit import Exhibit
+from submission.contract.generator import GeneratorInfo, LoadContext, Selector
+from submission.contract.progress_lines import ProgressLines
+from submission.contract.settings import whole_number
+from submission.contract.training_images import read_training_images
+from submission.patches.classifier import Classifier, train_classifier
+from submission.patches.crops import DEFAULT_SIDES, crop_resized, parse_sides, random_boxes, sides_in_pixels
+from submission.patches.region_exhibit import region_exhibit
+from submission.worker.source import to_size
 
 BATCH = 256
 

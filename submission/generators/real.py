@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from submission.generator import GeneratorInfo, LoadContext, Selector
-from submission.training_images import read_training_images
+from submission.contract.generator import GeneratorInfo, LoadContext, Selector
+from submission.contract.training_images import read_training_images
 
 
 class Real(Selector):

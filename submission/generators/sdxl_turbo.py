@@ -1,7 +1,7 @@
 """`sdxl-turbo`: the text-to-image model of the challenge's third place, in one step, without guidance.
 
 After "Generative Dataset Distillation Based on Diffusion Model" (ECCV 2024 workshops) and "Adversarial Diffusion
-Distillation" (arXiv 2311.17042). Its post data augmentation is `submission.postprocess`, for any generator.
+Distillation" (arXiv 2311.17042). Its post data augmentation is `submission.worker.pda`, for any generator.
 """
 
 from __future__ import annotations
@@ -13,16 +13,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evaluation.challenge import Challenge
-from submission.euler_ancestral import sample, sigmas_of
-from submission.generator import Generator, GeneratorInfo, LoadContext
-from submission.hub import Model, find_model
-from submission.precision import check_precision, parse_precision
-from submission.pretrained import Pretrained, load_part
-from submission.prompts import TEMPLATE, Prompts, check_prompts_setting, check_template, parse_prompts, template_prompts
-from submission.sampling import to_pixels
-from submission.sdxl_text import PromptTable, encode_prompts
-from submission.seeded import normal
+from evaluation.base.challenge import Challenge
+from submission.classes.prompts import (
+    TEMPLATE,
+    Prompts,
+    check_prompts_setting,
+    check_template,
+    parse_prompts,
+    template_prompts,
+)
+from submission.contract.generator import Generator, GeneratorInfo, LoadContext
+from submission.contract.hub import Model, find_model
+from submission.contract.precision import check_precision, parse_precision
+from submission.contract.seeded import normal
+from submission.diffusion.denoise import to_pixels
+from submission.diffusion.euler_ancestral import sample, sigmas_of
+from submission.diffusion.pretrained import Pretrained, load_part
+from submission.diffusion.sdxl_text import PromptTable, encode_prompts
 
 CHANNELS = 4
 # pixels of an image along a latent's side
@@ -85,7 +92,7 @@ class TurboSettings:
         decoder: `full` for the model's own, `tiny` for TAESD's, which is many times as fast and a little less sharp.
         decoder_weights: folder or hub name of the tiny decoder, None for the published one.
         size: height and width of the images before they are resized; the model was trained at 512.
-        template: of the prompts, see `submission.prompts`.
+        template: of the prompts, see `submission.classes.prompts`.
         prompts: the user's own prompts as JSON; None for the template's.
         precision: a key of `PRECISIONS`; None for the fastest.
     """

@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluation.challenge import Challenge
-from submission.crops import crop_resized
-from submission.exhibit import Exhibit
-from submission.generator import GeneratorInfo, LoadContext, Selector
-from submission.model_choice import PRETRAINED, WEIGHTS_FROM, find_noise_model, load_noise_model
-from submission.precision import parse_precision
-from submission.region_exhibit import region_exhibit
-from submission.selection.choose import Chosen, choose
-from submission.selection.settings import NAMES, SelectionSettings
-from submission.training_images import read_training_images
+from evaluation.base.challenge import Challenge
+from submission.contract.exhibit import Exhibit
+from submission.contract.generator import GeneratorInfo, LoadContext, Selector
+from submission.contract.precision import parse_precision
+from submission.contract.training_images import read_training_images
+from submission.diffusion.model_choice import PRETRAINED, WEIGHTS_FROM, find_noise_model, load_noise_model
+from submission.patches.crops import crop_resized
+from submission.patches.region_exhibit import region_exhibit
+from submission.patches.select import Chosen, choose
+from submission.patches.settings import NAMES, SelectionSettings
 
 
 class Selection(Selector):

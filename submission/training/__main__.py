@@ -8,13 +8,16 @@ from importlib import import_module
 
 # verb -> (module with `add_arguments` and `run`, what it does)
 VERBS = {
-    "native": ("submission.training.native", "the project's own diffusion model"),
-    "distill": ("submission.training.distill", "it further, to make images in one or two steps"),
-    "minmax": ("submission.training.minmax", "a DiT with the min-max losses"),
-    "scorer": ("submission.training.scorer", "the classifier that --keep asks"),
-    "gaussian": ("submission.training.gaussian", "the mixtures of Gaussians"),
-    "matched": ("submission.training.matched", "these mixtures further, to look to networks as real images do"),
-    "convert-edm": ("submission.training.convert_edm", "no training: weights of `edm` from a published pickle"),
+    "native": ("submission.training.native.native", "the project's own diffusion model"),
+    "distill": ("submission.training.native.distill", "it further, to make images in one or two steps"),
+    "minmax": ("submission.training.minmax.minmax", "a DiT with the min-max losses"),
+    "scorer": ("submission.training.native.scorer", "the classifier that --keep asks"),
+    "gaussian": ("submission.training.mixtures.gaussian", "the mixtures of Gaussians"),
+    "matched": (
+        "submission.training.mixtures.matched",
+        "these mixtures further, until networks see them as real images",
+    ),
+    "convert-edm": ("submission.training.edm.convert", "no training: weights of `edm` from a published pickle"),
 }
 
 

@@ -3,9 +3,9 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks.accuracy_by_ipc import draw, read_curves, table
-from evaluation.challenge import get_challenge
-from evaluation.curve import Curve, CurvePoint, save_curve
-from harness.published import PUBLISHED
+from evaluation.base.challenge import get_challenge
+from evaluation.curve.curve import Curve, CurvePoint, save_curve
+from harness.report.published import PUBLISHED
 
 CIFAR100 = get_challenge("cifar100")
 

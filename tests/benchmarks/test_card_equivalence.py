@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from benchmarks.card_equivalence import check
-from harness.record import OtherCardPart, Record
+from harness.base.record import OtherCardPart, Record
 from tests.harness.records import record
 
 

@@ -13,10 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import judge
 from benchmarks.published import PublishedWay
 from benchmarks.roofline import training_cost
-from evaluation import machine
-from evaluation.augment import Draw, augment
-from evaluation.challenge import get_challenge
-from evaluation.convnet import ConvNet
+from evaluation.base import machine
+from evaluation.base.challenge import get_challenge
+from evaluation.judge.convnet import ConvNet
+from evaluation.judge.dsa import Draw, augment
 
 
 @pytest.mark.parametrize(("size", "classes"), [(32, 100), (64, 200)])

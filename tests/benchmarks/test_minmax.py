@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from benchmarks.minmax import Scale, against_without, compare
-from evaluation.challenge import get_challenge
-from evaluation.datasets import load_split
-from evaluation.subset import first_of_each
-from submission.training.held_out import hold_out
+from evaluation.base.challenge import get_challenge
+from evaluation.data.datasets import load_split
+from evaluation.data.subset import first_of_each
+from submission.training.common.held_out import hold_out
 from tests.real_data import real_data
 
 SMALL = Scale(layers=2, width=32, autoencoder_steps=40, base_steps=120, steps=200, rate=1e-3, made=2, made_steps=3)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import native_sweep
-from evaluation.challenge import get_challenge
-from submission.generator import LoadContext
+from evaluation.base.challenge import get_challenge
+from submission.contract.generator import LoadContext
 from submission.generators.native import Native
 
 

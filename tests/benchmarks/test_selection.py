@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from benchmarks import selection
-from evaluation.challenge import get_challenge
-from evaluation.datasets import load_split
-from evaluation.subset import random_subset
+from evaluation.base.challenge import get_challenge
+from evaluation.data.datasets import load_split
+from evaluation.data.subset import random_subset
 
 
 @pytest.mark.slow

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.challenge import get_challenge
-from harness import generation
-from harness.gpu import watching
-from harness.nvml import open_nvml
-from harness.options import RunOptions
-from harness.record import Record
-from harness.run import run
-from harness.show import Voice
-from harness.telemetry import read_telemetry
-from tests.harness.cards import OTHER_PID, FakeCards
+from evaluation.base.challenge import get_challenge
+from harness.base.options import RunOptions
+from harness.base.record import Record
+from harness.gpu.monitor import watching
+from harness.gpu.nvml import open_nvml
+from harness.gpu.telemetry import read_telemetry
+from harness.report.console import Voice
+from harness.run import generation
+from harness.run.run import run
+from tests.harness.gpu.cards import OTHER_PID, FakeCards
 
 PROGRAM = """
 import sys

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from submission.generators.edm import IMAGENET
-from submission.training.convert_edm import convert_edm
+from submission.training.edm.convert import convert_edm
 from tests.end_to_end.harness_process import record_of, run_harness
 from tests.submission.edm_files import dhariwal, snapshot, song, write_pickle
-from tests.submission.test_consistency import save_model
+from tests.submission.generators.test_consistency import save_model
 
 pytestmark = pytest.mark.slow
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from evaluation.challenge import get_challenge
-from harness.launch import Launch, Terms, command_line, environment, write_classes
-from harness.supervisor import Ending, supervise
-from tests.harness.clocked import MARKER, Scene
+from evaluation.base.challenge import get_challenge
+from harness.clock.launch import Launch, Terms, command_line, environment, write_classes
+from harness.clock.supervisor import Ending, supervise
+from tests.harness.clock.clocked import MARKER, Scene
 
 ESCAPES = Path(__file__).parent / "escapes"
 DIGITS = get_challenge("digits")

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.challenge import get_challenge
-from evaluation.folder import read_folder
+from evaluation.base.challenge import get_challenge
+from evaluation.submitted.folder import read_folder
 from tests.end_to_end.harness_process import record_of, run_harness
 
 DIGITS = get_challenge("digits")

@@ -10,12 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluation.challenge import get_challenge
-from submission.generator import LoadContext
+from evaluation.base.challenge import get_challenge
+from submission.classes.prompts import template_prompts
+from submission.contract.generator import LoadContext
+from submission.contract.job import image_seed
 from submission.generators.sdxl_turbo import SdxlTurbo
-from submission.job import image_seed
-from submission.prompts import template_prompts
-from submission.source import decoded
+from submission.worker.source import decoded
 from tests.end_to_end.harness_process import record_of, run_harness
 from tests.submission.tiny_sdxl import write_sdxl
 

@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 from sklearn.datasets import load_digits
 
-from evaluation.challenge import Challenge, get_challenge
-from evaluation.images import ImageSet
+from evaluation.base.challenge import Challenge, get_challenge
+from evaluation.base.images import ImageSet
 
 SMALL: Challenge = replace(get_challenge("digits"), size=16)
 

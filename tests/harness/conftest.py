@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.sandbox import Isolation
-from tests.harness.clocked import Scene, can_make_cgroups
+from harness.clock.sandbox import Isolation
+from tests.harness.clock.clocked import Scene, can_make_cgroups
 
 
 @pytest.fixture

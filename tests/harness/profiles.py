@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from harness.profile import ColdStart, Point, Profile, ProfileKey
+from harness.planning.profile import ColdStart, Point, Profile, ProfileKey
 
 
 def key(**changes: Any) -> ProfileKey:

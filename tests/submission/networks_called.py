@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from submission.generator import Generator
+from submission.contract.generator import Generator
 
 
 def all_are_called(generator: Generator, labels_B: Tensor, seeds_B: Tensor, steps: int) -> bool:

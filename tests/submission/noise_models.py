@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from submission.native_model import NativeModel, load
-from submission.weights import SHIPPED
+from submission.contract.weights import SHIPPED
+from submission.diffusion.native_model import NativeModel, load
 
 
 class Planted:
@@ -50,7 +50,7 @@ class Planted:
 
 def shipped_digits(dtype: torch.dtype = torch.float32) -> NativeModel:
     """The project's own model of digits."""
-    from evaluation.challenge import get_challenge
+    from evaluation.base.challenge import get_challenge
 
     return load(SHIPPED / "native-digits.safetensors", get_challenge("digits"), "cpu", dtype)
 

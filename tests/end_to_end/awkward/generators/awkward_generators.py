@@ -9,7 +9,7 @@ import time
 import torch
 from torch import Tensor
 
-from submission.generator import Generator, GeneratorInfo, LoadContext
+from submission.contract.generator import Generator, GeneratorInfo, LoadContext
 
 BATCH_S, IMAGE_S = 0.02, 0.006
 THROTTLED_AFTER_S = 8.0

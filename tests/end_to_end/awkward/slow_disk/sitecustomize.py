@@ -24,5 +24,5 @@ def _slow_replace(self: Path, target: str | Path) -> Path:
     return _replace(self, target)
 
 
-if _kind and "submission.worker" in sys.orig_argv:
+if _kind and "submission.worker.worker" in sys.orig_argv:
     Path.replace = _slow_replace  # type: ignore[method-assign]

@@ -1,0 +1,1 @@
+"""Copies: of test images, of training images, of each other."""

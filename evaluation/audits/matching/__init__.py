@@ -1,0 +1,1 @@
+"""Finding the picture that another was made of: shifted, turned, cropped, mirrored or recoloured."""

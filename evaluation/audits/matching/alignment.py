@@ -1,0 +1,193 @@
+"""The real picture that each picture was made of: turned, shifted, cropped, upside down, negative or without colour.
+
+A shortlist (`strengths.py`) names a few references for each picture. They are laid on it roughly, and the best of these
+exactly. Pictures are compared in grey and without their slow changes of brightness, which any two pictures share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evaluation.audits.matching.candidates import Strengths, grey
+from evaluation.audits.matching.nearest import Nearest
+
+_CANDIDATES = 8  # references of a picture that are laid on it roughly
+_FINALISTS = 2  # and exactly
+_ROUGHLY = 0.5  # correlation of the rough comparison without which the exact one is not worth its time
+_PATCH, _SHIFT = 24, 4  # the middle of the reference, which is still in sight when shifted by as many pixels
+# How references are changed, each as degrees, zoom, pixels right, pixels down:
+_ROUGH_CHANGES = torch.tensor(list(product((-8.0, 0.0, 8.0), (1.0, 8 / 7), (0.0,), (0.0,))))
+_CHANGES = torch.tensor(list(product((-10.0, -5.0, 0.0, 5.0, 10.0), (1.0, 8 / 7), (0.0,), (0.0,))))
+_CLOSE = 0.7  # correlation after one of these from which its neighbours are tried
+_AROUND = torch.tensor(list(product((-2.5, 0.0, 2.5), (0.965, 1.0, 1.035), (0.0, 0.5), (0.0, 0.5))))
+_MIDDLE = 0.54  # of a pixel that stays in its place when blurred; the rest goes to its two neighbours
+_PLAIN = 1.5  # standard deviation in levels below which there is nothing to compare
+_PAIRS = 16  # laid on each other exactly at a time
+_QUERIES = 256  # shortlisted at a time
+_BLOCK = 2048
+
+
+class AlignedSet:
+    """Real pictures, ready to be searched for what other pictures were made of.
+
+    Args:
+        images: uint8 (M, 3, H, W), H and W multiples of 32.
+    """
+
+    def __init__(self, images: NDArray[np.uint8]) -> None:
+        self.images = images
+        self._strengths = Strengths(images)
+        self._rough = torch.cat(
+            [_rough(_sharp(grey(images[start : start + _BLOCK]))).half() for start in range(0, len(images), _BLOCK)]
+        )
+
+    def nearest(self, images: NDArray[np.uint8]) -> Nearest:
+        """The likeliest origin of each of `images` uint8 (N, 3, H, W).
+
+        The correlation is that of the best overlap of 24 x 24 of 32 x 32 pixels, over quarter turns and up to 12.5
+        degrees beside, mirroring, shifts up to 4 pixels, zooms up to 1.22 and negatives; 0 where no reference was
+        worth a comparison. `exact` is not looked for: all false.
+        """
+        found = Nearest.none(len(images))
+        for start in range(0, len(images), _QUERIES):
+            block = slice(start, start + _QUERIES)
+            self._compare(images[block], self._strengths.closeness(images[block]), found, start)
+        return found
+
+    def earlier(self, members: NDArray[np.int64]) -> Nearest:
+        """The same for some of the reference pictures themselves, each among the members before it.
+
+        Args:
+            members: int64 (N,), positions. `index` counts in them.
+        """
+        found = Nearest.none(len(members))
+        for start in range(0, len(members), _QUERIES):
+            images = self.images[members[start : start + _QUERIES]]
+            closeness = self._strengths.closeness(images, torch.from_numpy(members[: start + len(images)]))
+            before = torch.ones(closeness.shape, dtype=torch.bool).tril(start - 1)
+            self._compare(images, closeness.where(before, -torch.inf), found, start, members)
+        return found
+
+    def _compare(
+        self,
+        images: NDArray[np.uint8],
+        closeness: Tensor,
+        found: Nearest,
+        start: int,
+        members: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Write to `found`, from `start` on, what uint8 (B, 3, H, W) come from, by their closeness (B, references)."""
+        likely, shortlist = closeness.topk(min(_CANDIDATES, closeness.shape[1]))  # (B, C)
+        positions = shortlist.numpy() if members is None else members[shortlist.numpy()]
+        pictures = _sharp(grey(images))
+        best, turn = _roughly(_rough(pictures), self._rough[torch.from_numpy(positions)].float()).max(2)
+        order = best.where(likely > -torch.inf, 0).topk(min(_FINALISTS, best.shape[1]))[1]
+        rows, places = torch.nonzero(best.where(likely > -torch.inf, 0).gather(1, order) >= _ROUGHLY, as_tuple=True)
+        if len(rows) == 0:
+            return
+        chosen = order[rows, places]
+        queries, turns = pictures[rows], turn[rows, chosen]
+        for number, way in enumerate(_ways(pictures[rows])):
+            queries[turns == number] = way[turns == number]
+        correlation = _exactly(queries, _sharp(grey(self.images[positions[rows.numpy(), chosen.numpy()]])))
+        for row, place, value in zip(rows.tolist(), chosen.tolist(), correlation.tolist(), strict=True):
+            if value > found.correlation[start + row]:
+                found.index[start + row], found.correlation[start + row] = shortlist[row, place], value
+
+
+def _sharp(pictures: Tensor) -> Tensor:
+    """float32 (N, 32, 32), blurred a little against the traces of resampling, less their means over 9 x 9 pixels."""
+    x = torch.nn.functional.pad(pictures[:, None], (5, 5, 5, 5), mode="reflect")[:, 0]
+    for axis in (1, 2):
+        before, here, after = (x.narrow(axis, first, x.shape[axis] - 2) for first in range(3))
+        x = _MIDDLE * here + (1 - _MIDDLE) / 2 * (before + after)
+    means = x
+    for axis in (1, 2):
+        sums = means.cumsum(axis)
+        first, rest = sums.narrow(axis, 8, 1), sums.narrow(axis, 9, sums.shape[axis] - 9)
+        means = torch.cat([first, rest - sums.narrow(axis, 0, rest.shape[axis])], axis) / 9
+    return x[:, 4:-4, 4:-4] - means
+
+
+def _rough(pictures: Tensor) -> Tensor:
+    """float32 (N, 32, 32) -> float32 (N, 16, 16)."""
+    return torch.nn.functional.avg_pool2d(pictures, 2)
+
+
+def _ways(pictures: Tensor, *more: tuple[int, int]) -> Iterator[Tensor]:
+    """The eight ways to lay float32 (N, S, S, ...); `more` are axes to turn along."""
+    for mirrored in (False, True):
+        for quarters in range(4):
+            way = pictures
+            for axes in ((1, 2), *more):
+                way = (way.flip(axes[1]) if mirrored else way).rot90(quarters, axes)
+            yield way
+
+
+def _roughly(pictures: Tensor, references: Tensor) -> Tensor:
+    """float32 (B, 16, 16) and (B, C, 16, 16) -> float32 (B, C, 8): best correlations of each way to lay a picture."""
+    batch, candidates = references.shape[:2]
+    side, shifts = _PATCH // 2, _SHIFT + 1
+    windows = _windows(pictures, side).view(batch, shifts, shifts, side, side)
+    patches = _patches(references.flatten(0, 1), side, _ROUGH_CHANGES).view(batch, -1, side**2)
+    best = []
+    for way in _ways(windows, (3, 4)):
+        found = patches @ way.reshape(batch, shifts**2, side**2).transpose(1, 2)
+        best.append(found.abs_().view(batch, candidates, -1).amax(2))
+    return torch.stack(best, 2)
+
+
+def _exactly(pictures: Tensor, references: Tensor) -> Tensor:
+    """float32 (P, 32, 32) twice -> float32 (P,): the best correlations, those of pairs far apart not quite the best."""
+    correlation = torch.zeros(len(pictures))
+    for start in range(0, len(pictures), _PAIRS):
+        windows = _windows(pictures[start : start + _PAIRS], _PATCH).transpose(1, 2)
+        block = references[start : start + _PAIRS]
+        found, change = (_patches(block, _PATCH, _CHANGES) @ windows).abs().amax(2).max(1)
+        close = torch.nonzero(found >= _CLOSE)[:, 0]
+        best = _CHANGES[change[close], None]
+        around = torch.where(torch.tensor([False, True, False, False]), best * _AROUND, best + _AROUND)
+        refined = (_patches(block[close], _PATCH, around) @ windows[close]).abs().amax((1, 2))
+        found[close] = torch.maximum(found[close], refined)
+        correlation[start : start + _PAIRS] = found
+    return correlation
+
+
+def _windows(pictures: Tensor, side: int) -> Tensor:
+    """float32 (N, S, S) -> float32 (N, shifts, side * side): every window, standardised."""
+    return _standardised(pictures.unfold(1, side, 1).unfold(2, side, 1).flatten(3).flatten(1, 2))
+
+
+def _patches(pictures: Tensor, side: int, changes: Tensor) -> Tensor:
+    """The middles of pictures after each change, standardised.
+
+    Args:
+        pictures: float32 (P, S, S).
+        changes: float32 (T, 4) or, other ones for each picture, (P, T, 4).
+
+    Returns:
+        float32 (P, T, side * side).
+    """
+    steps = torch.arange(side) - (side - 1) / 2
+    down, right = torch.meshgrid(steps, steps, indexing="ij")
+    turns, zooms, aside, below = changes[..., None].unbind(-2)  # (..., T, 1) each
+    cosine, sine = turns.deg2rad().cos() / zooms, turns.deg2rad().sin() / zooms
+    x = cosine * right.flatten() - sine * down.flatten() + aside
+    y = sine * right.flatten() + cosine * down.flatten() + below
+    grid = torch.stack([x, y], -1) * 2 / pictures.shape[-1]  # (..., T, side * side, 2)
+    sampled = torch.nn.functional.grid_sample(
+        pictures[:, None], grid.expand(len(pictures), -1, -1, -1), align_corners=False
+    )
+    return _standardised(sampled[:, 0])
+
+
+def _standardised(patches: Tensor) -> Tensor:
+    """Each of float32 (..., pixels) with mean 0 and length 1; shorter if it is nearly plain."""
+    patches = patches - patches.mean(-1, keepdim=True)
+    return patches / patches.norm(dim=-1, keepdim=True).clamp_min(_PLAIN * patches.shape[-1] ** 0.5)

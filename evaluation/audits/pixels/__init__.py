@@ -1,0 +1,1 @@
+"""Are the values of the images what the judge takes them for?"""

@@ -1,0 +1,105 @@
+"""Labelled images in memory: 8-bit pixels, or the normalised floats that the challenge's evaluator takes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.base.challenge import Challenge
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Labelled 8-bit images.
+
+    Attributes:
+        images: uint8 (N, 3, H, W), RGB, values in [0, 255].
+        labels: int64 (N,), values in [0, classes).
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        _check(self.images, self.labels, np.dtype(np.uint8))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: NDArray[np.int64] | slice) -> ImageSet:
+        """The images at `index`, in its order."""
+        return ImageSet(self.images[index], self.labels[index])
+
+
+@dataclass(frozen=True)
+class NormalisedSet:
+    """Labelled float images as the challenge's evaluator takes them: (pixel / 255 - mean) / std.
+
+    Attributes:
+        images: float32 (N, 3, H, W), RGB; any value, as whoever wrote them normalised them.
+        labels: int64 (N,), values in [0, classes).
+    """
+
+    images: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        _check(self.images, self.labels, np.dtype(np.float32))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: NDArray[np.int64] | slice) -> NormalisedSet:
+        """The images at `index`, in its order."""
+        return NormalisedSet(self.images[index], self.labels[index])
+
+
+def _check(images: NDArray[np.generic], labels: NDArray[np.int64], dtype: np.dtype[np.generic]) -> None:
+    if images.ndim != 4 or images.shape[1] != 3 or images.dtype != dtype:
+        raise ValueError(f"images must be {dtype} (N, 3, H, W), not {images.dtype} {images.shape}")
+    if labels.shape != (len(images),) or labels.dtype != np.int64:
+        raise ValueError(f"labels must be int64 ({len(images)},), not {labels.dtype} {labels.shape}")
+
+
+def _columns(challenge: Challenge) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    mean = np.array(challenge.mean, np.float32).reshape(1, 3, 1, 1)
+    return mean, np.array(challenge.std, np.float32).reshape(1, 3, 1, 1)
+
+
+def normalise(images: NDArray[np.uint8], challenge: Challenge) -> NDArray[np.float32]:
+    """uint8 (N, 3, H, W) -> float32 of the same shape, (pixel / 255 - mean) / std with the challenge's numbers."""
+    mean, std = _columns(challenge)
+    normalised = images.astype(np.float32)
+    normalised /= np.float32(255)
+    normalised -= mean
+    normalised /= std
+    return normalised
+
+
+def to_pixels(images: ImageSet | NormalisedSet, challenge: Challenge) -> ImageSet:
+    """The same images in 8 bits: exact for what `normalise` made; else rounded and clipped, NaN as 0.
+
+    Scores are never taken from this; audits look at it.
+    """
+    if isinstance(images, ImageSet):
+        return images
+    mean, std = _columns(challenge)
+    pixels = np.empty(images.images.shape, np.uint8)
+    for start in range(0, len(images), 1024):  # in blocks: the floats are four times the size of the result
+        block = (images.images[start : start + 1024] * std + mean) * np.float32(255)
+        block = np.nan_to_num(block, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
+        pixels[start : start + 1024] = np.clip(np.rint(block), 0, 255)
+    return ImageSet(pixels, images.labels)
+
+
+def content_hash(images: ImageSet | NormalisedSet) -> str:
+    """SHA-256 over type, shape, pixels and labels, as hex: equal for equal sets in the same order, on every machine."""
+    digest = hashlib.sha256()
+    for array in (images.images, images.labels):
+        little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        digest.update(f"{little.dtype.str}{little.shape}".encode())
+        digest.update(little.data)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The judge's commands: judge, audit, curve, export."""

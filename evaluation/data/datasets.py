@@ -1,0 +1,153 @@
+"""The real splits: from a folder of the user's, the cache, or the publisher, in this order."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, overload
+
+from evaluation.base.challenge import Challenge
+from evaluation.data.download import ARCHIVES, download
+from evaluation.base.images import ImageSet, NormalisedSet
+from evaluation.formats.shards import read_shard, write_shard
+from evaluation.data import cifar100
+from evaluation.data import digits
+from evaluation.data import challenge_test
+from evaluation.data import tiny_imagenet
+from evaluation.base.untrusted import UnreadableFileError
+
+Split = Literal["train", "test"]
+
+
+def data_folder(option: Path | None) -> Path | None:
+    """Where the user keeps the real data sets: `--data`, else the environment's SUBMISSION_DATA, else None.
+
+    Raises:
+        ValueError: the folder does not exist.
+    """
+    named = option or (Path(os.environ["SUBMISSION_DATA"]) if os.environ.get("SUBMISSION_DATA") else None)
+    if named is not None and not named.is_dir():
+        origin = "--data" if option else "SUBMISSION_DATA"
+        raise ValueError(f"{origin} names {named}, which is no folder; name the folder that holds the data sets")
+    return named
+
+
+def cache_folder() -> Path:
+    """Where downloaded and decoded data sets are kept: `generative-distillation` in the user's cache."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "generative-distillation"
+
+
+@overload
+def load_split(challenge: Challenge, split: Literal["train"], data: Path | None) -> ImageSet: ...
+@overload
+def load_split(challenge: Challenge, split: Literal["test"], data: Path | None) -> ImageSet | NormalisedSet: ...
+def load_split(challenge: Challenge, split: Split, data: Path | None) -> ImageSet | NormalisedSet:
+    """The real training or test images of a challenge.
+
+    Args:
+        data: a folder with the publishers' folders (or one of these), as `data_folder` gives it; None for the cache
+            and, where there is a network, the publisher's archive.
+
+    Returns:
+        An ImageSet; a NormalisedSet where all that there is of the test split is the challenge's own test file.
+
+    Raises:
+        ValueError: the data is missing and cannot be fetched, or damaged; the sentence says what to do.
+    """
+    if challenge.name == "digits":
+        return digits.load(split, challenge)
+    roots = [root for root in (data, cache_folder()) if root is not None]
+    for root in roots:
+        if found := _find(challenge, split, root):
+            return _load(challenge, split, found)
+        if split == "test" and (file := challenge_test.find(root, challenge)):
+            return challenge_test.load(file, challenge)
+    found = _find(challenge, split, _download(challenge, split, roots))
+    assert found is not None
+    return _load(challenge, split, found)
+
+
+def is_at_hand(challenge: Challenge, split: Split, data: Path | None) -> bool:
+    """Whether `load_split` would find a split without a network; it is not opened."""
+    if challenge.name == "digits":
+        return find_spec("sklearn") is not None
+    roots = [root for root in (data, cache_folder()) if root is not None]
+    if any(_find(challenge, split, root) for root in roots):
+        return True
+    return split == "test" and any(challenge_test.find(root, challenge) for root in roots)
+
+
+def training_images_file(challenge: Challenge, data: Path | None, folder: Path) -> Path:
+    """An `.npz` of the training split and nothing else, which is what a generator's process may see.
+
+    Args:
+        folder: where to keep it; a file of the same data that is there already is used again.
+
+    Returns:
+        A file with `images` uint8 (N, 3, H, W) and `labels` int64 (N,).
+
+    Raises:
+        ValueError: as `load_split`.
+    """
+    path = folder / f"{challenge.name}-train-{_key(challenge, data)}.npz"
+    if not path.exists():
+        write_shard(path, load_split(challenge, "train", data))
+    return path
+
+
+def _find(challenge: Challenge, split: Split, root: Path) -> Path | None:
+    return cifar100.find(root, split) if challenge.name == "cifar100" else tiny_imagenet.find(root, split)
+
+
+def _load(challenge: Challenge, split: Split, found: Path) -> ImageSet:
+    if challenge.name == "cifar100":
+        return cifar100.load(found, split)
+    files = tiny_imagenet.list_files(found, split, challenge)
+    cached = cache_folder() / "decoded" / f"{challenge.name}-{split}-{tiny_imagenet.fingerprint(files)}.npz"
+    if cached.exists():
+        try:
+            return read_shard(cached, challenge)
+        except (UnreadableFileError, ValueError):
+            cached.unlink()
+    images = tiny_imagenet.load(files, challenge)
+    _keep(images, cached)
+    return images
+
+
+def _keep(images: ImageSet, cached: Path) -> None:
+    """Keep a decoded split, in the place of an older one: decoding takes ten times as long as reading this."""
+    try:
+        write_shard(cached, images)
+        for older in cached.parent.glob(f"{cached.name.rsplit('-', 1)[0]}-*.npz"):
+            if older != cached:
+                older.unlink(missing_ok=True)
+    except OSError:
+        return  # no room, or nowhere to write: the next run decodes again
+
+
+def _key(challenge: Challenge, data: Path | None) -> str:
+    """Changes when the training split does."""
+    if challenge.name != "tiny-imagenet":
+        return "1"  # always the same images, or an error
+    for root in (data, cache_folder()):
+        if root is not None and (found := tiny_imagenet.find(root, "train")):
+            return tiny_imagenet.fingerprint(tiny_imagenet.list_files(found, "train", challenge))
+    return "published"
+
+
+def _download(challenge: Challenge, split: Split, roots: list[Path]) -> Path:
+    """Fetch the publisher's archive into the cache; returns the folder it is in."""
+    archive, cache = ARCHIVES[challenge.name], cache_folder()
+    try:
+        download(archive, cache)
+    except (ConnectionError, OSError) as error:
+        places = " or ".join(str(root) for root in roots)
+        unpack = "unzip" if archive.url.endswith(".zip") else "tar -xzf"
+        raise ValueError(
+            f"the {split} split of {challenge.title} is not in {places}, and {error}; on a machine with a network run"
+            f" `curl -LO {archive.url} && {unpack} {archive.url.rsplit('/', 1)[1]}`, then give the folder that holds"
+            f" {archive.folder} as --data"
+        ) from error
+    return cache

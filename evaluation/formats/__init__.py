@@ -1,0 +1,1 @@
+"""File formats that images come in, each read without trusting the file."""

@@ -1,0 +1,158 @@
+"""The challenge's `.pt` submissions: a bare float32 tensor (N, 3, H, W), normalised, class after class.
+
+Files by strangers are loaded weights-only, and what they declare is checked before it is touched.
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluation.base.challenge import Challenge
+from evaluation.base.files import written_whole
+from evaluation.base.images import ImageSet, NormalisedSet, normalise
+from evaluation.base.untrusted import MAX_SET_BYTES, UnreadableFileError, check_regular, most_images
+
+FILE_NAMES = {"cifar100": "cifar100.pt", "tiny-imagenet": "tinyimagenet.pt", "digits": "digits.pt"}
+_MAX_FILE_BYTES = 4 * MAX_SET_BYTES  # floats take four bytes a channel value
+
+
+def write_tensor(path: Path, images: ImageSet, challenge: Challenge, ipc: int | None = None) -> None:
+    """Export for the challenge's evaluator: float32 (classes * ipc, 3, H, W), normalised, class-major.
+
+    Args:
+        ipc: keep the first `ipc` images of each class; None keeps all, and then every class must have as many.
+
+    Raises:
+        ValueError: a class has fewer than `ipc` images, or the classes differ where no `ipc` is given.
+    """
+    import torch
+
+    counts = np.bincount(images.labels, minlength=challenge.classes)
+    least = int(counts.min())
+    if ipc is None and (least == 0 or least != counts.max()):
+        rarest, largest = (challenge.folder_name(int(label)) for label in (counts.argmin(), counts.argmax()))
+        raise ValueError(
+            f"the tensor format has no labels and needs equally many images of every class, but {rarest} has {least}"
+            f" and {largest} has {counts.max()}; choose how many to keep with --ipc"
+        )
+    keep = least if ipc is None else ipc
+    if not 1 <= keep <= least:
+        raise ValueError(f"--ipc {keep} does not fit: the rarest class has {least} images")
+    order = np.argsort(images.labels, kind="stable")
+    starts = np.cumsum(counts) - counts
+    chosen = order[(starts[:, None] + np.arange(keep)).ravel()]
+    with written_whole(path) as part:
+        torch.save(torch.from_numpy(normalise(images.images[chosen], challenge)), part)
+
+
+def read_tensor(path: Path, challenge: Challenge) -> NormalisedSet:
+    """Read a submission in the challenge's format, as it is: no value is rounded or clipped.
+
+    Args:
+        path: a bare floating-point tensor (N, 3, H, W) with N a multiple of the classes, class-major; or a dict with
+            such `images` and integer `labels` (N,).
+
+    Raises:
+        ValueError: the file holds anything else; the sentence says what.
+    """
+    content = load_weights_only(path)
+    if isinstance(content, dict) and {"images", "labels"} <= content.keys():
+        return to_normalised(content["images"], content["labels"], challenge, str(path))
+    return to_normalised(content, None, challenge, str(path))
+
+
+def load_weights_only(path: Path) -> Any:
+    """`torch.load` without code: tensors and plain containers only, from a regular file of bounded size.
+
+    Raises:
+        ValueError: the file is not that; the sentence says why.
+    """
+    import torch
+
+    try:
+        check_regular(path.lstat() if path.is_symlink() else path.stat(), _MAX_FILE_BYTES)
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                declared = sum(member.file_size for member in archive.infolist())
+            if declared > path.stat().st_size:  # torch stores without compression, a bomb does not
+                raise ValueError(f"{path} is compressed, which torch.save never does; save it again with torch.save")
+        with warnings.catch_warnings(action="ignore"):  # of torch, about what is refused with a sentence of ours
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except UnreadableFileError as problem:
+        raise ValueError(f"{path} cannot be read: {problem.reason}") from None
+    except (pickle.UnpicklingError, AttributeError, TypeError, KeyError, IndexError) as error:
+        raise ValueError(
+            f"{path} holds more than tensors, so it was not loaded; save a bare tensor with torch.save"
+        ) from error
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, MemoryError, OverflowError) as error:
+        raise ValueError(f"{path} is no whole file of torch.save; it may be half-written") from error
+
+
+def to_normalised(images: Any, labels: Any, challenge: Challenge, origin: str) -> NormalisedSet:
+    """Check tensors by anyone and take them over unchanged in value.
+
+    Args:
+        images: should be a floating-point tensor (N, 3, H, W) at the challenge's size.
+        labels: should be an integer tensor (N,); None for class-major order with equal IPC.
+        origin: what the file is called in error sentences.
+
+    Raises:
+        ValueError: they are anything else.
+    """
+    import torch
+
+    size, classes = challenge.size, challenge.classes
+    wanted = f"a float tensor (N, 3, {size}, {size})"
+    if not _is_plain(images) or not images.is_floating_point() or images.ndim != 4:
+        raise ValueError(f"{origin} holds {_describe(images)} instead of {wanted}, normalised and class after class")
+    if tuple(images.shape[1:]) != (3, size, size):
+        raise ValueError(f"{origin} holds images of shape {tuple(images.shape[1:])}; {challenge.title} needs {wanted}")
+    if len(images) > most_images(challenge):
+        raise ValueError(f"{origin} holds {len(images):,} images; at most {most_images(challenge):,} are read")
+    if labels is None:
+        if len(images) == 0 or len(images) % classes:
+            raise ValueError(
+                f"{origin} holds {len(images):,} images, which is no multiple of the {classes} classes, so their labels"
+                " cannot be told from their places"
+            )
+        counted = np.repeat(np.arange(classes, dtype=np.int64), len(images) // classes)
+    else:
+        if (
+            not _is_plain(labels)
+            or labels.is_floating_point()
+            or labels.is_complex()
+            or tuple(labels.shape) != (len(images),)
+        ):
+            raise ValueError(f"{origin} holds {_describe(labels)} as labels instead of whole numbers ({len(images)},)")
+        counted = labels.to(torch.int64).numpy()
+        if len(counted) and not 0 <= counted.min() <= counted.max() < classes:
+            raise ValueError(f"{origin} has labels outside 0 to {classes - 1}")
+    return NormalisedSet(images.detach().to(torch.float32).contiguous().numpy(), counted)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether `value` is a dense tensor in memory whose storage really holds what its shape claims."""
+    import torch
+
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not value.is_quantized
+        and value.untyped_storage().nbytes() >= value.numel() * value.element_size()
+    )
+
+
+def _describe(value: Any) -> str:
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        told = f"a {str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)}"
+        return told if _is_plain(value) else f"{told} that does not hold all its values (sparse, expanded or on meta)"
+    return f"an object of type {type(value).__name__}"

@@ -1,0 +1,171 @@
+"""How long a judgement will take, from a few timed steps of the engine that would do it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from evaluation.base.challenge import Challenge
+from evaluation.base.durations import show_duration
+from evaluation.judge.device_set import Resident
+from evaluation.judge.dsa import KINDS, UNIFORMS, Draw
+from evaluation.judge.engine import PREDICT_BATCH, Engine
+from evaluation.judge.parallel_rounds import Lanes
+from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS, Protocol
+from evaluation.judge.trainer import build_engine
+
+PREVIEWS = ((100, 1), (20, 1))
+_ENOUGH_S = 2.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What was timed, and what follows from it.
+
+    Attributes:
+        images: training images.
+        start_s: building the engine and its first step, with what it compiles.
+        step_s: one SGD step on a whole batch; where rounds are trained side by side, its share of their time.
+        last_step_s: one SGD step on the short batch that ends a pass; 0 where there is none.
+        test_s: testing a network on all test images.
+    """
+
+    images: int
+    start_s: float
+    step_s: float
+    last_step_s: float
+    test_s: float
+
+    @property
+    def pass_s(self) -> float:
+        """One pass over the training images."""
+        return self.images // Protocol().batch_size * self.step_s + self.last_step_s
+
+    def seconds(self, epochs: int = FULL_EPOCHS, rounds: int = FULL_ROUNDS) -> float:
+        """Expected seconds of a judgement with this many epochs and rounds."""
+        return self.start_s + rounds * (Protocol(epochs=epochs).passes * self.pass_s + self.test_s)
+
+    def sentence(self, epochs: int = FULL_EPOCHS, rounds: int = FULL_ROUNDS) -> str:
+        """What a person wants to know before it starts, with the previews that are much cheaper."""
+        whole = self.seconds(epochs, rounds)
+        cheaper = [
+            f"{_extent(*fewer)} {show_duration(seconds)}"
+            for fewer in PREVIEWS
+            if (seconds := self.seconds(*fewer)) < whole / 2
+        ]
+        told = f"Judging {self.images:,} images ({_extent(epochs, rounds)}) takes about {show_duration(whole)} here"
+        return f"{told}; a preview of {' or of '.join(cheaper)}." if cheaper else f"{told}."
+
+
+def _extent(epochs: int, rounds: int) -> str:
+    return f"{epochs:,} epochs, {rounds} round{'s' if rounds > 1 else ''}"
+
+
+def estimate(
+    images: int,
+    challenge: Challenge,
+    *,
+    engine: str = "fast",
+    rounds: int = FULL_ROUNDS,
+    epochs: int = FULL_EPOCHS,
+    device: str = "cpu",
+    test_images: int = 10_000,
+) -> Estimate:
+    """Time a few steps of `engine` on noise of the challenge's size.
+
+    Args:
+        images: training images that are to be judged.
+        rounds, epochs: of the judgement, which decide what the engine compiles.
+        test_images: images in the challenge's test set.
+
+    Raises:
+        ValueError: no images, fewer than one epoch, or an unknown engine.
+    """
+    if images < 1:
+        raise ValueError(f"there must be at least 1 image to judge, not {images}")
+    protocol = Protocol(epochs=epochs)
+    noise = _noise(max(PREDICT_BATCH, min(images, protocol.batch_size)), challenge, torch.device(device))
+    repeated = rounds * protocol.passes * protocol.steps_per_pass(images)
+    began = time.monotonic()
+    whole, last = min(images, protocol.batch_size), images % protocol.batch_size
+    with ExitStack() as stack:
+        lanes = stack.enter_context(closing(Lanes(rounds, engine, noise.device)))
+        at_work = [
+            stack.enter_context(
+                closing(
+                    build_engine(
+                        engine, noise, challenge.classes, protocol, expected_steps=repeated, workers=lanes.workers
+                    )
+                )
+            )
+            for _ in range(lanes.count)
+        ]
+        for each in at_work:
+            each.start(seed=0)
+            each.set_rate(protocol.lr)
+        _step_seconds(lanes, at_work, whole, at_most_s=0)
+        start_s = time.monotonic() - began
+        step_s = _step_seconds(lanes, at_work, whole) if images >= protocol.batch_size else 0.0
+        last_step_s = _step_seconds(lanes, at_work, last) if last else 0.0
+        test_s = _predict_seconds(at_work[0], noise) * test_images / len(noise)
+    return Estimate(images, start_s, step_s, last_step_s, test_s)
+
+
+def curve_seconds(expected: Estimate, images: Sequence[int], epochs: int) -> float:
+    """Expected seconds of one round for each of `images` (training images), by what was timed for the most of them."""
+    passes = Protocol(epochs=epochs).passes * sum(images) / expected.images
+    return passes * expected.pass_s + len(images) * (expected.start_s + expected.test_s)
+
+
+def _noise(images: int, challenge: Challenge, device: torch.device) -> Resident:
+    generator = torch.Generator().manual_seed(0)
+    shape = (images, 3, challenge.size, challenge.size)
+    return Resident(
+        images=torch.randint(256, shape, dtype=torch.uint8, generator=generator).to(device),
+        labels=torch.randint(challenge.classes, (images,), generator=generator).to(device),
+        mean=torch.tensor(challenge.mean, device=device).view(3, 1, 1),
+        std=torch.tensor(challenge.std, device=device).view(3, 1, 1),
+    )
+
+
+def _step_seconds(lanes: Lanes, engines: Sequence[Engine], batch: int, at_most_s: float = _ENOUGH_S) -> float:
+    """Seconds by steps made, with an engine at work in each lane.
+
+    The kinds of augmentation take turns, as many as fit; the first one warms up.
+    """
+    device = engines[0].train.device
+    index_B = torch.arange(batch, device=device)
+    uniforms = torch.rand(UNIFORMS, batch, generator=torch.Generator().manual_seed(0)).to(device)
+    draws = [Draw(kind, uniforms) for kind in KINDS]
+    for engine in engines:
+        for drawn in draws if device.type == "cuda" else draws[:1]:
+            _finished(engine.step(index_B, drawn))
+    began = time.monotonic()
+
+    def made_by(engine: Engine) -> int:
+        steps = 0
+        while steps == 0 or (time.monotonic() - began < at_most_s and steps < 20 * len(KINDS)):
+            _finished(engine.step(index_B, draws[steps % len(KINDS)]))
+            steps += 1
+        return steps
+
+    made = sum(lanes.run(made_by, engines))
+    return (time.monotonic() - began) / made
+
+
+def _predict_seconds(engine: Engine, images: Resident) -> float:
+    _finished(engine.predict(images))
+    began = time.monotonic()
+    _finished(engine.predict(images))
+    return time.monotonic() - began
+
+
+def _finished(result: Tensor) -> None:
+    """Wait until the device has made `result`."""
+    if result.device.type == "cuda":
+        torch.cuda.synchronize(result.device)

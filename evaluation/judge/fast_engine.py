@@ -1,0 +1,184 @@
+"""The fast engine: the protocol's steps with the same draws, arranged for the hardware.
+
+- Images stay on the device as they came; a step waits for nothing on the host.
+- Convolutions in bfloat16 where the hardware has it, channels-last; the rest in float32, weights too.
+- Instance norm, ReLU and pooling are one operation (`fused.py`).
+- The convolutions' biases take no part: the norm after them takes any constant off again, so their gradient is zero.
+- On a CPU each core takes parts of the batch (`workers.py`); on CUDA a step is one graph launch (`graphs.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from evaluation.judge.convnet import DEPTH, WIDTH, seeded_convnet
+from evaluation.judge.cpu_threads import Workers
+from evaluation.judge.cuda_graphs import GraphedStep, Step
+from evaluation.judge.device_set import Resident
+from evaluation.judge.dsa import Draw, augment
+from evaluation.judge.engine import Engine
+from evaluation.judge.norm_relu_pool import NormReluPool, choose_norm_relu_pool, plain_norm_relu_pool
+from evaluation.judge.protocol import Protocol
+
+# Of the largest activation of a part of a batch: cache is near, and beyond 32 MiB glibc takes fresh pages each time.
+PART_BYTES = 16 * 2**20
+
+
+class FastEngine(Engine):
+    """The protocol in fewer, larger operations.
+
+    Args:
+        expected_steps: SGD steps of the whole judgement, to decide whether compiling pays.
+        dtype: of the convolutions of training; None to choose for the device.
+        workers: to share with engines of other rounds, on a CPU; None for its own.
+    """
+
+    def __init__(
+        self,
+        train: Resident,
+        classes: int,
+        protocol: Protocol,
+        *,
+        expected_steps: int = 0,
+        dtype: torch.dtype | None = None,
+        workers: Workers | None = None,
+    ) -> None:
+        super().__init__(train)
+        self.classes, self.protocol = classes, protocol
+        self.norm_relu_pool = choose_norm_relu_pool(train.device, expected_steps * (train.size / 32) ** 2)
+        self.dtype = dtype or self._best_dtype()
+        named = seeded_convnet(classes, train.size, seed=0).named_parameters()
+        self.weights = {name: weight.detach().to(train.device).requires_grad_() for name, weight in named}
+        self.momentum = {name: torch.zeros_like(weight) for name, weight in self.weights.items()}
+        self.lr = torch.zeros((), device=train.device)
+        self._trained = [name for name in self.weights if not _is_convolution_bias(name)]
+        on_cpu = train.device.type == "cpu"
+        self._own_workers = Workers() if on_cpu and workers is None else None
+        self._workers = workers or self._own_workers
+        self.map = self._workers.map if self._workers else map
+        self._run: Step = self._step
+        if train.device.type == "cuda":
+            self._run = GraphedStep(self._step, [*self.weights.values(), *self.momentum.values()])
+
+    def _best_dtype(self) -> torch.dtype:
+        """bfloat16 with hardware for it, but not where an unfused norm would lose on a CPU what it gains."""
+        if self.train.device.type == "cuda":
+            has_hardware = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            has_hardware = self.norm_relu_pool is not plain_norm_relu_pool and (
+                torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+            )
+        return torch.bfloat16 if has_hardware else torch.float32
+
+    @torch.no_grad()
+    def start(self, seed: int) -> None:
+        for name, weight in seeded_convnet(self.classes, self.train.size, seed).named_parameters():
+            self.weights[name].copy_(weight)
+
+    def set_rate(self, lr: float) -> None:
+        self.lr.fill_(lr)
+        torch._foreach_zero_(list(self.momentum.values()))
+
+    def step(self, index_B: Tensor, drawn: Draw) -> Tensor:
+        with self._deterministic():
+            return self._run(index_B, drawn)
+
+    def _deterministic(self) -> AbstractContextManager[None]:
+        """What makes CUDA's convolutions repeatable. A CPU's are, and its rounds share these settings in threads."""
+        if self._workers:
+            return nullcontext()
+        return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+
+    def _step(self, index_B: Tensor, drawn: Draw) -> Tensor:
+        parts = self._parts(len(index_B), self.dtype)
+        uniforms = drawn.uniforms.tensor_split(parts, dim=1)
+        draws = [Draw(drawn.kind, part) for part in uniforms]
+        results = self.map(self._part_gradients, zip(index_B.tensor_split(parts), draws, strict=True))
+        losses, gradients = zip(*results, strict=True)
+        total = list(gradients[0])
+        for part in gradients[1:]:
+            torch._foreach_add_(total, part)
+        self._update([gradient / len(index_B) for gradient in total])
+        return torch.stack(losses).sum() / len(index_B)
+
+    def _parts(self, images: int, dtype: torch.dtype) -> int:
+        """How many parts to take a batch in: one on CUDA, else as many for each worker, each within PART_BYTES."""
+        if self._workers is None:
+            return 1
+        activation_bytes = images * WIDTH * self.train.size**2 * dtype.itemsize
+        turns = -(-activation_bytes // (PART_BYTES * self._workers.count))
+        return min(images, turns * self._workers.count)
+
+    def _part_gradients(self, part: tuple[Tensor, Draw]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The sum of losses over a part of a batch, and its gradients for `trained`."""
+        index_P, drawn = part
+        x_PCHW = augment(self.train.normalised(index_P), drawn)
+        loss = F.cross_entropy(self._forward(x_PCHW, self.dtype), self.train.labels[index_P], reduction="sum")
+        return loss.detach(), torch.autograd.grad(loss, [self.weights[name] for name in self._trained])
+
+    @torch.no_grad()
+    def _update(self, gradients: list[Tensor]) -> None:
+        """SGD with weight decay and momentum, all weights at once."""
+        weights, momentum = list(self.weights.values()), list(self.momentum.values())
+        torch._foreach_mul_(momentum, self.protocol.momentum)
+        torch._foreach_add_(momentum, weights, alpha=self.protocol.weight_decay)
+        torch._foreach_add_([self.momentum[name] for name in self._trained], gradients)
+        torch._foreach_sub_(weights, torch._foreach_mul(momentum, self.lr))
+
+    def _forward(self, x_BCHW: Tensor, dtype: torch.dtype) -> Tensor:
+        """Normalised images to logits (B, classes) in float32, with convolutions in `dtype`."""
+        features_BF = features(x_BCHW, self.weights, dtype, self.norm_relu_pool)
+        return F.linear(features_BF, self.weights["head.weight"], self.weights["head.bias"])
+
+    def logits(self, x_BCHW: Tensor) -> Tensor:
+        with self._deterministic():
+            parts = self._parts(len(x_BCHW), torch.float32)
+            return torch.cat(list(self.map(self._part_logits, x_BCHW.tensor_split(parts))))
+
+    @torch.no_grad()
+    def _part_logits(self, x_PCHW: Tensor) -> Tensor:
+        return self._forward(x_PCHW, torch.float32)
+
+    def close(self) -> None:
+        if self._own_workers:
+            self._own_workers.close()
+
+    def state(self) -> dict[str, Tensor]:
+        weights = {f"weight.{name}": weight.detach() for name, weight in self.weights.items()}
+        return weights | {f"momentum.{name}": buffer for name, buffer in self.momentum.items()}
+
+    @torch.no_grad()
+    def load(self, state: dict[str, Tensor]) -> None:
+        own = self.state()
+        for name, value in state.items():
+            own[name].copy_(value)
+
+    @property
+    def deviations(self) -> tuple[str, ...]:
+        if self.dtype == torch.float32:
+            return ()
+        return ("Convolutions of the training steps multiply in bfloat16 and add in float32.",)
+
+
+def features(x_BCHW: Tensor, weights: Mapping[str, Tensor], dtype: torch.dtype, norm_relu_pool: NormReluPool) -> Tensor:
+    """What the last layer of the judge's network sees of normalised images: float32 (B, 128 H W / 64).
+
+    Args:
+        weights: by their names in `ConvNet`.
+        dtype: of the convolutions.
+    """
+    x = x_BCHW.to(dtype, memory_format=torch.channels_last)
+    for depth in range(DEPTH):
+        kernel, gamma, beta = (weights[f"blocks.{depth}.{name}"] for name in ("0.weight", "1.weight", "1.bias"))
+        y = F.conv2d(x, kernel.to(dtype, memory_format=torch.channels_last), padding=1)
+        x = norm_relu_pool(y, gamma, beta)
+    return x.float().flatten(1)
+
+
+def _is_convolution_bias(name: str) -> bool:
+    return name.startswith("blocks.") and name.endswith(".0.bias")

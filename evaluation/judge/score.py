@@ -1,0 +1,164 @@
+"""Score: what a judgement says, and `judge`, which makes one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import sqrt
+from pathlib import Path
+from statistics import fmean, stdev
+
+from evaluation.base.challenge import Challenge
+from evaluation.base.files import check_writable
+from evaluation.judge.checkpoint import fingerprint
+from evaluation.judge.device_set import Labelled
+from evaluation.judge.draws import round_seed
+from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS, Progress, Protocol, Round
+from evaluation.judge.rounds import Job, train_rounds
+from evaluation.judge.trainer import check_engine
+
+
+@dataclass(frozen=True)
+class Score:
+    """The accuracy that a set of training images earns. Accuracies are fractions in [0, 1].
+
+    Attributes:
+        mean: over rounds.
+        std: over rounds, ddof 1; None for one round.
+        ci95: [low, high] of the mean by Student's t, kept within [0, 1]; None for one round.
+        rounds: the accuracy of each round.
+        per_class: mean over rounds by label; None for a class without test images.
+        epochs: what the protocol calls epochs; `passes` were run.
+        passes: passes over the training images in each round.
+        engine: `fast` or `reference`.
+        judge_seed: made the rounds' seeds.
+        preview: fewer epochs or rounds than the challenge's.
+        deviations: how this judgement differs from the protocol, one sentence each.
+        device: torch device name.
+        seconds: spent on the rounds.
+    """
+
+    mean: float
+    std: float | None
+    ci95: tuple[float, float] | None
+    rounds: tuple[float, ...]
+    per_class: tuple[float | None, ...]
+    epochs: int
+    passes: int
+    engine: str
+    judge_seed: int
+    preview: bool
+    deviations: tuple[str, ...]
+    device: str
+    seconds: float
+
+
+def student_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
+    """The confidence interval of the mean of `values` by Student's t; None for a single value."""
+    from scipy.stats import t
+
+    if len(values) < 2:
+        return None
+    reach = float(t.ppf((1 + level) / 2, len(values) - 1)) * stdev(values) / sqrt(len(values))
+    return fmean(values) - reach, fmean(values) + reach
+
+
+def accuracy_interval(accuracies: Sequence[float]) -> tuple[float, float] | None:
+    """The 95% interval of the mean of `accuracies`, kept within [0, 1], which few rounds can reach beyond."""
+    interval = student_interval(accuracies)
+    return None if interval is None else (max(interval[0], 0.0), min(interval[1], 1.0))
+
+
+def check_judging(engine: str, rounds: int, epochs: int) -> None:
+    """Raises ValueError for fewer than one round or epoch, or where no engine is called so."""
+    check_engine(engine)
+    if rounds < 1:
+        raise ValueError(f"rounds must be at least 1, not {rounds}")
+    Protocol(epochs=epochs)
+
+
+def judge(
+    train: Labelled,
+    test: Labelled,
+    challenge: Challenge,
+    *,
+    engine: str = "fast",
+    rounds: int = FULL_ROUNDS,
+    epochs: int = FULL_EPOCHS,
+    judge_seed: int = 0,
+    device: str = "cpu",
+    on_progress: Callable[[Progress], None] | None = None,
+    checkpoint: Path | None = None,
+) -> Score:
+    """Train the judge's network on `train` from scratch in each round, and score it on `test`.
+
+    Args:
+        train: images to judge, any number per class; uint8, or float32 that are normalised already.
+        test: the challenge's test images.
+        challenge: gives classes, size, mean and std.
+        engine: `fast`, or `reference` for the protocol step by step in float32.
+        rounds, epochs: fewer than the challenge's make a preview.
+        judge_seed: makes the rounds' seeds; the same seed on the same machine gives the same score.
+        device: torch device name.
+        on_progress: told about once a second.
+        checkpoint: a file to save to every few minutes and to go on from if it is there. It keeps the finished
+            rounds afterwards; deleting it is the caller's.
+
+    Raises:
+        ValueError: images or labels do not fit the challenge, fewer than one round or epoch, an unknown engine, or
+            a checkpoint of another judgement or one that cannot be written.
+    """
+    check_judging(engine, rounds, epochs)
+    if checkpoint is not None:
+        check_writable(checkpoint)
+    protocol = Protocol(epochs=epochs)
+
+    def images() -> Labelled:
+        return train
+
+    chance = f"judge seed {judge_seed}"
+    trained = train_rounds(
+        [Job(round_seed(judge_seed, index), images) for index in range(rounds)],
+        len(train.labels),
+        test,
+        challenge,
+        protocol,
+        engine=engine,
+        device=device,
+        identity=partial(fingerprint, train, test, challenge.name, protocol, engine, chance, device),
+        checkpoint=checkpoint,
+        on_progress=on_progress,
+    )
+    return _score(trained.rounds, protocol, engine, judge_seed, device, trained.deviations)
+
+
+def _score(
+    done: Sequence[Round], protocol: Protocol, engine: str, judge_seed: int, device: str, arithmetic: tuple[str, ...]
+) -> Score:
+    accuracies = tuple(each.accuracy for each in done)
+    fewer = []
+    if protocol.epochs < FULL_EPOCHS:
+        fewer.append(f"Preview: {protocol.epochs:,} epochs instead of {FULL_EPOCHS:,}.")
+    if len(done) < FULL_ROUNDS:
+        fewer.append(f"Preview: {len(done)} of {FULL_ROUNDS} rounds.")
+    return Score(
+        mean=fmean(accuracies),
+        std=stdev(accuracies) if len(done) > 1 else None,
+        ci95=accuracy_interval(accuracies),
+        rounds=accuracies,
+        per_class=tuple(_mean_of_class(by_round) for by_round in zip(*(each.per_class for each in done), strict=True)),
+        epochs=protocol.epochs,
+        passes=protocol.passes,
+        engine=engine,
+        judge_seed=judge_seed,
+        preview=bool(fewer),
+        deviations=(*fewer, *arithmetic),
+        device=device,
+        seconds=sum(each.seconds for each in done),
+    )
+
+
+def _mean_of_class(accuracies: Sequence[float | None]) -> float | None:
+    known = [accuracy for accuracy in accuracies if accuracy is not None]
+    return fmean(known) if known else None

@@ -1,0 +1,101 @@
+"""Orders of the classes: the mistaken ones that have a name, and files that put a submission in the right one.
+
+An order is int64 (classes,): `order[i]` is the label that belongs to the images stored under label i.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.base.challenge import Challenge
+from evaluation.base.files import written_whole
+from evaluation.base.images import ImageSet, NormalisedSet
+from evaluation.formats.class_folders import label_of_folder
+from evaluation.submitted.contents import FolderContents
+
+_CLASSES = Path(__file__).parents[1] / "base" / "classes"
+
+Order = NDArray[np.int64]
+
+
+def named_orders(challenge: Challenge) -> dict[str, Order]:
+    """Orders that people have used by mistake, by a name to tell them."""
+    count = challenge.classes
+    right = np.arange(count)
+    orders = {
+        "shifted by one, as if labels counted from 1": (right - 1) % count,
+        "shifted by one the other way": (right + 1) % count,
+        "reversed": right[::-1].copy(),
+        "sorted as text (0, 1, 10, 11, ...)": np.array(sorted(right, key=str)),
+    }
+    if challenge.name == "cifar100":
+        lines = (_CLASSES / "cifar100-superclasses.txt").read_text(encoding="utf-8").splitlines()
+        names = [name for line in lines for name in line.partition(": ")[2].split()]
+        orders["in superclass order"] = np.array([challenge.class_names.index(name) for name in names])
+    if challenge.name == "tiny-imagenet":
+        wnids = (_CLASSES / "tiny-imagenet-published-order.txt").read_text(encoding="utf-8").split()
+        orders["in the order of wnids.txt"] = np.array([challenge.wnids.index(wnid) for wnid in wnids])
+        by_name = sorted(right, key=lambda label: challenge.class_names[label])
+        orders["sorted by class name"] = np.array(by_name)
+    inverses = {
+        f"{name}, the wrong way round": np.argsort(order) for name, order in orders.items() if "shift" not in name
+    }
+    distinct: dict[str, Order] = {}
+    for name, order in (orders | inverses).items():
+        if not any(np.array_equal(order, other) for other in (right, *distinct.values())):
+            distinct[name] = order
+    return distinct
+
+
+def reorder(contents: FolderContents, order: Order) -> FolderContents:
+    """The same images under the labels that `order` gives them, class by class again."""
+    labels = order[contents.images.labels]
+    by_label = np.argsort(labels, kind="stable")
+    kind = type(contents.images)
+    images: ImageSet | NormalisedSet = kind(contents.images.images[by_label], labels[by_label])  # type: ignore[arg-type]
+    paths = tuple(contents.paths[position] for position in by_label)
+    return FolderContents(
+        images,
+        paths,
+        contents.dropped,
+        contents.dropped_reasons,
+        contents.half_written,
+        contents.resized,
+        (*contents.warnings, "the labels were put into another order, as asked"),
+    )
+
+
+def write_order(path: Path, order: Order, challenge: Challenge) -> None:
+    """Write a file for `--class-order`: line i names the class of the images stored under label i."""
+    lines = [challenge.folder_name(int(label)) for label in order]
+    with written_whole(path) as part:
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def read_order(path: Path, challenge: Challenge) -> Order:
+    """Read a `--class-order` file: one class a line, by index, name, WordNet id or `007-name`, each exactly once.
+
+    Raises:
+        ValueError: it names another number of classes, or one twice, or one that there is not.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as a class order: {error}") from None
+    if len(lines) != challenge.classes:
+        raise ValueError(
+            f"{path} has {len(lines)} lines; a class order names the {challenge.classes} classes, one a line"
+        )
+    labels = []
+    for number, line in enumerate(lines, 1):
+        try:
+            labels.append(label_of_folder(line.strip(), challenge))
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {str(error).replace('folder ', '', 1)}") from None
+    twice = [label for label in range(challenge.classes) if labels.count(label) > 1]
+    if twice:
+        raise ValueError(f"{path} names {challenge.folder_name(twice[0])} more than once; each class has one line")
+    return np.array(labels, np.int64)

@@ -1,0 +1,57 @@
+"""Read a submission, whatever form it has: a run, a folder, a `.pt` file or an `.npz` shard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evaluation.base.challenge import Challenge
+from evaluation.base.untrusted import printable
+from evaluation.formats.class_folders import label_of_folder
+from evaluation.formats.tensors import read_tensor
+from evaluation.submitted.contents import FolderContents
+from evaluation.submitted.folder import read_folder, read_shard_file
+
+
+def read_images(path: Path, challenge: Challenge) -> FolderContents:
+    """Read what is to be judged.
+
+    Args:
+        path: a folder of class folders or shards; a run's folder, which holds `images/`; a `.pt` file in the
+            challenge's format; or one `.npz` shard.
+
+    Raises:
+        ValueError: there is nothing of that kind, or it does not fit the challenge; one sentence says what to do.
+    """
+    if path.is_dir():
+        inner = path / "images"
+        if inner.is_symlink():
+            raise ValueError(f"{inner} is a symbolic link; a run's images are a folder of its own")
+        return read_folder(_run_images(path, challenge) if inner.is_dir() else path, challenge)
+    if not path.exists():
+        raise ValueError(f"{path} does not exist; give a folder of class folders, a run, a .pt file or an .npz shard")
+    if path.suffix.lower() == ".pt":
+        images = read_tensor(path, challenge)
+        return FolderContents(images, tuple(f"{path.name}[{position}]" for position in range(len(images))))
+    if path.suffix.lower() == ".npz":
+        return read_shard_file(path, challenge)
+    raise ValueError(f"{path} is no folder and ends neither in .pt nor in .npz; give one of these")
+
+
+def _run_images(run: Path, challenge: Challenge) -> Path:
+    """`run/images`. Raises ValueError where class folders or shards stand beside it, which nobody would read."""
+    beside = [entry.name for entry in run.iterdir() if entry.name != "images" and _is_images(entry, challenge)]
+    if beside:
+        raise ValueError(
+            f"{run} holds images/ and {printable(min(beside))} beside it; give one of the two, or move them together"
+        )
+    return run / "images"
+
+
+def _is_images(entry: Path, challenge: Challenge) -> bool:
+    if entry.suffix == ".npz":
+        return True
+    try:
+        label_of_folder(entry.name, challenge)
+    except ValueError:
+        return False
+    return entry.is_dir()

@@ -1,1 +1,0 @@
-"""Training of what the judge ships: the probe that reads classes off images."""

@@ -1,0 +1,1 @@
+"""Another card's budget on this machine: how fast this one is beside it."""

@@ -1,0 +1,43 @@
+"""`run --as`: the budget of another card, scaled to this machine, before the clock starts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+from evaluation.base.device import resolve_device
+from harness.base.options import RunOptions
+from harness.base.record import OtherCardPart
+from harness.cards.calibration import calibrate
+from harness.cards.other_card import ReferenceCard, RelativeSpeed, get_card, relative_speed, scaled_budget
+from harness.report.console import Voice
+from harness.report.sentences import other_card_words
+
+
+def on_another_card(options: RunOptions, voice: Voice) -> tuple[RunOptions, OtherCardPart | None]:
+    """`options` with the budget that the card of `--as` has, as long as it lasts here; as they are without one.
+
+    Raises:
+        ValueError: this machine cannot be measured, or is too fast or too slow to stand for that card.
+    """
+    if options.as_card is None:
+        return options, None
+    card, device = get_card(options.as_card), resolve_device(options.device)
+    voice.say(f"Measuring this machine beside one {card.title}, before the clock.")
+    speed = relative_speed(card, calibrate(device))
+    part = other_card_part(card, device, options.budget, speed)
+    voice.say(other_card_words(part))
+    return replace(options, budget_s=part.scaled_budget), part
+
+
+def other_card_part(card: ReferenceCard, device: str, budget_s: float, speed: RelativeSpeed) -> OtherCardPart:
+    """What the record says of it. Raises ValueError where the scaled budget makes no sense."""
+    told = {
+        "as": card.name,
+        "ratio": speed.ratio,
+        "interval": (speed.low, speed.high),
+        "budget": budget_s,
+        "scaled_budget": scaled_budget(budget_s, card, speed),
+        "device": device,
+        "parts": {name: asdict(part) for name, part in speed.parts.items()},
+    }
+    return OtherCardPart.model_validate(told)

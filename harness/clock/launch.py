@@ -1,0 +1,141 @@
+"""What is started under the clock, and what it is told: its command line and its environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.base.challenge import Challenge
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
+_OURS = "SUBMISSION_"
+_NEVER_DROPPED = ("HOME", "PATH")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One program to start.
+
+    Attributes:
+        command: program and arguments; no shell reads them.
+        env: its whole environment.
+        cwd: the folder to start in.
+    """
+
+    command: Sequence[str]
+    env: Mapping[str, str]
+    cwd: Path
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a generator of any kind is told, beside its deadline.
+
+    Attributes:
+        output: the folder to write class folders into.
+        dataset: name of the challenge.
+        budget_s: seconds from its start to its end.
+        seed: makes the images.
+        classes: a JSON file of class names in label order.
+    """
+
+    output: Path
+    dataset: str
+    budget_s: float
+    seed: int
+    classes: Path
+
+    def values(self) -> dict[str, str]:
+        """The terms as text, by placeholder."""
+        return {
+            "output": str(self.output),
+            "dataset": self.dataset,
+            "budget": f"{self.budget_s:f}".rstrip("0").rstrip("."),
+            "seed": str(self.seed),
+            "classes": str(self.classes),
+        }
+
+
+def write_classes(challenge: Challenge, path: Path) -> None:
+    """Write the class names in label order as one JSON list."""
+    path.write_text(json.dumps(list(challenge.class_names), indent=1) + "\n", encoding="utf-8")
+
+
+def command_line(template: str, terms: Terms) -> list[str]:
+    """Split `template` as a shell would and fill in its placeholders, which stay one argument each.
+
+    Raises:
+        ValueError: it is empty, has an open quotation or a placeholder that means nothing.
+    """
+    values = terms.values()
+
+    def fill(match: re.Match[str]) -> str:
+        if match[1] not in values:
+            known = " ".join(f"{{{name}}}" for name in values)
+            raise ValueError(f"the command has {match[0]}, which means nothing here; it can have {known}")
+        return values[match[1]]
+
+    try:
+        words = shlex.split(template)
+    except ValueError as problem:
+        raise ValueError(f"the command {template!r} cannot be split into words: {problem}") from None
+    if not words:
+        raise ValueError("the command is empty; give a program and its arguments")
+    return [_PLACEHOLDER.sub(fill, word) for word in words]
+
+
+def check_program(launch: Launch) -> None:
+    """Raises ValueError if the program of `launch` is not there or may not be executed."""
+    program = launch.command[0]
+    # With a folder in its name it is looked for from the folder that it starts in, without one along PATH.
+    found = str(launch.cwd / program) if os.sep in program else program
+    if shutil.which(found, path=launch.env.get("PATH", os.defpath)) is None:
+        raise ValueError(f"there is no program {program!r} that can be executed; check the name and its permissions")
+
+
+def environment(base: Mapping[str, str], terms: Terms, deadline: float, data: Path | None) -> dict[str, str]:
+    """The environment of a generator: `base` without our variables and the way to the real data, plus the terms.
+
+    Args:
+        base: the harness's environment.
+        terms: what to tell.
+        deadline: CLOCK_MONOTONIC seconds at which everything is killed.
+        data: folder of the real data sets; None where there is none.
+    """
+    values = terms.values()
+    return inherited(base, data) | {
+        "SUBMISSION_OUTPUT": values["output"],
+        "SUBMISSION_DATASET": values["dataset"],
+        "SUBMISSION_BUDGET_SECONDS": values["budget"],
+        "SUBMISSION_DEADLINE_MONOTONIC": repr(deadline),
+        "SUBMISSION_SEED": values["seed"],
+        "SUBMISSION_CLASSES": values["classes"],
+    }
+
+
+def with_compile_cache(base: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """`base` with an empty place for what is compiled, so that every start is a cold one, on the clock."""
+    return {**base, "TORCHINDUCTOR_CACHE_DIR": str(folder)}
+
+
+def inherited(base: Mapping[str, str], data: Path | None) -> dict[str, str]:
+    """`base` without our variables and without those that hold the path of `data`."""
+    return {
+        name: value
+        for name, value in base.items()
+        if not name.startswith(_OURS) and (name in _NEVER_DROPPED or not _names_folder(value, data))
+    }
+
+
+def _names_folder(value: str, folder: Path | None) -> bool:
+    """Whether `value` holds the path of `folder` or of something in it."""
+    if folder is None:
+        return False
+    names = {str(folder), str(folder.absolute()), str(folder.resolve())}
+    return any(re.search(rf"(?<![\w./-]){re.escape(name)}(?![\w.-])", value) for name in names)

@@ -1,0 +1,186 @@
+"""The clock: starts a generator, holds the deadline, and comes back when nothing of it is left.
+
+The law is in docs/clock.md. All times are CLOCK_MONOTONIC seconds, which no change of the wall clock moves.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Literal
+
+from harness.clock.cgroup import oom_kills
+from harness.clock.launch import Launch
+from harness.clock.sandbox import Extinction, Isolation, Sandbox, open_sandbox
+
+Reason = Literal["exited", "deadline", "interrupted", "guard_lost"]
+
+_TICK_S = 0.25
+_LONGEST_WAIT_S = 3600.0  # poll takes no more than some weeks
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_one_at_a_time = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When the generator's time runs, in CLOCK_MONOTONIC seconds.
+
+    Attributes:
+        started: just before its process is started.
+        deadline: `started` plus the budget.
+    """
+
+    started: float
+    deadline: float
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a generator's run went, as the clock saw it. Nothing of the generator lives when this exists.
+
+    Attributes:
+        started, deadline: the clock, CLOCK_MONOTONIC seconds.
+        ended: CLOCK_MONOTONIC seconds at which its last process was dead.
+        started_at: `started` on the wall clock, UTC.
+        reason: `exited`: it ended by itself, all of it before the deadline; `deadline`: the clock ended it, with
+            a SIGTERM in the grace time or with a kill; `interrupted`: SIGINT, SIGTERM or SIGHUP came to the harness;
+            `guard_lost`: the guard was killed, and so was all the rest.
+        killed_after_s: seconds from the deadline to the death of the last process; None where no kill at the deadline
+            was needed.
+        returncode: exit code of the main process, minus the signal that killed it; None where the guard was lost.
+        out_of_memory: the main process failed by itself while the kernel's count of out-of-memory kills went up.
+        stragglers: processes that the main process left behind when it exited; killed at once.
+        isolation: the route by which it was killed.
+    """
+
+    started: float
+    deadline: float
+    ended: float
+    started_at: datetime
+    reason: Reason
+    killed_after_s: float | None
+    returncode: int | None
+    out_of_memory: bool
+    stragglers: int
+    isolation: Isolation
+
+
+def supervise(
+    prepare: Callable[[Clock], Launch],
+    *,
+    budget_s: float,
+    grace_s: float = 0.0,
+    log: Path,
+    on_tick: Callable[[float], None] | None = None,
+    isolation: Isolation | Literal["auto"] = "auto",
+) -> Ending:
+    """Run a generator under the clock.
+
+    SIGINT, SIGTERM and SIGHUP end the run instead of the harness, if this is called in the main thread, and
+    except those that the harness ignores (as under nohup).
+
+    Args:
+        prepare: called when the clock has started; says what to start. It may tell the generator its deadline.
+        budget_s: seconds from the start to the deadline.
+        grace_s: how many seconds before the deadline the generator is sent a SIGTERM; 0 for none.
+        log: the file to append the generator's output to, bounded (`harness.clock.log`).
+        on_tick: called about four times a second with the seconds since the start.
+        isolation: the route, see `harness.clock.sandbox`; `auto` takes the best that the machine allows.
+
+    Raises:
+        ValueError: the budget, the grace or the isolation makes no sense here, or the generator cannot be started.
+        StillAliveError: a process of the generator cannot be killed.
+    """
+    if not 0 < budget_s < math.inf:
+        raise ValueError(f"a budget of {budget_s} seconds leaves no time to generate in; give a number above 0")
+    if not 0 <= grace_s < budget_s:
+        raise ValueError(f"a grace of {grace_s} seconds does not fit in a budget of {budget_s}; make it shorter")
+    if not _one_at_a_time.acquire(blocking=False):
+        raise ValueError("another generator is on the clock in this process; they would take each other's time")
+    try:
+        with open_sandbox(log, isolation) as sandbox, _interruptions() as interruption:
+            oom_kills_before = oom_kills()
+            started_at, started = datetime.now(UTC), time.monotonic()
+            clock = Clock(started, started + budget_s)
+            warn_at = clock.deadline - grace_s
+            sandbox.start(prepare(clock), warn_at, clock.deadline)
+            _watch(sandbox, interruption, clock, on_tick)
+            extinction = sandbox.extinguish()
+            reason = _reason(_is_readable(interruption), extinction, warn_at)
+    finally:
+        _one_at_a_time.release()
+    failed = reason == "exited" and extinction.returncode != 0
+    return Ending(
+        started=clock.started,
+        deadline=clock.deadline,
+        ended=extinction.ended,
+        started_at=started_at,
+        reason=reason,
+        killed_after_s=max(0.0, extinction.ended - clock.deadline) or None if reason == "deadline" else None,
+        returncode=extinction.returncode,
+        out_of_memory=failed and oom_kills() != oom_kills_before,
+        stragglers=extinction.stragglers,
+        isolation=sandbox.isolation,
+    )
+
+
+def _watch(sandbox: Sandbox, interruption: int, clock: Clock, on_tick: Callable[[float], None] | None) -> None:
+    """Wait until the generator is over or must be, ticking meanwhile."""
+    events = select.poll()
+    events.register(sandbox, select.POLLIN)
+    events.register(interruption, select.POLLIN)
+    tick_at = clock.started if on_tick else math.inf
+    while (now := time.monotonic()) < clock.deadline:
+        if on_tick and now >= tick_at:
+            on_tick(now - clock.started)
+            tick_at = now + _TICK_S
+        wait_s = min(clock.deadline, tick_at, now + _LONGEST_WAIT_S) - time.monotonic()
+        if events.poll(max(0.0, wait_s) * 1000):
+            return
+
+
+def _reason(interrupted: bool, extinction: Extinction, left_alone_until: float) -> Reason:
+    if interrupted:
+        return "interrupted"
+    if extinction.ended > left_alone_until:
+        return "deadline"
+    return "exited" if extinction.cause == "exited" else "guard_lost"
+
+
+@contextmanager
+def _interruptions() -> Iterator[int]:
+    """Inside, a signal that would end the harness makes the yielded descriptor readable instead."""
+    interruption, on_signal = os.pipe()
+    os.set_blocking(on_signal, False)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        with suppress(BlockingIOError):
+            os.write(on_signal, b"!")
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # no other thread may set a handler, or runs one
+        ours = [number for number in _INTERRUPTIONS if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, note) for number in ours}
+    try:
+        yield interruption
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(interruption)
+        os.close(on_signal)
+
+
+def _is_readable(descriptor: int) -> bool:
+    events = select.poll()
+    events.register(descriptor, select.POLLIN)
+    return bool(events.poll(0))

@@ -1,0 +1,274 @@
+"""`doctor`: what this machine can run and what is missing. No network, nothing is fetched, no data is read."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from evaluation.base.challenge import Challenge, challenges
+from evaluation.base.exits import ExitCode
+from evaluation.data.datasets import cache_folder, is_at_hand
+from harness.clock.cgroup import make_cgroup
+from harness.clock.processes import can_follow_families
+from harness.gpu.nvml import Card, open_nvml
+
+Status = Literal["ok", "warn", "missing"]
+
+OLDEST_PYTHON = (3, 11)
+# GB: what a run of digits cannot do without, and what the challenge's data sets want
+LEAST_DISK_GB, ENOUGH_DISK_GB = 0.5, 10.0
+LEAST_MEMORY_GB, ENOUGH_MEMORY_GB = 1.5, 8.0
+DOCKER_ANSWERS_IN_S = 1.0
+CHECKED = "digits"  # the data set whose run decides the exit code
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding.
+
+    Attributes:
+        name: what was looked at.
+        status: `ok`; `warn` for what limits this machine; `missing` for what some run cannot do without.
+        sentence: what was found.
+        todo: what to do; empty where there is nothing.
+        needed: whether a run of digits needs it.
+    """
+
+    name: str
+    status: Status
+    sentence: str
+    todo: str = ""
+    needed: bool = False
+
+
+def check_python(version: tuple[int, int]) -> Check:
+    told = f"Python {version[0]}.{version[1]}"
+    if version >= OLDEST_PYTHON:
+        return Check("python", "ok", f"{told}.", needed=True)
+    oldest = ".".join(map(str, OLDEST_PYTHON))
+    return Check("python", "missing", f"{told} is too old.", f"Install Python {oldest} or newer.", needed=True)
+
+
+def check_clock(follows_families: bool, has_cgroup: bool) -> Check:
+    """Whether everything that a generator starts can be found and killed at the deadline."""
+    if not follows_families:
+        todo = "Use Linux with /proc mounted."
+        return Check("clock", "missing", "Processes cannot be followed here, so no clock can be held.", todo, True)
+    how = "a control group" if has_cgroup else "the process tree (no control group can be made, which is fine)"
+    return Check("clock", "ok", f"Generators are held by {how}.", needed=True)
+
+
+def check_gpu(cards: Sequence[Card], driver: str | None, why_none: str) -> Check:
+    if not cards:
+        reason = why_none or "the driver knows of no card"
+        todo = "Nothing for small generators; large pretrained models want a card with a driver."
+        return Check("gpu", "warn", f"No NVIDIA card: {reason}. Everything runs on the processor.", todo)
+    named = ", ".join(f"{card.name} ({card.memory_gb:g} GB)" if card.memory_gb else card.name for card in cards)
+    told = f"{named}; driver {driver or 'unknown'}."
+    if len(cards) > 1:
+        return Check("gpu", "warn", told, "The challenge has one card: choose it with CUDA_VISIBLE_DEVICES=0.")
+    return Check("gpu", "ok", told)
+
+
+def check_torch(version: str, cuda_build: str | None, cuda_works: bool, cards: int) -> Check:
+    if cuda_works:
+        return Check("torch", "ok", f"PyTorch {version} computes on the card (CUDA {cuda_build}).", needed=True)
+    if not cards:
+        return Check("torch", "ok", f"PyTorch {version}, on the processor.", needed=True)
+    if cuda_build is None:
+        told, todo = "is a build for processors only, so the card is not used", "Install a CUDA build of this version."
+    else:
+        told = f"(CUDA {cuda_build}) cannot use the card"
+        todo = "Update the NVIDIA driver; look at CUDA_VISIBLE_DEVICES."
+    return Check("torch", "warn", f"PyTorch {version} {told}.", todo, needed=True)
+
+
+def check_disk(free_gb: float, writable: bool, place: str) -> Check:
+    if not writable:
+        return Check(
+            "disk", "missing", f"Nothing can be written to {place}.", "Go to another folder, or give --out.", True
+        )
+    told = f"{free_gb:.1f} GB free for runs in {place}."
+    if free_gb < LEAST_DISK_GB:
+        return Check("disk", "missing", told, f"Make room, or write elsewhere: {LEAST_DISK_GB:g} GB at least.", True)
+    if free_gb < ENOUGH_DISK_GB:
+        return Check("disk", "warn", told, f"Data sets, weights and runs want about {ENOUGH_DISK_GB:g} GB.", True)
+    return Check("disk", "ok", told, needed=True)
+
+
+def check_memory(available_gb: float | None) -> Check:
+    if available_gb is None:
+        return Check("memory", "warn", "The system does not say how much memory is free.", needed=True)
+    told = f"{available_gb:.1f} GB of memory available."
+    if available_gb < LEAST_MEMORY_GB:
+        return Check("memory", "missing", told, f"Close programs: {LEAST_MEMORY_GB:g} GB at least.", True)
+    if available_gb < ENOUGH_MEMORY_GB:
+        return Check("memory", "warn", told, f"The challenge's data sets want about {ENOUGH_MEMORY_GB:g} GB.", True)
+    return Check("memory", "ok", told, needed=True)
+
+
+def check_data(challenge: Challenge, at_hand: Mapping[str, bool], looked_in: str) -> Check:
+    """`at_hand` by split."""
+    name, needed = f"data: {challenge.name}", challenge.name == CHECKED
+    absent = [split for split, there in at_hand.items() if not there]
+    if not absent:
+        return Check(name, "ok", f"{challenge.title} is at hand.", needed=needed)
+    if needed:
+        todo = "Install the project's requirements; scikit-learn carries it."
+        return Check(name, "missing", f"{challenge.title} is not there.", todo, needed)
+    todo = "A run with a network fetches it before the clock; else unpack the publisher's archive and give --data."
+    return Check(name, "missing", f"No {' or '.join(absent)} split of {challenge.title} in {looked_in}.", todo)
+
+
+def check_weights(row: Mapping[str, Any]) -> Check:
+    """`row` as `harness.commands.generators.rows` gives it."""
+    name = f"generator: {row['name']}"
+    if not row["missing"]:
+        return Check(name, "ok", "Runs on every data set.")
+    told = f"Runs on {', '.join(row['ready']) or 'nothing yet'}; not on {', '.join(row['missing'])}."
+    reason = next(iter(row["missing"].values()))
+    return Check(name, "warn" if row["ready"] else "missing", told, reason[:1].upper() + reason[1:] + ".")
+
+
+def check_default(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Check:
+    """Whether one of the default generators, in the order of `names`, can make digits."""
+    ready = [name for name in names if any(row["name"] == name and CHECKED in row["ready"] for row in rows)]
+    if ready:
+        return Check("default", "ok", f"`run --dataset {CHECKED}` uses the generator {ready[0]}.", needed=True)
+    todo = "Install the project whole: its weights lie in submission/shipped."
+    return Check("default", "missing", f"No default generator has weights for {CHECKED}.", todo, needed=True)
+
+
+def check_compiler(compiler: str | None) -> Check:
+    if compiler:
+        return Check("compiler", "ok", f"The fast judge builds its kernels with {Path(compiler).name}.")
+    todo = "Install g++ (Debian and Ubuntu: the package g++)."
+    return Check("compiler", "warn", "No C++ compiler: the fast judge runs uncompiled on a processor, slower.", todo)
+
+
+def check_docker(installed: bool, server: str | None) -> Check:
+    """`server` is the version that the engine gave; None where it gave none."""
+    if server:
+        return Check("docker", "ok", f"Docker {server} answers.")
+    if not installed:
+        return Check("docker", "warn", "Docker is not installed.", "Only containers need it.")
+    todo = "Start it, or join the group docker; only containers need it."
+    return Check("docker", "warn", "Docker is installed, but its engine does not answer.", todo)
+
+
+def examine(data: Path | None) -> list[Check]:
+    """Every check of this machine, in the order in which they are shown.
+
+    Args:
+        data: folder of the real data sets, as `evaluation.data.datasets.data_folder` gives it.
+    """
+    import torch
+
+    from evaluation.judge.cpp_kernel import find_compiler
+    from harness.base.options import defaults
+    from harness.commands.generators import rows
+
+    nvml, why = open_nvml()
+    cards, driver = (nvml.cards(), nvml.driver()) if nvml else ((), None)
+    if nvml:
+        nvml.close()
+    cgroup = make_cgroup()
+    if cgroup:
+        cgroup.remove()
+    generators = rows(None, data)
+    places = [str(folder) for folder in (data, cache_folder()) if folder is not None]
+    return [
+        check_python((sys.version_info.major, sys.version_info.minor)),
+        check_torch(str(torch.__version__), torch.version.cuda, torch.cuda.is_available(), len(cards)),
+        check_clock(platform.system() == "Linux" and can_follow_families(), cgroup is not None),
+        check_gpu(cards, driver, why),
+        check_disk(shutil.disk_usage(Path.cwd()).free / 1e9, os.access(Path.cwd(), os.W_OK), "this folder"),
+        check_memory(available_memory_gb()),
+        check_default(generators, defaults(CHECKED)),
+        *(
+            check_data(
+                challenge,
+                {split: is_at_hand(challenge, split, data) for split in ("train", "test")},
+                " or ".join(places),
+            )
+            for challenge in challenges().values()
+        ),
+        *(check_weights(row) for row in generators),
+        check_compiler(find_compiler()),
+        check_docker(*docker()),
+    ]
+
+
+def available_memory_gb() -> float | None:
+    """What the system can give, and this process's control group allows; None where it does not say."""
+    found = []
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                found.append(int(line.split()[1]) * 1024 / 1e9)
+    except OSError:
+        pass
+    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            found.append(int(Path(file).read_text(encoding="ascii")) / 1e9)
+        except (OSError, ValueError):  # `max` is no number
+            continue
+    return min(found, default=None)
+
+
+def docker() -> tuple[bool, str | None]:
+    """Whether the client is installed, and the version of the engine that answers it."""
+    client = shutil.which("docker")
+    if client is None:
+        return False, None
+    command = [client, "version", "--format", "{{.Server.Version}}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=DOCKER_ANSWERS_IN_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return True, None
+    return True, done.stdout.strip() or None
+
+
+def is_ready(checks: Sequence[Check]) -> bool:
+    """Whether a run of digits works: nothing that it needs is missing."""
+    return not any(check.needed and check.status == "missing" for check in checks)
+
+
+def show_checks(checks: Sequence[Check], as_json: bool) -> ExitCode:
+    """Print them, as a table or as one JSON object; returns the exit code."""
+    ready = is_ready(checks)
+    if as_json:
+        print(json.dumps({"ready": ready, "checks": [asdict(check) for check in checks]}, indent=2))
+    else:
+        _print_table(checks, ready)
+    return ExitCode.DONE if ready else ExitCode.REGRESSION
+
+
+def _print_table(checks: Sequence[Check], ready: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    colours = {"ok": "green", "warn": "yellow", "missing": "red"}
+    table = Table("", "what", "finding", box=None, pad_edge=False, header_style="bold")
+    for check in checks:
+        told = Text(check.sentence)
+        if check.todo:
+            told.append(f"\n{check.todo}", style="dim")
+        table.add_row(Text(check.status, style=colours[check.status]), check.name, told)
+    console = Console(highlight=False)
+    console.print(table)
+    if ready:
+        console.print(f"Ready: `python -m harness run --dataset {CHECKED}` works here.", soft_wrap=True)
+    else:
+        wanting = ", ".join(check.name for check in checks if check.needed and check.status == "missing")
+        sentence = f"Not ready: `python -m harness run --dataset {CHECKED}` needs what is missing: {wanting}."
+        console.print(sentence, soft_wrap=True)

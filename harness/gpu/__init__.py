@@ -1,0 +1,1 @@
+"""What the cards do while the clock runs: NVML, samples, and what is said of them."""

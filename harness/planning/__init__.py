@@ -1,0 +1,1 @@
+"""From a measured profile to a plan for the budget."""

@@ -1,0 +1,276 @@
+"""The profiler: seconds per batch by batch size and step count, memory, and what starting costs.
+
+The generator runs in a process of its own (`submission.worker.measure`), so that its crash costs one point.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import mean, median, quantiles
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+from harness.clock.launch import inherited, with_compile_cache
+from harness.planning.profile import ColdStart, Failed, Point, Profile, ProfileKey, Sustained
+from submission.contract.job import Job
+from submission.worker.batch_size import worth_doubling
+
+ROOT = Path(__file__).resolve().parents[2]
+
+REPEATS = 3
+POINT_S = 1.0  # of batches at each point, where they are short
+SUSTAINED_S = 15.0  # long enough for the swings of a machine that others use as well
+LONGEST_BATCH_S = 60.0  # no larger batch is tried after one that took this long
+LONGEST_ANSWER_S = 900.0
+MOST_IMAGES = 1 << 14
+SIGKILL_IS_MEMORY = -signal.SIGKILL
+
+Say = Callable[[str], None]
+Reason = Literal["out_of_memory", "crashed", "too_slow"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to measure; empty for what the profiler chooses.
+
+    Attributes:
+        steps: step counts; the generator's default and half of it where empty.
+        batch_sizes: doubled from 1 until it gains less than 3% where empty.
+    """
+
+    steps: tuple[int, ...] = ()
+    batch_sizes: tuple[int, ...] = ()
+
+
+class ChildDied(Exception):  # noqa: N818 - it is an event, and expected
+    """The process that is measured is gone."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason: Reason = reason
+        self.detail = detail
+
+
+class Child:
+    """The process that is measured."""
+
+    def __init__(self, job: Path, data: Path | None, log: Path) -> None:
+        self._log = log
+        self.spawned = time.monotonic()
+        with log.open("ab") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "submission.worker.measure", str(job)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=ROOT,
+                env=with_compile_cache(inherited(os.environ, data), log.parent / "compiled"),
+                start_new_session=True,
+            )
+        self.hello = self._answer()
+
+    def ask(self, **what: Any) -> dict[str, Any]:
+        """Raises ChildDied."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write((json.dumps(what) + "\n").encode())
+            self._process.stdin.flush()
+        return self._answer()
+
+    def end(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(OSError):
+                assert pipe is not None
+                pipe.close()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], LONGEST_ANSWER_S)[0]:
+            self.end()
+            raise ChildDied("too_slow", f"no answer within {LONGEST_ANSWER_S:g} s")
+        line = self._process.stdout.readline()
+        if line:
+            told: dict[str, Any] = json.loads(line)
+            return told
+        code = self._process.wait()
+        self.end()
+        raise ChildDied("out_of_memory" if code == SIGKILL_IS_MEMORY else "crashed", self._last_words(code))
+
+    def _last_words(self, code: int) -> str:
+        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines and code > 0 else f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def measure_profile(key: ProfileKey, job: Job, wanted: Wanted, data: Path | None, scratch: Path, say: Say) -> Profile:
+    """Measure a generator on this machine.
+
+    Args:
+        key: what is measured, for the cache.
+        job: its generator, challenge, device, weights, training images and settings.
+        data: folder of the real data, which the generator does not get to see.
+        scratch: a folder on the disk that runs are written to.
+        say: hears a sentence for each point.
+
+    Raises:
+        ValueError: the generator does not even start, or no point could be measured.
+    """
+    with TemporaryDirectory(dir=scratch, prefix=".profile-") as folder:
+        session = Session(Path(folder), job, data, say)
+        try:
+            return session.run(key, wanted)
+        finally:
+            session.close()
+
+
+class Session:
+    """One measuring: a child, another where it died, and what was found so far."""
+
+    def __init__(self, folder: Path, job: Job, data: Path | None, say: Say) -> None:
+        self._folder, self._data, self._say = folder, data, say
+        self._job = folder / "job.json"
+        job.save(self._job)
+        self.points: list[Point] = []
+        self.failed: list[Failed] = []
+        self._child: Child | None = None
+        self._say("loading and warming up")
+        try:
+            child = self._started()
+        except ChildDied as died:
+            raise ValueError(
+                f"generator {job.generator!r} did not start: {died.detail}; mend that, then profile it"
+            ) from None
+        self.hello = child.hello
+        self._process_s = child.hello["entered"] - child.spawned
+
+    def run(self, key: ProfileKey, wanted: Wanted) -> Profile:
+        default = int(self.hello["steps"])
+        steps = wanted.steps or tuple(dict.fromkeys((default, max(1, default // 2))))
+        main = default if default in steps else max(steps)
+        for size in wanted.batch_sizes:
+            self.point(main, size)
+        if not wanted.batch_sizes:
+            for size in self._doubling(main):
+                self.point(main, size)
+        if not self.points:
+            first = self.failed[0]
+            raise ValueError(
+                f"no batch of {first.batch_size} could be made ({first.reason.replace('_', ' ')}: {first.detail});"
+                " give a smaller --batch-size"
+            )
+        best = max(self.points, key=lambda point: point.images_per_s).batch_size
+        for count in steps:
+            for size in wanted.batch_sizes or (best,):
+                if count != main:
+                    self.point(count, size)
+        sustained, write_s = self.sustained(main, best)
+        hello = self.hello
+        from evaluation.base.machine import commit
+
+        return Profile(
+            key=key,
+            default_steps=default,
+            default_batch=int(hello["batch_size"]),
+            start=ColdStart(
+                self._process_s,
+                hello["import_s"],
+                hello["load_s"],
+                hello["first_batch_s"],
+                hello["first_batch_images"],
+            ),
+            points=tuple(sorted(self.points, key=lambda point: (point.steps, point.batch_size))),
+            sustained=sustained,
+            doubled=not wanted.batch_sizes,
+            write_s=write_s,
+            failed=tuple(self.failed),
+            measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            commit=commit(),
+        )
+
+    def point(self, steps: int, batch_size: int) -> None:
+        """Measure one point, or remember why it cannot be."""
+        told = self._ask(steps, batch_size, repeats=REPEATS, seconds=POINT_S)
+        if told is None:
+            return
+        low, _, high = _quartiles(told["seconds"])
+        point = Point(
+            steps=steps,
+            batch_size=batch_size,
+            seconds=median(told["seconds"]),
+            low_s=low,
+            high_s=high,
+            repeats=len(told["seconds"]),
+            decode_s=median(told["decode_s"]),
+            peak_memory_mb=told["peak_memory_mb"],
+        )
+        self.points.append(point)
+        self._say(f"{steps} steps, batch {batch_size}: {point.batch_s:.3g} s, {point.images_per_s:.1f} images/s")
+
+    def sustained(self, steps: int, batch_size: int) -> tuple[Sustained | None, float]:
+        """Batches in a row, written in the background, and the seconds that writing an image takes."""
+        output = self._folder / "images"
+        told = self._ask(steps, batch_size, sustain_s=SUSTAINED_S, output=str(output))
+        if told is None:
+            return None, 0.0
+        low, _, high = _quartiles(told["batches"])
+        each = mean(told["batches"])
+        self._say(f"in a row and written: {each:.3g} s a batch, {batch_size / each:.1f} images/s")
+        return Sustained(steps, batch_size, each, low, high, len(told["batches"])), told["write_s"]
+
+    def close(self) -> None:
+        if self._child:
+            self._child.end()
+
+    def _doubling(self, steps: int) -> Iterator[int]:
+        size = 1
+        while size <= MOST_IMAGES and worth_doubling(self._tried(steps)) and not self.failed:
+            tried = self._tried(steps)
+            if tried and tried[-1][1] > LONGEST_BATCH_S:
+                return
+            yield size
+            size *= 2
+
+    def _tried(self, steps: int) -> Sequence[tuple[int, float]]:
+        # the lower quartile: other processes make batches slower, never faster
+        return [(point.batch_size, point.low_s + point.decode_s) for point in self.points if point.steps == steps]
+
+    def _ask(self, steps: int, batch_size: int, **what: Any) -> dict[str, Any] | None:
+        try:
+            told = self._started().ask(steps=steps, batch_size=batch_size, **what)
+        except ChildDied as died:
+            self._child = None
+            self._fail(Failed(steps, batch_size, died.reason, died.detail))
+            return None
+        if "failure" in told:
+            self._fail(Failed(steps, batch_size, told["failure"], told["detail"]))
+            return None
+        return told
+
+    def _fail(self, failed: Failed) -> None:
+        self.failed.append(failed)
+        self._say(f"{failed.steps} steps, batch {failed.batch_size}: {failed.reason.replace('_', ' ')}")
+
+    def _started(self) -> Child:
+        if self._child is None:
+            self._child = Child(self._job, self._data, self._folder / "log.txt")
+        return self._child
+
+
+def _quartiles(seconds: Sequence[float]) -> tuple[float, float, float]:
+    if len(seconds) == 1:
+        return seconds[0], seconds[0], seconds[0]
+    low, middle, high = quantiles(seconds, n=4, method="inclusive")
+    return low, middle, high

@@ -1,0 +1,310 @@
+"""Plan: what we will do with the budget, from a profile. Pure functions; `docs/planning.md` says how they are meant.
+
+Seconds per batch are taken to be linear in steps wherever only some step counts were measured, as the published
+ablation finds (0.5 s a step, `docs/protocol.md`), and linear in images between two measured batch sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.base.challenge import get_challenge
+from harness.planning.profile import Point, Profile
+from submission.contract.generator import GeneratorBase
+from submission.worker.batch_size import GAIN
+from submission.worker.pacing import SAFETY, margin_s
+
+# A run's mean batch is not known better than this from a profile, whatever the quartiles say.
+LEAST_SPREAD = 0.03
+# Of the seconds until the first batch is done: another start may be this much slower, or faster.
+START_SPREAD = 0.3
+# More, where no batch was measured with these steps and the line has one point only.
+UNMEASURED_SPREAD = 0.15
+# A trial on the clock times each size once.
+TRIAL_SPREAD = 0.1
+
+
+@dataclass(frozen=True)
+class Span:
+    """An estimate with an interval around it."""
+
+    low: float
+    middle: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a budget should give.
+
+    Attributes:
+        images: whole images, augmented copies counted; `low` and `high` bound them.
+        classes: they are shared out among, to one image.
+    """
+
+    steps: int
+    batch_size: int
+    images: int
+    low: int
+    high: int
+    classes: int
+
+    @property
+    def ipc(self) -> float:
+        return self.images / self.classes
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of the IPC."""
+        return self.low / self.classes, self.high / self.classes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps and batch size for the worker; None where a generator from outside decides.
+
+    Attributes:
+        steps: denoising steps.
+        batch_size: images per call.
+        predicted_ipc: images per class that the budget should give; None where nothing has been measured.
+        predicted_ipc_interval: (low, high) around it.
+        trial: whether the worker is to try batch sizes on the clock.
+        batch_seconds: (images, seconds) of batches of these steps as the profile has them, for the pacer.
+    """
+
+    steps: int | None
+    batch_size: int | None
+    predicted_ipc: float | None = None
+    predicted_ipc_interval: tuple[float, float] | None = None
+    trial: bool = False
+    batch_seconds: tuple[tuple[int, float], ...] = ()
+
+
+def make_plan(
+    maker: type[GeneratorBase] | None,
+    weights: Path | None,
+    steps: int | None,
+    batch_size: int | None,
+    profile: Profile | None = None,
+    budget_s: float = 0.0,
+    ipc_cap: int | None = None,
+    compiled: bool = False,
+) -> Plan:
+    """What the user asked for, else what the profile says is best, else what generator and weights declare.
+
+    Nothing for a command. Without a profile the worker tries batch sizes, unless the user has named one.
+
+    Args:
+        steps, batch_size: as the user gave them.
+        ipc_cap: images per class to stop at, None for none.
+        compiled: whether the generator compiles, which it would do again for each batch size that is tried.
+    """
+    if maker is None:
+        return Plan(None, None)
+    if profile is None:
+        return Plan(
+            steps or maker.default_steps(weights),
+            batch_size or maker.info.default_batch,
+            trial=batch_size is None and not compiled,
+        )
+    prediction = predict_ipc(profile, budget_s, steps, batch_size, ipc_cap)
+    known = tuple((size, batch_seconds(profile, prediction.steps, size).middle) for size in batch_sizes(profile, None))
+    return Plan(
+        prediction.steps,
+        prediction.batch_size,
+        prediction.ipc,
+        prediction.interval,
+        batch_seconds=known,
+    )
+
+
+def predict_ipc(
+    profile: Profile,
+    budget_s: float,
+    steps: int | None = None,
+    batch_size: int | None = None,
+    ipc_cap: int | None = None,
+) -> Prediction:
+    """What `budget_s` gives with the generator of `profile`, from process start to the last file on disk.
+
+    Args:
+        steps: denoising steps, the generator's default where None.
+        batch_size: images per call; where None, the size that was measured and gives most images.
+        ipc_cap: images per class at which the run stops.
+
+    Raises:
+        ValueError: the profile has no point at all.
+    """
+    if not profile.points:
+        raise ValueError(f"the profile of {profile.key.generator!r} holds no measurement; take it again with --refresh")
+    steps = steps or profile.default_steps
+    classes = get_challenge(profile.key.dataset).classes
+    most = None if ipc_cap is None else ipc_cap * classes
+    candidates = [
+        _prediction(profile, budget_s, steps, size, classes, most) for size in batch_sizes(profile, batch_size)
+    ]
+    # where the cap ends the run all sizes give as much, and the fastest is still the better one
+    best = max(candidates, key=lambda found: (found.images, _rate(profile, found), -found.batch_size))
+    # what was measured longest is believed most
+    longest = profile.sustained.batch_size if profile.sustained else best.batch_size
+    surest = next((found for found in candidates if found.batch_size == longest), best)
+    return surest if surest.images * (1 + GAIN) >= best.images else best
+
+
+def batch_sizes(profile: Profile, given: int | None) -> list[int]:
+    """The sizes to choose from: those measured, or the one given."""
+    return [given] if given is not None else sorted({point.batch_size for point in profile.points})
+
+
+def batch_seconds(profile: Profile, steps: int, batch_size: int) -> Span:
+    """Seconds of one batch in a run: making, decoding, and what writing in the background costs the two."""
+    sustained = profile.sustained
+    if sustained and (sustained.steps, sustained.batch_size) == (steps, batch_size):
+        return _spread(sustained.low_s, sustained.seconds, sustained.high_s)
+    alone = _alone(profile.points, steps, batch_size)
+    behind_s = batch_size * _writing_s(profile)
+    return Span(alone.low + behind_s, alone.middle + behind_s, alone.high + behind_s)
+
+
+def images_in(left_s: float, batch_size: int, batch_s: float, smaller: Sequence[tuple[int, float]] = ()) -> int:
+    """Images that `left_s` seconds give: whole batches, then smaller ones that were measured and still fit.
+
+    Args:
+        smaller: (images, seconds) of batches for the end, where only a part of a batch's time is left.
+    """
+    if left_s <= 0:
+        return 0
+    batches = int(left_s / batch_s + 1e-9)
+    images, rest_s = batches * batch_size, left_s - batches * batch_s
+    for size, seconds in sorted(smaller, reverse=True):
+        while size < batch_size and SAFETY * seconds <= rest_s:
+            images += size
+            rest_s -= seconds
+    return images
+
+
+def predict_on_the_clock(made: int, images_per_s: float, left_s: float) -> Span:
+    """Images of a whole run, from its own beginning.
+
+    Args:
+        made: images made so far.
+        images_per_s: as measured a moment ago.
+        left_s: seconds from then to the deadline, less the margin.
+    """
+    more = left_s * images_per_s
+    return Span(made + more * (1 - TRIAL_SPREAD), made + more, made + more * (1 + TRIAL_SPREAD))
+
+
+def _prediction(
+    profile: Profile, budget_s: float, steps: int, batch_size: int, classes: int, most: int | None
+) -> Prediction:
+    batch = batch_seconds(profile, steps, batch_size)
+    smaller = [
+        (size, batch_seconds(profile, steps, size).middle + size * profile.write_s)
+        for size in batch_sizes(profile, None)
+        if size < batch_size
+    ]
+    start_s = profile.start.seconds
+    margin = margin_s(budget_s, profile.key.device)
+    # the last images' way to the disk is in nobody's background
+    written_s = min([batch_size, *(size for size, _ in smaller)]) * profile.write_s
+
+    def images(start_s: float, pace: float) -> int:
+        left_s = budget_s - margin - written_s - start_s
+        tail = [(size, seconds * pace) for size, seconds in smaller]
+        first = profile.start.first_batch_images if left_s >= 0 else 0
+        made = profile.key.pda * (first + images_in(left_s, batch_size, batch.middle * pace, tail))
+        return made if most is None else min(made, most)
+
+    return Prediction(
+        steps,
+        batch_size,
+        images=images(start_s, 1.0),
+        low=images(start_s * (1 + START_SPREAD), batch.high / batch.middle),
+        high=images(start_s * (1 - START_SPREAD), batch.low / batch.middle),
+        classes=classes,
+    )
+
+
+def _rate(profile: Profile, found: Prediction) -> float:
+    return found.batch_size / batch_seconds(profile, found.steps, found.batch_size).middle
+
+
+def _alone(points: Sequence[Point], steps: int, batch_size: int) -> Span:
+    """Seconds of a batch with nothing going on behind it, measured or from the lines between what was."""
+    sizes = sorted({point.batch_size for point in points})
+    at_or_below = [size for size in sizes if size <= batch_size]
+    above = [size for size in sizes if size >= batch_size]
+    if batch_size in sizes:
+        return _at_steps(points, steps, batch_size)
+    if not above or not at_or_below:  # beyond what was measured: in proportion, as the batches are then alike
+        nearest = sizes[-1] if not above else sizes[0]
+        found = _at_steps(points, steps, nearest)
+        scale = batch_size / nearest if not above else 1.0
+        return _spread(found.low * scale, found.middle * scale, found.high * scale, UNMEASURED_SPREAD)
+    below, over = at_or_below[-1], above[0]
+    share = (batch_size - below) / (over - below)
+    first, second = _at_steps(points, steps, below), _at_steps(points, steps, over)
+    return Span(
+        first.low + share * (second.low - first.low),
+        first.middle + share * (second.middle - first.middle),
+        first.high + share * (second.high - first.high),
+    )
+
+
+def _at_steps(points: Sequence[Point], steps: int, batch_size: int) -> Span:
+    """Seconds of a measured batch size at any step count."""
+    here = [point for point in points if point.batch_size == batch_size]
+    measured = next((point for point in here if point.steps == steps), None)
+    if measured:
+        return _spread(measured.low_s + measured.decode_s, measured.batch_s, measured.high_s + measured.decode_s)
+    decode_s = sum(point.decode_s for point in here) / len(here)
+    if len(here) > 1:
+        fixed, each = _line([(point.steps, point.seconds) for point in here])
+        seconds = decode_s + fixed + each * steps
+        return _spread(seconds, seconds, seconds)
+    ratio, least = _growth(points, here[0].steps, steps)
+    seconds = here[0].seconds * ratio + decode_s
+    return _spread(seconds, seconds, seconds, least)
+
+
+def _growth(points: Sequence[Point], measured: int, steps: int) -> tuple[float, float]:
+    """How many times as long a batch takes at `steps` as at `measured`, and the least spread of that.
+
+    As at the batch size with most step counts; in proportion to steps where each size has one only.
+    """
+    counts = {
+        size: sorted({p.steps for p in points if p.batch_size == size}) for size in {p.batch_size for p in points}
+    }
+    size = max(counts, key=lambda size: (len(counts[size]), size))
+    if len(counts[size]) == 1:
+        return steps / measured, UNMEASURED_SPREAD
+    fixed, each = _line([(point.steps, point.seconds) for point in points if point.batch_size == size])
+    return (fixed + each * steps) / (fixed + each * measured), LEAST_SPREAD
+
+
+def _line(measured: Sequence[tuple[int, float]]) -> tuple[float, float]:
+    """(fixed, each) of seconds = fixed + each * steps, by least squares; neither is below 0."""
+    count = len(measured)
+    mean_x, mean_y = sum(x for x, _ in measured) / count, sum(y for _, y in measured) / count
+    each = sum((x - mean_x) * (y - mean_y) for x, y in measured) / sum((x - mean_x) ** 2 for x, _ in measured)
+    if each < 0:
+        return mean_y, 0.0
+    if mean_y < each * mean_x:  # a batch of no steps cannot take less than nothing
+        return 0.0, sum(x * y for x, y in measured) / sum(x * x for x, _ in measured)
+    return mean_y - each * mean_x, each
+
+
+def _writing_s(profile: Profile) -> float:
+    """What writing in the background costs making and decoding, seconds an image: it takes processor time as well."""
+    sustained = profile.sustained
+    if sustained is None:
+        return 0.0
+    alone = _alone(profile.points, sustained.steps, sustained.batch_size)
+    return max(0.0, sustained.seconds - alone.middle) / sustained.batch_size
+
+
+def _spread(low: float, middle: float, high: float, least: float = LEAST_SPREAD) -> Span:
+    return Span(min(low, middle * (1 - least)), middle, max(high, middle * (1 + least)))

@@ -1,0 +1,1 @@
+"""The main job: generate under the clock, collect, judge, record."""

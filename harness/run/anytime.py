@@ -1,0 +1,131 @@
+"""Accuracy as a function of the seconds used: what there was of a run at a moment, and the area under the curve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from evaluation.base.files import written_whole
+from evaluation.base.images import ImageSet, NormalisedSet
+from harness.base.record import AccuracyPart
+
+SCHEMA = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class How(_Part):
+    """How every prefix was judged."""
+
+    engine: str
+    epochs: int
+    rounds: int
+    judge_seed: int
+
+
+class AnytimePoint(_Part):
+    """The run as it was after `seconds`; `accuracy` is null where there was no image yet, which is worth chance."""
+
+    seconds: float
+    images: int
+    ipc: float
+    accuracy: AccuracyPart | None
+
+    def worth(self, chance: float) -> float:
+        """The accuracy, a fraction."""
+        return self.accuracy.mean if self.accuracy else chance
+
+
+class Anytime(_Part):
+    """`RUN/anytime.json`. Times are seconds since the clock's start; accuracies are fractions.
+
+    `points` are in order of time; the last one is the whole run. `area` is the mean accuracy over the budget, null
+    until every point is measured.
+    """
+
+    # `schema` on disk; the name is taken in pydantic
+    version: int = Field(default=SCHEMA, alias="schema")
+    dataset: str
+    images_hash: str | None
+    budget_s: float
+    used_s: float
+    first_image_s: float
+    chance: float
+    how: How
+    points: list[AnytimePoint]
+    area: float | None
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
+
+    @property
+    def preview(self) -> bool:
+        return any(point.accuracy is not None and point.accuracy.preview for point in self.points)
+
+    def save(self, path: Path) -> None:
+        """Write it whole or not at all."""
+        with written_whole(path) as part:
+            part.write_text(self.to_json() + "\n", encoding="utf-8")
+
+    def to_json(self) -> str:
+        return self.model_dump_json(by_alias=True, indent=2)
+
+    @classmethod
+    def load(cls, path: Path) -> Anytime | None:
+        """What `path` holds; None where there is no such file.
+
+        Raises:
+            ValueError: it holds something else.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError:
+            raise ValueError(f"{path} holds no anytime curve of this version; remove it to measure anew") from None
+
+
+def moments(at: Sequence[float] | None, points: int, used_s: float) -> tuple[float, ...]:
+    """The seconds at which to judge, in order; the last is at least `used_s`, when the run was whole.
+
+    Args:
+        at: the moments asked for; None for `points` of them, evenly spread over the time used.
+        used_s: when the last process of the generator was dead, or the budget if that came first.
+    """
+    if at is None:
+        return (*(used_s * number / points for number in range(1, points)), used_s)
+    asked = tuple(sorted(set(at)))
+    return asked if asked[-1] >= used_s else (*asked, used_s)
+
+
+def prefix(images: ImageSet | NormalisedSet, times_N: NDArray[np.float64], moment: float) -> ImageSet | NormalisedSet:
+    """The images that were on disk by `moment`, in their order.
+
+    Args:
+        times_N: float64 (N,), seconds at which each image was written.
+    """
+    return images.take(np.flatnonzero(times_N <= moment))
+
+
+def area(points: Sequence[tuple[float, float]], first_image_s: float, budget_s: float, chance: float) -> float:
+    """Mean accuracy over the budget: the area under the accuracy's curve, divided by the budget.
+
+    The curve is chance until the first image, straight lines between the points from there, and level after the last.
+
+    Args:
+        points: (seconds, accuracy), in order of time.
+        first_image_s: when there was a first image.
+        budget_s: more than 0.
+        chance: the accuracy of a guess.
+    """
+    first = min(first_image_s, budget_s)
+    knots = [(0.0, chance), (first, chance), *(point for point in points if point[0] > first)]
+    seconds, accuracies = (np.array(column) for column in zip(*knots, strict=True))
+    inside = seconds[seconds < budget_s]
+    grid = np.append(inside, budget_s)
+    return float(np.trapezoid(np.interp(grid, seconds, accuracies), grid) / budget_s)

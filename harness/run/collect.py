@@ -1,0 +1,135 @@
+"""What lies in the output folder once nothing can write any more: the whole images, counted and hashed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.base.challenge import Challenge
+from evaluation.base.images import ImageSet, content_hash, to_pixels
+from evaluation.base.untrusted import Dropped
+from evaluation.submitted.contents import FolderContents
+from evaluation.submitted.folder import NoImagesError, read_folder
+
+# the curve of images over time is thinned to about this many points
+POINTS = 300
+# dropped files named one by one in the record
+EXAMPLES = 20
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The output folder as it will be judged.
+
+    Attributes:
+        contents: what was read, None where there is no whole image.
+        pixels: the images in 8 bits, to look at.
+        per_class: whole images by label.
+        images_hash: of pixels and labels.
+        invalid: why the folder could not be read as labelled images; None where it could.
+        dropped, half_written: files left out, and how many of these were being written when their writer ended.
+        examples, warnings: sentences on them.
+        over_time: (seconds since the start, whole images by then).
+    """
+
+    contents: FolderContents | None = None
+    pixels: ImageSet | None = None
+    per_class: tuple[int, ...] = ()
+    images_hash: str | None = None
+    invalid: str | None = None
+    dropped: int = 0
+    half_written: int = 0
+    examples: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    over_time: tuple[tuple[float, int], ...] = ()
+
+    @property
+    def count(self) -> int:
+        return sum(self.per_class)
+
+
+def collect(folder: Path, challenge: Challenge, started_at: datetime | None = None) -> Collected:
+    """Read the output folder; one that was replaced by a link holds what somebody else wrote and is not read.
+
+    Args:
+        folder: class folders and shards.
+        challenge: gives classes and size.
+        started_at: when the clock started, for the images over time; None where nobody asks.
+    """
+    if folder.is_symlink():
+        return Collected(invalid=f"the output folder {folder} was replaced by a symbolic link")
+    try:
+        contents = read_folder(folder, challenge)
+    except NoImagesError as nothing:
+        left_out = nothing.dropped
+        return Collected(dropped=left_out.total, half_written=left_out.half_written, examples=examples(left_out.first))
+    except ValueError as error:
+        return Collected(invalid=str(error))
+    counts = np.bincount(contents.images.labels, minlength=challenge.classes)
+    return Collected(
+        contents=contents,
+        pixels=to_pixels(contents.images, challenge),
+        per_class=tuple(int(count) for count in counts),
+        images_hash=content_hash(contents.images),
+        dropped=sum(contents.dropped_reasons.values()),
+        half_written=contents.half_written,
+        examples=examples(contents.dropped),
+        warnings=contents.warnings,
+        over_time=over_time(folder, contents, started_at) if started_at else (),
+    )
+
+
+def examples(dropped: Sequence[Dropped]) -> tuple[str, ...]:
+    """`path: reason` for the first of the files left out."""
+    return tuple(f"{each.path}: {each.reason}" for each in dropped[:EXAMPLES])
+
+
+def recollect(folder: Path, challenge: Challenge, images_hash: str | None) -> Collected:
+    """`collect` for a run that is over.
+
+    Args:
+        images_hash: what its record says of the images.
+
+    Raises:
+        ValueError: these are not the images that the run made.
+    """
+    collected = collect(folder, challenge)
+    if collected.images_hash != images_hash:
+        raise ValueError(f"the images in {folder} are not those that the run made; they cannot be judged as its own")
+    return collected
+
+
+def image_times(folder: Path, paths: Sequence[str], started_at: datetime) -> NDArray[np.float64]:
+    """Seconds from the clock's start to the last write of each image's file; the writer's word, not the clock's.
+
+    Args:
+        folder: the output folder.
+        paths: of the images in it, `shard.npz[12]` for one of a shard.
+        started_at: when the clock started.
+
+    Returns:
+        float64 (N,), in the order of `paths`, none below 0; 0 for a file that is gone.
+    """
+    times_N = np.empty(len(paths))
+    seen: dict[str, float] = {}
+    for position, path in enumerate(paths):
+        file = path.rpartition("[")[0] if path.endswith("]") else path
+        if file not in seen:
+            seen[file] = 0.0
+            with suppress(OSError):
+                seen[file] = (folder / file).stat().st_mtime - started_at.timestamp()
+        times_N[position] = seen[file]
+    return np.maximum(times_N, 0.0)
+
+
+def over_time(folder: Path, contents: FolderContents, started_at: datetime) -> tuple[tuple[float, int], ...]:
+    """When the images came: (seconds, whole images by then), thinned to about `POINTS`."""
+    times_N = np.sort(image_times(folder, contents.paths, started_at))
+    counts = np.unique(np.linspace(1, len(times_N), min(POINTS, len(times_N))).astype(int))
+    return tuple((round(float(times_N[count - 1]), 3), int(count)) for count in counts)

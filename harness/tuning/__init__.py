@@ -1,0 +1,1 @@
+"""Choosing the step count that buys the most accuracy with the budget."""

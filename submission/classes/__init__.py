@@ -1,0 +1,1 @@
+"""Class names: ImageNet's labels, prompts, and names as people write them."""

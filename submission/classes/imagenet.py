@@ -1,0 +1,75 @@
+"""ImageNet's labels: 0 to 999, its WordNet ids in sorted order, which pretrained class-conditional models count by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from evaluation.base.challenge import Challenge
+
+CLASSES = 1000
+_NEAREST = {"cifar100": "imagenet_cifar100.txt"}  # challenge -> its classes in ImageNet's; the file says how to read it
+
+
+@cache
+def imagenet_wnids() -> tuple[str, ...]:
+    """The 1,000 WordNet ids in label order."""
+    return tuple((Path(__file__).parent / "imagenet_wnids.txt").read_text(encoding="utf-8").split())
+
+
+def imagenet_labels(challenge: Challenge) -> tuple[int, ...]:
+    """ImageNet's label for each label of `challenge`.
+
+    Raises:
+        ValueError: classes of the challenge are none of ImageNet's.
+    """
+    label_of = {wnid: label for label, wnid in enumerate(imagenet_wnids())}
+    if not challenge.wnids or not all(wnid in label_of for wnid in challenge.wnids):
+        raise ValueError(f"the classes of {challenge.name!r} are none of ImageNet's")
+    return tuple(label_of[wnid] for wnid in challenge.wnids)
+
+
+@dataclass(frozen=True)
+class Counterpart:
+    """An ImageNet class that stands for a class of a challenge.
+
+    Attributes:
+        class_name: the challenge's class.
+        same: whether it is that class or a kind of it; else it is only the nearest that ImageNet has.
+        label, wnid, name: of the ImageNet class.
+    """
+
+    class_name: str
+    same: bool
+    label: int
+    wnid: str
+    name: str
+
+
+@cache
+def counterparts(challenge_name: str) -> tuple[Counterpart, ...]:
+    """The table of a challenge whose classes are not ImageNet's own.
+
+    Raises:
+        ValueError: there is no table for the challenge.
+    """
+    if challenge_name not in _NEAREST:
+        raise ValueError(
+            f"the classes of {challenge_name!r} have no counterparts in ImageNet; choose another generator"
+        )
+    text = (Path(__file__).parent / _NEAREST[challenge_name]).read_text(encoding="utf-8")
+    rows = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    return tuple(Counterpart(name, mark == "=", int(label), wnid, what) for name, mark, label, wnid, what in rows)
+
+
+def imagenet_choices(challenge: Challenge) -> tuple[tuple[int, ...], ...]:
+    """The labels of the ImageNet classes that stand for each label of `challenge`, one or several.
+
+    Raises:
+        ValueError: its classes have no counterparts in ImageNet.
+    """
+    if challenge.wnids:
+        return tuple((label,) for label in imagenet_labels(challenge))
+    table = counterparts(challenge.name)
+    return tuple(tuple(row.label for row in table if row.class_name == name) for name in challenge.class_names)

@@ -1,0 +1,231 @@
+"""The generator's contract and its registry: load once, then make images for labels. It knows nothing of time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from evaluation.base.challenge import Challenge
+from submission.contract.compile import compiles
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from submission.contract.exhibit import Exhibit
+
+ENTRY_POINTS = "submission.generators"
+
+# name -> "module:class"; adding a generator is one file and one line here.
+_BUILT_IN = {
+    "native": "submission.generators.native:Native",
+    "matched": "submission.generators.matched:Matched",
+    "gaussian": "submission.generators.gaussian:Gaussian",
+    "sdxl-turbo": "submission.generators.sdxl_turbo:SdxlTurbo",
+    "dit": "submission.generators.dit:DiTGenerator",
+    "dit-minmax": "submission.generators.dit_minmax:DiTMinMax",
+    "consistency": "submission.generators.consistency:Consistency",
+    "edm": "submission.generators.edm:Edm",
+    "selection": "submission.generators.selection:Selection",
+    "rded": "submission.generators.rded:Rded",
+    "prototypes": "submission.generators.prototypes:Prototypes",
+    "real": "submission.generators.real:Real",
+    "noise": "submission.generators.noise:Noise",
+}
+
+
+@dataclass(frozen=True)
+class GeneratorInfo:
+    """What a generator says of itself; shown by `python -m harness generators` and carried by the record.
+
+    Attributes:
+        name: what `--generator` takes.
+        summary: one sentence.
+        default_steps: denoising steps where none are asked for; 1 where steps mean nothing.
+        default_batch: images per `generate` call where no profile says better, on a CPU.
+        external_data: data beyond the challenge's training split that went into it; empty for none.
+        pretrained: pretrained weights by others that it builds on; empty for none.
+        weights_from: where its weights come from, in words.
+        licence: of its weights.
+        needs_training_images: whether it reads real training images while it generates.
+        copies: whether it writes training images or parts of them; its runs are in the `copying` league.
+        parts: whether `generate` may run in several threads at once, each making a part of a batch; on a CPU that is
+            faster than sharing out every operation.
+        settings: names that `--set NAME=VALUE` may take.
+    """
+
+    name: str
+    summary: str
+    default_steps: int = 1
+    default_batch: int = 64
+    external_data: str = ""
+    pretrained: str = ""
+    weights_from: str = "none needed"
+    licence: str = "Apache-2.0"
+    needs_training_images: bool = False
+    copies: bool = False
+    parts: bool = False
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoadContext:
+    """All that a generator is told when it loads.
+
+    Attributes:
+        challenge: what to make images for.
+        device: a torch device name, `cpu` or `cuda`.
+        weights: a local file or folder of weights, None where the generator needs none.
+        training_images: an `.npz` with `images` uint8 (N, 3, H, W) and `labels` int64 (N,), the training split and
+            nothing else; None unless `info.needs_training_images`.
+        seed: the run's seed; a Generator has one seed per image instead, a Selector orders its choices by this one.
+        settings: what the user set beyond steps, as strings.
+    """
+
+    challenge: Challenge
+    device: str
+    weights: Path | None = None
+    training_images: Path | None = None
+    seed: int = 0
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+class GeneratorBase(ABC):
+    """What every generator has: it says what it is, finds its weights before the clock, and loads on it."""
+
+    info: ClassVar[GeneratorInfo]
+
+    @classmethod
+    def find_weights(cls, challenge: Challenge, source: str | None) -> Path | None:
+        """The weights to load for `challenge`, found (or fetched) before the clock starts.
+
+        Args:
+            challenge: what images will be made for.
+            source: what the user gave as `--weights`, None for the default.
+
+        Returns:
+            A local path, None where the generator needs no weights.
+
+        Raises:
+            ValueError: there are none, or they do not fit; the sentence says what to do.
+        """
+        if source is not None:
+            raise ValueError(f"generator {cls.info.name!r} takes no weights; leave out --weights")
+        return None
+
+    @classmethod
+    def check_weights(cls, challenge: Challenge) -> None:
+        """Raises ValueError where a run for `challenge` without `--weights` would lack them; fetches nothing."""
+        cls.find_weights(challenge, None)
+
+    @classmethod
+    def check_settings(cls, settings: Mapping[str, str]) -> None:
+        """Look at the user's settings before the clock starts; a subclass looks at their values too.
+
+        Raises:
+            ValueError: there is no such setting, or a value does not fit; the sentence says what does.
+        """
+        for name in settings:
+            if name not in cls.info.settings:
+                known = f"it has: {', '.join(cls.info.settings)}" if cls.info.settings else "it has none"
+                raise ValueError(f"generator {cls.info.name!r} has no setting {name!r}; {known}")
+        compiles(settings)
+
+    @classmethod  # noqa: B027 - most have nothing to say
+    def check_fit(cls, settings: Mapping[str, str], weights: Path | None) -> None:
+        """Look, before the clock starts, whether settings that were checked fit the weights that were found.
+
+        Raises:
+            ValueError: they do not; the sentence says what would.
+        """
+
+    @classmethod
+    def default_steps(cls, weights: Path | None) -> int:
+        """Denoising steps where the user asks for none; weights may have been tuned to others than the generator's."""
+        return cls.info.default_steps
+
+    @classmethod
+    @abstractmethod
+    def load(cls, context: LoadContext) -> GeneratorBase:
+        """Build the generator on `context.device`. Raises ValueError for weights that do not fit."""
+
+    def networks(self) -> Sequence[nn.Module]:
+        """The networks that do the work, to be compiled where the setting `compile` is one of its own."""
+        return ()
+
+    def exhibit(self) -> Exhibit | None:
+        """What it has to show of how it works, for the report; None for nothing."""
+        return None
+
+
+class Generator(GeneratorBase):
+    """Makes images for labels. Pacing, balance, resizing, PDA and writing are the worker's."""
+
+    @abstractmethod
+    def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:
+        """Make one image per label.
+
+        Args:
+            labels_B: int64 (B,), values in [0, classes), on the CPU.
+            seeds_B: int64 (B,), one per image, on the CPU: image i depends on its label, its seed and `steps` alone,
+                not on B.
+            steps: denoising steps, at least 1.
+
+        Returns:
+            uint8 (B, 3, H, W) in [0, 255], at the generator's own size, on any device.
+        """
+
+    def generate_numbered(self, labels_B: Tensor, indices_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:
+        """As `generate`, told also which image of its class each one is: what a run calls.
+
+        A generator that spreads the images of a class evenly over what it can make implements this one too.
+
+        Args:
+            indices_B: int64 (B,), 0 for the first image of a class, on the CPU.
+        """
+        return self.generate(labels_B, seeds_B, steps)
+
+
+class Selector(GeneratorBase):
+    """Takes images rather than makes them: image i of a class is its i-th choice, and the choices run out."""
+
+    @abstractmethod
+    def available(self) -> int:
+        """Images per class that it can give before it would repeat itself."""
+
+    @abstractmethod
+    def select(self, labels_B: Tensor, indices_B: Tensor) -> Tensor:
+        """The `indices_B`-th choice of each class in `labels_B` as uint8 (B, 3, H, W).
+
+        Args:
+            labels_B: int64 (B,), values in [0, classes), on the CPU.
+            indices_B: int64 (B,), values in [0, `available()`), on the CPU.
+        """
+
+
+def generator_names() -> list[str]:
+    """Every generator that can be asked for, the built-in ones first."""
+    return [*_BUILT_IN, *sorted(e.name for e in entry_points(group=ENTRY_POINTS) if e.name not in _BUILT_IN)]
+
+
+def get_generator(name: str) -> type[GeneratorBase]:
+    """The generator class called `name`, built in or from the entry points `submission.generators`.
+
+    Raises:
+        ValueError: there is none, or what an entry point names is no generator.
+    """
+    if name in _BUILT_IN:
+        module, _, attribute = _BUILT_IN[name].partition(":")
+        found = getattr(import_module(module), attribute)
+    else:
+        entries = [e for e in entry_points(group=ENTRY_POINTS) if e.name == name]
+        if not entries:
+            raise ValueError(f"no generator is called {name!r}; choose one of: {', '.join(generator_names())}")
+        found = entries[0].load()
+    if not (isinstance(found, type) and issubclass(found, GeneratorBase)):
+        raise ValueError(f"entry point {name!r} gives {found!r}, not a class made from submission.contract.generator")
+    return found

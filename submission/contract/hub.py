@@ -1,0 +1,91 @@
+"""Where pretrained models come from: a local folder, or a hub of models, fetched whole before the clock starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from submission.contract.whole_files import is_whole
+
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of many files, as `save_pretrained` of diffusers lays it out.
+
+    Attributes:
+        repository: its name on the hub, `owner/name`.
+        files: patterns of the files to fetch; nothing else is.
+        needed: files without which it cannot be loaded, relative to its folder; `a|b` where either will do.
+        option: what the user gives another source of it with.
+    """
+
+    repository: str
+    files: tuple[str, ...]
+    needed: tuple[str, ...]
+    option: str = "--weights"
+
+
+def find_model(model: Model, source: str | None, *, fetch: bool = True) -> Path:
+    """The folder of a pretrained model.
+
+    Args:
+        model: the default and what has to be there.
+        source: what the user gave as `--weights`: a folder, or another repository of the same form; None for `model`'s.
+        fetch: whether to fetch from the hub what is not on this machine yet, with progress on standard error.
+
+    Raises:
+        ValueError: it is neither here nor to be had, or files are missing; the sentence says what to do.
+    """
+    if source is not None and (Path(source).is_dir() or not _REPOSITORY.fullmatch(source)):
+        folder = Path(source)
+        if not folder.is_dir():
+            raise ValueError(f"there is no folder {source}; give a model's folder or its hub name as {model.option}")
+    else:
+        folder = _snapshot(replace(model, repository=source or model.repository), fetch)
+    if missing := missing_files(folder, model.needed):
+        raise ValueError(
+            f"{folder} holds no {missing[0].replace('|', ' or ')}; copy the model of {model.repository} whole"
+        )
+    for name in files_of(folder, model.needed):
+        if not is_whole(folder / name):
+            raise ValueError(
+                f"{folder / name} is damaged or half a download; copy the model of {model.repository} again"
+            )
+    return folder
+
+
+def missing_files(folder: Path, needed: Sequence[str]) -> list[str]:
+    """Those of `needed` of which nothing is in `folder`."""
+    return [entry for entry in needed if not files_of(folder, [entry])]
+
+
+def files_of(folder: Path, needed: Sequence[str]) -> list[str]:
+    """Those of `needed`, in all their forms, that are in `folder`."""
+    return [name for entry in needed for name in entry.split("|") if (folder / name).is_file()]
+
+
+def _snapshot(model: Model, fetch: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    with suppress(LocalEntryNotFoundError):
+        folder = Path(snapshot_download(model.repository, allow_patterns=list(model.files), local_files_only=True))
+        if not fetch or not missing_files(folder, model.needed):
+            return folder  # else a download was interrupted, and goes on
+    if not fetch:
+        raise ValueError(
+            f"{model.repository} is not on this machine yet; a run fetches it, or give its folder as {model.option}"
+        )
+    try:
+        return Path(snapshot_download(model.repository, allow_patterns=list(model.files)))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(
+            f"{model.repository} cannot be fetched ({reason}); copy it from a machine with a network and give its"
+            f" folder as {model.option}"
+        ) from None

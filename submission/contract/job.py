@@ -1,0 +1,67 @@
+"""Job: all that a worker is told, as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Job:
+    """One order for images.
+
+    Attributes:
+        challenge: name of the challenge.
+        generator: name of the generator.
+        output: the folder to write class folders into.
+        events: the file to append what happens to, one JSON object a line.
+        deadline: CLOCK_MONOTONIC seconds at which everything is killed; the worker stops by itself before.
+        seed: makes the images; image seed = `image_seed(seed, label, index)`.
+        steps: denoising steps; None for the generator's default.
+        batch_size: images per call; None for the generator's default.
+        trial: whether to try batch sizes on the job's first images; `batch_size` is then what it falls back on.
+        batch_seconds: (images, seconds) of batches as a profile measured them; empty where there is none.
+        ipc: images per class to stop at, augmented copies counted; None for as many as the clock allows.
+        pda: images in all for each generated one: itself, and augmented copies (`submission.worker.pda`).
+        keep: the share of the images that is kept, the likeliest of their class; 1 for all.
+        device: torch device name.
+        weights: local path of the weights, None where none are needed.
+        training_images: `.npz` of the training split for generators that need it.
+        settings: generator settings beyond these, as strings.
+        exhibit: the file for what the generator has to show of how it works; None for nowhere.
+    """
+
+    challenge: str
+    generator: str
+    output: str
+    events: str
+    deadline: float
+    seed: int = 0
+    steps: int | None = None
+    batch_size: int | None = None
+    trial: bool = False
+    batch_seconds: tuple[tuple[int, float], ...] = ()
+    ipc: int | None = None
+    pda: int = 1
+    keep: float = 1.0
+    device: str = "cpu"
+    weights: str | None = None
+    training_images: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    exhibit: str | None = None
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Job:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**told, "batch_seconds": tuple((n, s) for n, s in told["batch_seconds"])})
+
+
+def image_seed(seed: int, label: int, index: int) -> int:
+    """The seed of image `index` of class `label`, in [0, 2**63): the same on every machine and in every run."""
+    digest = blake2b(f"{seed}/{label}/{index}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1

@@ -1,0 +1,28 @@
+"""What the samplings with a denoiser share: its answer under guidance, and 8-bit images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from submission.diffusion.guidance import guided
+from submission.diffusion.networks.denoiser import Denoiser
+
+
+def denoise_guided(
+    denoiser: Denoiser[Any], x_B3HW: Tensor, sigma: float, labels_B: Tensor, guidance: float = 1.0
+) -> Tensor:
+    """D(x; sigma) for the labels, fp32; where `guidance` is not 1 away from its answer for none, at twice the cost."""
+    sigma_B = torch.full((len(x_B3HW),), sigma, device=x_B3HW.device)
+    if guidance == 1:
+        return denoiser(x_B3HW, sigma_B, labels_B)
+    null_B = torch.full_like(labels_B, denoiser.network.classes)
+    both = denoiser(x_B3HW.repeat(2, 1, 1, 1), sigma_B.repeat(2), torch.cat([labels_B, null_B]))
+    return guided(both, guidance)
+
+
+def to_pixels(images_B3HW: Tensor) -> Tensor:
+    """uint8 from [-1, 1]; what lies outside is cut off."""
+    return ((images_B3HW + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).contiguous()

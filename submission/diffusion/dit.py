@@ -1,0 +1,131 @@
+"""A DiT (arXiv 2212.09748) with its autoencoder, from a folder as diffusers lays out a `DiTPipeline`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from evaluation.base.challenge import Challenge
+from submission.diffusion.denoise import to_pixels
+from submission.diffusion.dit_folder import class_ids, read_schedule
+from submission.diffusion.pretrained import load_part
+from submission.worker.source import to_size
+
+# Networks of diffusers, DiTTransformer2DModel and AutoencoderKL, whose types say too little to check against.
+Transformer: TypeAlias = Any
+Autoencoder: TypeAlias = Any
+
+# Images that the autoencoder takes at once: at 256 pixels more would take gigabytes and bring no speed.
+_VAE_BATCH = 16
+
+
+class DiT:
+    """A `NoiseModel` on latents; `null_label` is the number of the challenge's classes.
+
+    Attributes:
+        size, gammas_T, null_label: see NoiseModel.
+        transformer, vae: the networks, in evaluation mode.
+        feature_block: see NoiseModel; the one in the middle.
+        schedule: the configuration of the scheduler that the model came with.
+        latent_shape: of one image, (C, S, S).
+    """
+
+    def __init__(
+        self,
+        transformer: Transformer,
+        vae: Autoencoder,
+        schedule: dict[str, Any],
+        ids: tuple[int, ...],
+    ) -> None:
+        """`ids`: the row of the label embedding for each label; the null label's is the one after the last class."""
+        self.transformer, self.vae, self.schedule = transformer, vae, schedule
+        self.feature_block = f"transformer_blocks.{len(transformer.transformer_blocks) // 2}"
+        device = self.device
+        self._ids_K = torch.tensor([*ids, transformer.config.num_embeds_ada_norm], device=device)
+        self.null_label = len(ids)
+        self.gammas_T = gammas(schedule).to(device)
+        side = transformer.config.sample_size
+        self.latent_shape = (transformer.config.in_channels, side, side)
+        self.size = side * 2 ** (len(vae.config.block_out_channels) - 1)
+
+    @classmethod
+    def load(cls, folder: Path, challenge: Challenge, device: str, dtype: torch.dtype) -> DiT:
+        """The model in `folder` for the labels of `challenge`, its networks in `dtype`.
+
+        Raises:
+            ValueError: files are damaged, or the model does not know the challenge's classes.
+        """
+        from diffusers import AutoencoderKL, DiTTransformer2DModel
+
+        ids, schedule = class_ids(folder, challenge), read_schedule(folder)
+        transformer: Transformer = load_part(DiTTransformer2DModel, folder, "transformer", dtype, device)
+        vae: Autoencoder = load_part(AutoencoderKL, folder, "vae", dtype, device)
+        vae.to(memory_format=torch.channels_last)
+        if transformer.config.in_channels != vae.config.latent_channels:
+            raise ValueError(
+                f"{folder} has a transformer for {transformer.config.in_channels} channels and an autoencoder of"
+                f" {vae.config.latent_channels}; copy the model again"
+            )
+        return cls(transformer, vae, schedule, ids)
+
+    @property
+    def network(self) -> Transformer:
+        """The transformer, under the name that it has in any NoiseModel."""
+        return self.transformer
+
+    @property
+    def device(self) -> torch.device:
+        return self.transformer.device
+
+    def encode(self, images_BCHW: Tensor) -> Tensor:
+        """uint8 (B, 3, H, W), resized to `size`, to scaled latents, fp32 (B, *latent_shape): the posterior's means."""
+        return torch.cat([self._encode(part) for part in images_BCHW.split(_VAE_BATCH)])
+
+    def decode(self, z_BCHW: Tensor) -> Tensor:
+        """Scaled latents to uint8 (B, 3, size, size)."""
+        return torch.cat([self._decode(part) for part in z_BCHW.split(_VAE_BATCH)])
+
+    def predict(self, z_BCHW: Tensor, timesteps_B: Tensor, labels_B: Tensor) -> Tensor:
+        """See NoiseModel."""
+        return self.predict_both(z_BCHW, timesteps_B, labels_B)[0]
+
+    def predict_both(self, z_BCHW: Tensor, timesteps_B: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor | None]:
+        """As `predict`, and where the variance of an ancestral step lies; see `noise_and_variance`."""
+        return noise_and_variance(self.transformer, z_BCHW, timesteps_B, self._ids_K[labels_B])
+
+    def _encode(self, images_BCHW: Tensor) -> Tensor:
+        # the autoencoder was trained on [-1, 1]
+        x_BCHW = to_size(images_BCHW.to(self.device), self.size) / 127.5 - 1
+        return self.vae.encode(x_BCHW.to(self.vae.dtype)).latent_dist.mode().float() * self.vae.config.scaling_factor
+
+    def _decode(self, z_BCHW: Tensor) -> Tensor:
+        x_BCHW = self.vae.decode((z_BCHW / self.vae.config.scaling_factor).to(self.vae.dtype)).sample.float()
+        return to_pixels(x_BCHW)
+
+
+def noise_and_variance(
+    transformer: Transformer, z_BCHW: Tensor, timesteps_B: Tensor, ids_B: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """What the network says of `z_BCHW`.
+
+    Args:
+        timesteps_B: int64 (B,), values in [0, T).
+        ids_B: int64 (B,), rows of the label embedding.
+
+    Returns:
+        The noise, fp32 (B, C, S, S), and, where the network has twice as many output channels, the position of the log
+        variance between its two bounds, -1 for the lower and 1 for the upper (arXiv 2102.09672, equation 15).
+    """
+    told = transformer(z_BCHW.to(transformer.dtype), timestep=timesteps_B, class_labels=ids_B).sample.float()
+    channels = z_BCHW.shape[1]
+    return told[:, :channels], told[:, channels:] if told.shape[1] == 2 * channels else None
+
+
+def gammas(schedule: dict[str, Any]) -> Tensor:
+    """gamma_t of each timestep, fp32 (T,), on the CPU."""
+    from diffusers import DDPMScheduler
+
+    return DDPMScheduler.from_config(schedule).alphas_cumprod

@@ -1,0 +1,80 @@
+"""Both stages over a whole training split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evaluation.base.images import ImageSet
+from evaluation.data.subset import random_subset
+from submission.contract.job import image_seed
+from submission.contract.progress_lines import ProgressLines
+from submission.diffusion.noise_model import NoiseModel
+from submission.patches.clusters import cluster
+from submission.patches.crops import crop_resized, sides_in_pixels
+from submission.patches.settings import SelectionSettings
+from submission.patches.stage_one import best_regions, difference_maps
+from submission.patches.stage_two import block_of, order_class, patch_features
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Patches of real images, in the order of choice.
+
+    Attributes:
+        images: the images that they are from, class by class.
+        boxes_N3: int64, top, left and side in pixels.
+        order: of each label, positions in `images`, the first choice first.
+    """
+
+    images: ImageSet
+    boxes_N3: NDArray[np.int64]
+    order: tuple[NDArray[np.int64], ...]
+
+
+@torch.inference_mode()
+def choose(model: NoiseModel, training: ImageSet, settings: SelectionSettings, classes: int, seed: int) -> Chosen:
+    """The best patch of each candidate image (Stage I), and one order of each class's patches (Stage II).
+
+    Raises:
+        ValueError: the model has no block of the name in `settings`.
+    """
+    block = block_of(model, settings.block)
+    candidates = random_subset(training, settings.candidates, seed)
+    sides = sides_in_pixels(settings.sides, candidates.images.shape[-1])
+    boxes, scores, features = [], [], []
+    progress = ProgressLines("Stage I, images scored", len(candidates))
+    for part, images_BCHW, labels_B, seeds_B in _batches(candidates, settings.batch, seed):
+        maps_BHW = difference_maps(model, images_BCHW, labels_B, seeds_B, settings.draws)
+        found = best_regions(maps_BHW, sides)
+        boxes.append(found.boxes_N3)
+        scores.append(found.scores_N)
+        progress.show(part.stop)
+    boxes_N3, scores_N = torch.cat(boxes), torch.cat(scores).numpy()
+    progress = ProgressLines("Stage II, patches described", len(candidates))
+    for part, images_BCHW, labels_B, seeds_B in _batches(candidates, settings.batch, seed):
+        patches_BCHW = crop_resized(images_BCHW, boxes_N3[part])
+        features.append(patch_features(model, block, patches_BCHW, labels_B, seeds_B))
+        progress.show(part.stop)
+    features_ND = torch.cat(features).numpy()
+    order = []
+    for label in range(classes):
+        members = np.flatnonzero(candidates.labels == label)
+        clusters_N, _ = cluster(features_ND[members], settings.clusters, seed)
+        order.append(members[order_class(scores_N[members], clusters_N)])
+    return Chosen(candidates, boxes_N3.numpy(), tuple(order))
+
+
+def _batches(images: ImageSet, size: int, seed: int) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
+    """Position, images, labels and seeds of each batch; an image's seed depends on its place among its class."""
+    place_N = np.arange(len(images)) - np.searchsorted(images.labels, images.labels)  # labels are sorted
+    seeds = [image_seed(seed, int(label), int(place)) for label, place in zip(images.labels, place_N, strict=True)]
+    for start in range(0, len(images), size):
+        part = slice(start, min(start + size, len(images)))
+        images_BCHW, labels_B = torch.from_numpy(images.images[part]), torch.from_numpy(images.labels[part])
+        yield part, images_BCHW, labels_B, torch.tensor(seeds[part])

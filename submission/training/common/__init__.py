@@ -1,0 +1,1 @@
+"""What every training shares: options, checkpoints, sessions, progress, the held-out split."""

@@ -1,0 +1,46 @@
+"""Checkpoint of a training: one file, replaced as a whole, with all that the next step depends on."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evaluation.base.files import written_whole
+
+
+def begin_or_resume(out: Path, resume: bool, device: str) -> tuple[Path, dict[str, Any] | None]:
+    """Where the training in `out` keeps its checkpoint, and what it holds; None where it is begun anew.
+
+    Raises:
+        ValueError: there is one and nobody asked to resume, there is none to resume, or it is damaged.
+    """
+    checkpoint = out / "checkpoint.pt"
+    if checkpoint.exists() and not resume:
+        raise ValueError(f"{checkpoint} is there already: add --resume to go on from it, or choose another --out")
+    return checkpoint, load_checkpoint(checkpoint, device) if resume else None
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` (tensors, numbers, strings, and lists and dicts of them) to `path`, atomically."""
+    with written_whole(path) as part:
+        torch.save(state, part)
+
+
+def load_checkpoint(path: Path, device: str) -> dict[str, Any]:
+    """The state in `path`, its tensors on `device`. No code in the file is run.
+
+    Raises:
+        ValueError: there is no such file, or it is no checkpoint.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise ValueError(f"there is no checkpoint {path} to resume; leave out --resume to begin anew") from None
+    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, OSError) as error:
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{path} is damaged or no checkpoint ({first_line}); delete it to begin anew") from None
+    return state

@@ -1,0 +1,1 @@
+"""Published EDM networks: from their pickle files to safetensors, without running any of it."""

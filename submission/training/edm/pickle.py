@@ -1,0 +1,194 @@
+"""The published network files of EDM, read as data: they are pickles that carry source code, and none of it runs.
+
+A file holds modules as `persistence` writes them: class name, source and state of each. Here the source is dropped and
+the state kept. Every name that the file may use is answered by a stand-in of our own; any other is refused.
+No stand-in copies what it is given, so memory is in proportion to the file.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import mmap
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
+
+import numpy as np
+
+from evaluation.formats.pickles import Names, PlainDtype, RestrictedUnpickler, read_restricted
+
+# torch's legacy form of a storage: five pickles, of which these are the first two, then the numbers
+_MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
+_DEEPEST, _MOST_MODULES = 20, 10_000
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor or storage as an array that shares the file's bytes and cannot be written."""
+
+    array: np.ndarray[Any, Any]
+
+
+class StoredModule:
+    """A module without its code.
+
+    Attributes:
+        class_name: as in its source; empty for a container of torch's.
+        state: its attributes: `_parameters`, `_buffers`, `_modules`, `_init_kwargs` and others.
+    """
+
+    def __init__(self, class_name: str = "", state: dict[str, Any] | None = None) -> None:
+        self.class_name = class_name
+        self.state = state or {}
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = _checked(state, dict, "a module without its attributes")
+
+    def tensors(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Parameters and buffers by their names in a state dict. Raises ValueError where the modules are no network's.
+
+        Modules that hold each other would have names without end, so depth and number are limited.
+        """
+        found: dict[str, np.ndarray[Any, Any]] = {}
+        waiting, visited = [("", 0, self)], 0
+        while waiting:
+            prefix, depth, module = waiting.pop()
+            visited += 1
+            inner = module.attribute("_modules")
+            if depth > _DEEPEST or visited + len(inner) > _MOST_MODULES:
+                raise ValueError("its modules are not those of a network")
+            for name, tensor in (module.attribute("_parameters") | module.attribute("_buffers")).items():
+                if isinstance(tensor, StoredTensor):
+                    found[f"{prefix}{name}"] = tensor.array
+            for name, child in inner.items():
+                if isinstance(child, StoredModule):
+                    waiting.append((f"{prefix}{name}.", depth + 1, child))
+        return found
+
+    def attribute(self, name: str) -> dict[str, Any]:
+        """A dictionary among the attributes; empty where there is none of the name."""
+        value = self.state.get(name)
+        return value if isinstance(value, dict) else {}
+
+
+def read_edm_pickle(path: Path, network: str = "ema") -> StoredModule:
+    """One network of a published file.
+
+    Args:
+        path: the `.pkl`.
+        network: which of the file's.
+
+    Raises:
+        ValueError: there is no such file or network, the file is damaged, or it holds anything but networks; nothing
+            of it has run.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        raise ValueError(f"there is no file {path}, or nothing in it; give a published .pkl")
+    if is_zipfile(path):
+        raise ValueError(f"{path} is an archive and no pickle; give a .pkl as published in the EDM format")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        content = read_restricted(RestrictedUnpickler(mapped, _NAMES), str(path), "a network of EDM")
+    found = content.get(network) if isinstance(content, dict) else None
+    if not isinstance(found, StoredModule):
+        raise ValueError(f"{path} holds no network {network!r}; give a .pkl as published in the EDM format")
+    return found
+
+
+def _checked(value: Any, kind: type, otherwise: str) -> Any:
+    if not isinstance(value, kind):
+        raise pickle.UnpicklingError(otherwise)
+    return value
+
+
+def _persistent_module(meta: Any) -> StoredModule:
+    """Stands in for the function that would run the source in `meta`."""
+    told = _checked(meta, dict, "a module without a description")
+    state = _checked(told.get("state"), dict, "a module without its attributes")
+    return StoredModule(_checked(told.get("class_name"), str, "a module without a name"), state)
+
+
+class _EmptyDict:
+    """Stands in for dictionaries, which a file makes empty and fills then."""
+
+    def __new__(cls, *given: Any) -> Any:
+        if given:  # a copy of another, and a short file could ask for many
+            raise pickle.UnpicklingError("a copy of a dictionary")
+        return {}
+
+
+def _no_set(*_: Any) -> None:
+    """Sets say nothing that is of use here."""
+
+
+def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> StoredTensor:
+    flat = _checked(storage, StoredTensor, "a tensor without a storage").array
+    if not all(isinstance(n, int) and n >= 0 for n in (offset, *size, *stride)) or len(size) != len(stride):
+        raise pickle.UnpicklingError("a tensor with an impossible shape")
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if math.prod(size) > flat.size or (math.prod(size) and last >= flat.size):
+        raise pickle.UnpicklingError("a tensor that reaches beyond its storage")
+    steps = [step * flat.itemsize for step in stride]
+    return StoredTensor(np.lib.stride_tricks.as_strided(flat[offset:], tuple(size), steps, writeable=False))
+
+
+def _parameter(data: Any, *_: Any) -> StoredTensor:
+    return _checked(data, StoredTensor, "a parameter without a tensor")
+
+
+def _scalar(kind: Any, data: Any) -> Any:
+    """Stands in for numpy's `scalar`; gives a number of Python's."""
+    dtype = _checked(kind, PlainDtype, "a number of an unknown type").numpy()
+    return np.frombuffer(_checked(data, bytes, "a number without its bytes"), dtype, 1)[0].item()
+
+
+def _storage(data: Any) -> StoredTensor:
+    """Stands in for torch's `_load_from_bytes`, which would unpickle `data` without any restriction."""
+    file = io.BytesIO(_checked(data, bytes, "a storage without its bytes"))
+    magic, version, system, declared, keys = (_StorageUnpickler(file, _STORAGES).load() for _ in range(5))
+    if (magic, version) != (_MAGIC, _VERSION) or not system["little_endian"] or keys != [declared.key]:
+        raise pickle.UnpicklingError("a storage of an unknown form")
+    count = int.from_bytes(file.read(8), "little")
+    if count != declared.count:
+        raise pickle.UnpicklingError("a storage that is not as long as it says")
+    return StoredTensor(np.frombuffer(data, declared.code, count, file.tell()))
+
+
+@dataclass(frozen=True)
+class _DeclaredStorage:
+    key: str
+    code: str
+    count: int
+
+
+class _StorageUnpickler(RestrictedUnpickler):
+    def persistent_load(self, told: Any) -> _DeclaredStorage:
+        kind, code, key, _device, count, view = told
+        if kind != "storage" or code not in _STORAGES.values() or view is not None:
+            raise pickle.UnpicklingError("a storage of an unknown form")
+        return _DeclaredStorage(key, code, count)
+
+
+_STORAGES: Names = {
+    ("torch", "FloatStorage"): "<f4",
+    ("torch", "HalfStorage"): "<f2",
+    ("torch", "DoubleStorage"): "<f8",
+    ("torch", "LongStorage"): "<i8",
+    ("torch", "IntStorage"): "<i4",
+}
+
+_NAMES: Names = {
+    ("numpy", "dtype"): PlainDtype,
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy._core.multiarray", "scalar"): _scalar,
+    ("torch_utils.persistence", "_reconstruct_persistent_obj"): _persistent_module,
+    ("torch.nn.modules.container", "ModuleDict"): StoredModule,
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("torch._utils", "_rebuild_parameter"): _parameter,
+    ("torch.storage", "_load_from_bytes"): _storage,
+    ("collections", "OrderedDict"): _EmptyDict,
+    ("dnnlib.util", "EasyDict"): _EmptyDict,
+    ("builtins", "set"): _no_set,
+}

@@ -1,0 +1,1 @@
+"""Fine-tuning a DiT with the min-max losses."""

@@ -1,0 +1,79 @@
+"""The latents of a training split: encoded once, kept in a file, read again by every later session."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from evaluation.base.files import written_whole
+from evaluation.base.images import ImageSet, content_hash
+from submission.diffusion.dit import DiT
+from submission.training.common.progress import Progress
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Latents:
+    """A training split as its autoencoder sees it.
+
+    Attributes:
+        latents_NCSS: scaled, fp16, in the computer's own memory.
+        labels: of the challenge, one for each.
+    """
+
+    latents_NCSS: Tensor
+    labels: list[int]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def encode_once(dit: DiT, images: ImageSet, autoencoder: Path, folder: Path) -> Latents:
+    """The latents of `images`, from `folder` where they are there already.
+
+    Args:
+        autoencoder: the folder of `dit`'s, which marks the file with the images.
+
+    Raises:
+        ValueError: the autoencoder gives values that are no numbers.
+    """
+    from safetensors.torch import load_file, save_file
+
+    file = folder / f"latents-{_mark(images, autoencoder)}.safetensors"
+    if not file.exists():
+        latents_NCSS = _encode(dit, images)
+        if not latents_NCSS.isfinite().all():
+            raise ValueError(
+                f"the autoencoder in {autoencoder} gives latents that do not fit in 16 bits; copy it again"
+            )
+        with written_whole(file) as part:
+            save_file({"latents": latents_NCSS}, part)
+    return Latents(load_file(file)["latents"], images.labels.tolist())
+
+
+def file_hash(path: Path) -> str:
+    """A hash of a file's bytes, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@torch.inference_mode()
+def _encode(dit: DiT, images: ImageSet) -> Tensor:
+    parts = []
+    with Progress("encoding") as progress:
+        for start in range(0, len(images), _BATCH):
+            parts.append(dit.encode(torch.from_numpy(images.images[start : start + _BATCH])).half().cpu())
+            progress.show((start + len(parts[-1])) / len(images), f"{start + len(parts[-1]):,} images")
+    return torch.cat(parts).contiguous()
+
+
+def _mark(images: ImageSet, autoencoder: Path) -> str:
+    digest = hashlib.sha256(content_hash(images).encode())
+    for path in sorted(autoencoder.iterdir()):
+        digest.update(file_hash(path).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Fitting the mixtures of Gaussians, and training their clusters against experts."""

@@ -1,0 +1,127 @@
+"""Experts: networks of the judge's kind trained for a while on real images, and what they see of each class there.
+
+Some are fresh and some have learned for several epochs, since the judge's network goes through all of these states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evaluation.base.challenge import Challenge
+from evaluation.base.images import ImageSet, content_hash
+from evaluation.judge.device_set import resident
+from evaluation.judge.draws import derived_seed, draw_pass
+from evaluation.judge.fast_engine import FastEngine, features
+from evaluation.judge.protocol import Protocol
+from submission.training.common.checkpoint import load_checkpoint, save_checkpoint
+
+_CHUNK = 500  # real images looked at at once
+
+
+@dataclass(frozen=True)
+class Expert:
+    """One network at one age.
+
+    Attributes:
+        weights: by their names in `ConvNet`, float32.
+        means_CF: mean features of the real images of each class, (C, F).
+        spread: mean squared distance of the classes' means from the mean of all, to compare experts by.
+    """
+
+    weights: Mapping[str, Tensor]
+    means_CF: Tensor
+    spread: float
+
+
+def experts_for(
+    train: ImageSet,
+    challenge: Challenge,
+    count: int,
+    ages: tuple[int, ...],
+    mirrored: bool,
+    seed: int,
+    device: str,
+    cache: Path,
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> list[Expert]:
+    """`count` networks at each of `ages` (epochs of training on `train`), those from `cache` that are there.
+
+    Each network is kept as soon as it is done, so that an interruption costs one.
+
+    Args:
+        mirrored: whether a mirror image shows the same class.
+        on_progress: told the share that is done.
+
+    Raises:
+        ValueError: the cache is damaged.
+    """
+    identity = {"images": content_hash(train), "count": count, "ages": list(ages), "mirrored": mirrored, "seed": seed}
+    experts = _cached(cache, identity, device)
+    if len(experts) == count * len(ages):
+        return experts
+    first = len(experts) // len(ages)
+    for expert in _trained(train, challenge, range(first, count), ages, mirrored, seed, device):
+        experts.append(expert)
+        on_progress(len(experts) / (count * len(ages)))
+        if len(experts) % len(ages) == 0:
+            told: list[dict[str, Any]] = [
+                {"weights": dict(each.weights), "means_CF": each.means_CF, "spread": each.spread} for each in experts
+            ]
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            save_checkpoint(cache, {"identity": identity, "experts": told})
+    return experts
+
+
+def _cached(cache: Path, identity: dict[str, Any], device: str) -> list[Expert]:
+    """The experts in `cache`, all ages of each network; none where they are others. Raises ValueError for damage."""
+    told = load_checkpoint(cache, device) if cache.exists() else None
+    return [Expert(**expert) for expert in told["experts"]] if told and told["identity"] == identity else []
+
+
+def _trained(
+    train: ImageSet, challenge: Challenge, numbers: range, ages: tuple[int, ...], mirrored: bool, seed: int, device: str
+) -> Iterator[Expert]:
+    protocol = Protocol()
+    data = resident(train, challenge, torch.device(device))
+    steps = len(numbers) * max(ages) * protocol.steps_per_pass(len(data))
+    engine = FastEngine(data, challenge.classes, protocol, expected_steps=steps)
+    try:
+        for number in numbers:
+            network_seed = derived_seed(seed, "expert", number)
+            engine.start(network_seed)
+            engine.set_rate(protocol.lr)
+            for age in range(max(ages) + 1):
+                if age in ages:
+                    yield _seen_by(engine, mirrored)
+                if age < max(ages):
+                    draws = draw_pass(network_seed, age, len(data), protocol.batch_size).to(data.device)
+                    for index_B, drawn in draws.batches():
+                        engine.step(index_B, drawn)
+    finally:
+        engine.close()
+
+
+@torch.no_grad()
+def _seen_by(engine: FastEngine, mirrored: bool) -> Expert:
+    """The engine's network as it is now, and what it sees of its training images, if `mirrored` half of them so."""
+    data, dtype = engine.train, engine.dtype
+    weights = {name: weight.detach().clone() for name, weight in engine.weights.items()}
+
+    def sums(start: int) -> Tensor:
+        part = slice(start, start + _CHUNK)
+        x_BCHW, labels_B = data.normalised(part), data.labels[part]
+        if mirrored:
+            x_BCHW[::2] = x_BCHW[::2].flip(3)
+        features_BF = features(x_BCHW, weights, dtype, engine.norm_relu_pool)
+        return features_BF.new_zeros(engine.classes, features_BF.shape[1]).index_add_(0, labels_B, features_BF)
+
+    total_CF = torch.stack(list(engine.map(sums, range(0, len(data), _CHUNK)))).sum(0)
+    means_CF = total_CF / data.labels.bincount(minlength=engine.classes)[:, None]
+    spread = float((means_CF - means_CF.mean(0)).square().sum(1).mean())
+    return Expert(weights, means_CF, spread)

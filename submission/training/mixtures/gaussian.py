@@ -1,0 +1,240 @@
+"""`python -m submission.training gaussian`: fit the mixtures of the `gaussian` generator, in seconds."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from evaluation.base.challenge import get_challenge
+from evaluation.base.images import ImageSet
+from evaluation.data.datasets import data_folder, load_split
+from submission.contract.weights import WeightsHeader, save_weights
+from submission.generators.gaussian import Mixture
+
+LARGEST_SIZE = 32  # larger images are modelled at this size: their leading components are smooth
+ENOUGH_VARIANCE = 0.999  # components beyond this share of the variance are left out
+PRIOR_IMAGES = 50  # a class's own variances weigh as its images do, the shared ones as so many
+CHUNK = 4096  # images on the device as floats at once
+COVARIANCES = ("shared", "scaled")
+
+
+@dataclass(frozen=True)
+class GaussianSettings:
+    """Size of the mixtures.
+
+    Attributes:
+        components: principal components kept; fewer where fewer hold 99.9% of the variance.
+        clusters: per class, at most.
+        least: training images that a cluster has, mirror images not counted; the images of a smaller one go to the
+            next nearest. A cluster of a single image would be drawn as that image with noise.
+        covariance: `shared` by all classes, or `scaled` along its axes for each class by itself.
+        mirrored: whether the mirror image of every training image is fitted as well.
+        spread: how far from the middle of their clusters images are drawn, 1 as far as training images lie. Less makes
+            them clearer and more alike.
+        seed: of the clustering.
+    """
+
+    components: int = 300
+    clusters: int = 8
+    covariance: str = "shared"
+    mirrored: bool = False
+    spread: float = 1.0
+    least: int = 10
+    seed: int = 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    default = GaussianSettings()
+    parser.add_argument("--dataset", required=True, help="name of the challenge to fit for")
+    parser.add_argument("--data", type=Path, help="folder of the real data sets; default: SUBMISSION_DATA, the cache")
+    parser.add_argument("--out", type=Path, default=Path("weights"), help="folder to write to; default: %(default)s")
+    parser.add_argument("--components", type=int, default=default.components, help="default: %(default)s")
+    parser.add_argument("--clusters", type=int, default=default.clusters, help="per class; default: %(default)s")
+    parser.add_argument("--covariance", choices=COVARIANCES, default=default.covariance, help="default: %(default)s")
+    parser.add_argument("--mirrored", action="store_true", help="fit the mirror images as well: for photographs")
+    parser.add_argument("--spread", type=float, default=default.spread, help="of the images; default: %(default)s")
+    parser.add_argument("--least", type=int, default=default.least, help="images a cluster has; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=default.seed, help="of the clustering; default: %(default)s")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit to the whole training split and write the weights file. Returns the exit code 0."""
+    challenge = get_challenge(args.dataset)
+    train = load_split(challenge, "train", data_folder(args.data))
+    began = time.monotonic()
+    settings = GaussianSettings(
+        args.components, args.clusters, args.covariance, args.mirrored, args.spread, args.least, args.seed
+    )
+    mixture = without_empty_clusters(fit(train, settings, args.device))
+    header = WeightsHeader(
+        generator="gaussian",
+        challenge=challenge.name,
+        class_names=challenge.class_names,
+        data=f"{len(train):,} images of the training split of {challenge.title}, nothing else",
+        licence="Apache-2.0",
+        seed=args.seed,
+        model={**asdict(settings), "size": min(challenge.size, LARGEST_SIZE)},
+    )
+    path = args.out / f"gaussian-{challenge.name}.safetensors"
+    tensors = {name: getattr(mixture, name) for name in Mixture.__dataclass_fields__}
+    save_weights(path, tensors, header)
+    print(f"{path}: {len(train):,} images, {time.monotonic() - began:.0f} s, {path.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def fit(images: ImageSet, settings: GaussianSettings, device: str = "cpu") -> Mixture:
+    """The mixtures of `images`, whose labels are 0 to C - 1, on `device`.
+
+    Raises:
+        ValueError: a setting is out of range or unknown, or a class has fewer images than clusters.
+    """
+    if settings.covariance not in COVARIANCES:
+        raise ValueError(f"covariance must be {' or '.join(COVARIANCES)}, not {settings.covariance!r}")
+    if not 0 <= settings.spread <= 2:
+        raise ValueError(f"spread must be a number from 0 to 2, not {settings.spread}")
+    for name in ("components", "clusters", "least"):
+        if (value := getattr(settings, name)) < 1:
+            raise ValueError(f"{name} must be at least 1, not {value}")
+    distinct_N = torch.arange(len(images)).to(device)
+    if settings.mirrored:
+        images, distinct_N = with_mirror_images(images), torch.cat([distinct_N, distinct_N])
+    labels_N = torch.from_numpy(images.labels).to(device)
+    smallest = int(labels_N.bincount().min())
+    if smallest < settings.clusters:
+        raise ValueError(f"a class has {smallest} training images, fewer than {settings.clusters} clusters")
+    mean_D, basis_PD = principal_components(images, settings.components, device)
+    x_NP = torch.cat([(part - mean_D) @ basis_PD.t() for part in _chunks(images, device)])
+    generator = torch.Generator().manual_seed(settings.seed)
+    classes = int(labels_N.max()) + 1
+    centres_CKP = x_NP.new_zeros(classes, settings.clusters, x_NP.shape[1])
+    shares_CK = x_NP.new_zeros(classes, settings.clusters)
+    for label in range(classes):
+        x_MP = x_NP[labels_N == label]
+        centres_KP, cluster_M = k_means(x_MP, settings.clusters, generator)
+        centres_CKP[label], cluster_M = without_small_clusters(
+            x_MP, centres_KP, cluster_M, distinct_N[labels_N == label], settings.least
+        )
+        shares_CK[label] = cluster_M.bincount(minlength=settings.clusters) / len(x_MP)
+        x_NP[labels_N == label] = x_MP - centres_CKP[label, cluster_M]
+    freedom = len(x_NP) - int((shares_CK > 0).sum())  # each cluster mean takes one
+    covariance_PP = x_NP.double().t() @ x_NP.double() / max(freedom, 1)
+    covariance_PP += 1e-8 * torch.eye(len(covariance_PP), dtype=torch.float64, device=device)
+    variances_P, axes_PP = torch.linalg.eigh(covariance_PP)
+    factor_PP = axes_PP * variances_P.sqrt()
+    scales_CP = torch.ones(classes, len(variances_P), device=device)
+    if settings.covariance == "scaled":
+        along_NP = x_NP.double() @ axes_PP
+        for label in range(classes):
+            mine_MP, own = along_NP[labels_N == label], int((shares_CK[label] > 0).sum())
+            ratio_P = mine_MP.square().sum(0) / variances_P
+            freedom = max(len(mine_MP) - own, 0)
+            scales_CP[label] = ((ratio_P + PRIOR_IMAGES) / (freedom + PRIOR_IMAGES)).sqrt().float()
+    return Mixture(mean_D, basis_PD, centres_CKP, shares_CK, factor_PP.float(), scales_CP)
+
+
+def without_empty_clusters(mixture: Mixture) -> Mixture:
+    """The same distribution, drawn the same, with no more room than the class of most clusters needs."""
+    used_CK = mixture.shares_CK > 0
+    order_CK = used_CK.sort(dim=1, descending=True, stable=True).indices[:, : int(used_CK.sum(1).max())]
+    index_CKP = order_CK[..., None].expand(-1, -1, mixture.centres_CKP.shape[2])
+    return replace(
+        mixture,
+        centres_CKP=mixture.centres_CKP.gather(1, index_CKP),
+        shares_CK=mixture.shares_CK.gather(1, order_CK),
+    )
+
+
+def with_mirror_images(images: ImageSet) -> ImageSet:
+    """`images`, then each of them with left and right exchanged."""
+    both = np.concatenate([images.images, images.images[..., ::-1]])
+    return ImageSet(both, np.concatenate([images.labels, images.labels]))
+
+
+def principal_components(images: ImageSet, count: int, device: str) -> tuple[Tensor, Tensor]:
+    """The mean image and the `count` leading components, of values in [0, 1]; fewer where they hold enough.
+
+    Returns:
+        mean (D,) and orthonormal rows (P, D), fp32.
+    """
+    total_D = sum(part.double().sum(0) for part in _chunks(images, device))
+    assert isinstance(total_D, Tensor)
+    mean_D = (total_D / len(images)).float()
+    scatter_DD = torch.zeros(len(mean_D), len(mean_D), device=device)
+    for part in _chunks(images, device):
+        centred = part - mean_D
+        scatter_DD += centred.t() @ centred
+    variances_D, columns_DD = torch.linalg.eigh(scatter_DD / len(images))
+    share_D = variances_D.flip(0).clamp_min(0).cumsum(0) / variances_D.clamp_min(0).sum()
+    kept = min(count, 1 + int((share_D < ENOUGH_VARIANCE).sum()))
+    return mean_D, columns_DD.flip(1)[:, :kept].t().contiguous()
+
+
+def k_means(x_NP: Tensor, clusters: int, generator: torch.Generator, rounds: int = 30) -> tuple[Tensor, Tensor]:
+    """Lloyd's algorithm from k-means++ seeds (Arthur and Vassilvitskii, 2007).
+
+    Returns:
+        centres (clusters, P), and the cluster of each point, int64 (N,).
+    """
+    chosen = [int(torch.randint(len(x_NP), (), generator=generator))]
+    for _ in range(clusters - 1):
+        nearest_N = torch.cdist(x_NP, x_NP[chosen]).amin(1).square().cpu().double() + 1e-12
+        chosen.append(int(torch.multinomial(nearest_N, 1, generator=generator)))
+    centres_KP = x_NP[chosen]
+    cluster_N = torch.cdist(x_NP, centres_KP).argmin(1)
+    for _ in range(rounds):
+        members_KN = F.one_hot(cluster_N, clusters).t().to(x_NP.dtype)
+        counts_K1 = members_KN.sum(1, keepdim=True)
+        centres_KP = torch.where(counts_K1 > 0, members_KN @ x_NP / counts_K1.clamp_min(1), centres_KP)
+        moved_N = torch.cdist(x_NP, centres_KP).argmin(1)
+        if torch.equal(moved_N, cluster_N):
+            break
+        cluster_N = moved_N
+    return centres_KP, cluster_N
+
+
+def without_small_clusters(
+    x_NP: Tensor, centres_KP: Tensor, cluster_N: Tensor, distinct_N: Tensor, least: int
+) -> tuple[Tensor, Tensor]:
+    """Dissolves the smallest cluster into its neighbours until each has `least` distinct images, or one is left.
+
+    Args:
+        cluster_N: the cluster of each point.
+        distinct_N: which image each point is of; a picture and its mirror image are the same one.
+
+    Returns:
+        centres (K, P), those of dissolved clusters meaningless, and the cluster of each point, int64 (N,).
+    """
+    stale = cluster_N.unique()  # k-means may have ended before its centres are the means
+    while True:
+        present = cluster_N.unique()
+        pairs = torch.stack([cluster_N, distinct_N], 1).unique(dim=0)
+        sizes = pairs[:, 0].bincount(minlength=len(centres_KP))[present]
+        if len(present) == 1 or int(sizes.min()) >= least:
+            return centres_KP, cluster_N
+        smallest = present[sizes.argmin()]
+        others = present[present != smallest]
+        moved = cluster_N == smallest
+        cluster_N = cluster_N.clone()
+        cluster_N[moved] = others[torch.cdist(x_NP[moved], centres_KP[others]).argmin(1)]
+        centres_KP = centres_KP.clone()
+        for k in torch.cat([stale[stale != smallest], cluster_N[moved]]).unique():
+            centres_KP[k] = x_NP[cluster_N == k].mean(0)
+        stale = stale[:0]
+
+
+def _chunks(images: ImageSet, device: str) -> Iterator[Tensor]:
+    """The images as floats in [0, 1], (n, D), at no more than LARGEST_SIZE pixels, some at a time."""
+    for start in range(0, len(images), CHUNK):
+        part = torch.from_numpy(images.images[start : start + CHUNK]).to(device).float() / 255
+        if part.shape[-1] > LARGEST_SIZE:
+            part = F.interpolate(part, size=(LARGEST_SIZE, LARGEST_SIZE), mode="area")
+        yield part.flatten(1)

@@ -1,0 +1,210 @@
+"""Moving the clusters of a mixture until its samples look to experts as the real images of their class do.
+
+The mean features of a class's samples, one from each cluster, are drawn to the mean features of its real images
+(distribution matching: Zhao and Bilen, 2023), and the samples to where the expert tells their class. The distances of
+clusters from each other are not asked for: they remain what noise and clustering made them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import cos, pi
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from evaluation.base.challenge import Challenge
+from evaluation.base.images import ImageSet
+from evaluation.judge.cpu_threads import Workers
+from evaluation.judge.draws import derived_seed
+from evaluation.judge.fast_engine import features
+from evaluation.judge.norm_relu_pool import choose_norm_relu_pool
+from submission.contract.precision import fastest_precision
+from submission.generators.gaussian import Mixture
+from submission.training.mixtures.experts import Expert
+from submission.training.mixtures.gaussian import GaussianSettings, fit
+
+_IMAGES_OF_A_PART = 64  # of 32x32 pixels: what fits in a core's cache
+_MOMENTS = (0.9, 0.99)
+
+
+@dataclass(frozen=True)
+class MatchRecipe:
+    """What is matched and for how long.
+
+    Attributes:
+        components, clusters, mirrored: of the mixture that it begins with, as in `GaussianSettings`.
+        spread: how far from the middle of their clusters images are drawn, in training and in runs.
+        experts: networks, each at all `ages`.
+        ages: epochs that an expert has learned.
+        steps: one expert and one sample of every cluster each.
+        rate: of Adam, on coordinates of principal components of images in [0, 1]; it falls to 0 along a cosine.
+        label_weight: of the cross-entropy of the expert's labels, where the distance of the means weighs 1.
+    """
+
+    components: int
+    clusters: int
+    mirrored: bool
+    spread: float
+    experts: int
+    ages: tuple[int, ...]
+    steps: int
+    rate: float = 0.02
+    label_weight: float = 0.3
+
+
+class Matching:
+    """A `session.Training` of the clusters' means.
+
+    Args:
+        mixture: to begin with, on `device`; every class has all its clusters.
+    """
+
+    def __init__(
+        self,
+        mixture: Mixture,
+        size: int,
+        experts: Sequence[Expert],
+        recipe: MatchRecipe,
+        challenge: Challenge,
+        seed: int,
+        device: str,
+    ) -> None:
+        self.mixture, self.size, self.experts, self.recipe = mixture, size, experts, recipe
+        self.challenge, self.seed, self.device = challenge, seed, torch.device(device)
+        self.centres_CKP = mixture.centres_CKP.clone().requires_grad_()
+        self.optimiser = torch.optim.Adam([self.centres_CKP], recipe.rate, _MOMENTS)
+        self.steps_done = 0
+        self.dtype = fastest_precision(self.device.type)
+        self.norm_relu_pool = choose_norm_relu_pool(self.device, recipe.steps * (challenge.size / 32) ** 2)
+        self.mean = torch.tensor(challenge.mean, device=device).view(3, 1, 1)
+        self.std = torch.tensor(challenge.std, device=device).view(3, 1, 1)
+        self._workers = Workers() if self.device.type == "cpu" else None
+        self._map = self._workers.map if self._workers else map
+        self._apart: list[Tensor] = []
+
+    @property
+    def batch(self) -> int:
+        return self.centres_CKP.shape[0] * self.centres_CKP.shape[1]
+
+    @property
+    def images(self) -> int:
+        return self.steps_done * self.batch
+
+    @property
+    def total(self) -> int:
+        return self.recipe.steps * self.batch
+
+    @property
+    def rate(self) -> float:
+        return self.recipe.rate * (1 + cos(pi * self.steps_done / self.recipe.steps)) / 2
+
+    def measured(self) -> dict[str, float]:
+        """`apart`: distance of the means from the real ones, in that of the classes from each other."""
+        apart = float(torch.stack(self._apart).mean()) if self._apart else float("nan")
+        self._apart.clear()
+        return {"apart": apart}
+
+    def step(self) -> Tensor:
+        """One step with one expert; the loss, a scalar."""
+        classes, clusters, components = self.centres_CKP.shape
+        draws = torch.Generator().manual_seed(derived_seed(self.seed, "match", self.steps_done))
+        expert = self.experts[int(torch.randint(len(self.experts), (), generator=draws))]
+        z_CKP = torch.randn(classes, clusters, components, generator=draws).to(self.device)
+        mirrored_CK = torch.rand(classes, clusters, generator=draws).to(self.device) < 0.5
+        results = self._map(
+            lambda part: self._part_gradient(part, expert, z_CKP[part], mirrored_CK[part]), self._parts(classes)
+        )
+        losses, apart, gradients = zip(*results, strict=True)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate
+        self.centres_CKP.grad = torch.cat(gradients) / classes
+        self.optimiser.step()
+        self.steps_done += 1
+        self._apart.append(torch.stack(apart).sum() / classes)
+        return torch.stack(losses).sum() / classes
+
+    def _parts(self, classes: int) -> Iterator[slice]:
+        """Whole classes, as many as a core takes at once; on CUDA all."""
+        if self._workers is None:
+            yield slice(0, classes)
+            return
+        images = max(_IMAGES_OF_A_PART * 32**2 // self.challenge.size**2, 1)
+        each = max(images // self.centres_CKP.shape[1], 1)
+        yield from (slice(start, start + each) for start in range(0, classes, each))
+
+    def _part_gradient(
+        self, part: slice, expert: Expert, z_cKP: Tensor, mirrored_cK: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The loss of some classes, how far their means are apart, both summed, and the gradient for their clusters."""
+        centres_cKP = self.centres_CKP[part].detach().requires_grad_()
+        x_BCHW = self._samples(part, centres_cKP, z_cKP)
+        if self.recipe.mirrored:
+            x_BCHW = torch.where(mirrored_cK.reshape(-1, 1, 1, 1), x_BCHW.flip(3), x_BCHW)
+        seen_BF = features((x_BCHW - self.mean) / self.std, expert.weights, self.dtype, self.norm_relu_pool)
+        means_cF = seen_BF.view(*centres_cKP.shape[:2], -1).mean(1)
+        apart = (means_cF - expert.means_CF[part]).square().sum() / expert.spread
+        labels_B = torch.arange(self.centres_CKP.shape[0], device=self.device)[part].repeat_interleave(z_cKP.shape[1])
+        logits_BC = F.linear(seen_BF, expert.weights["head.weight"], expert.weights["head.bias"])
+        told = F.cross_entropy(logits_BC, labels_B, reduction="sum") / z_cKP.shape[1]
+        loss = apart + self.recipe.label_weight * told
+        return loss.detach(), apart.detach(), torch.autograd.grad(loss, centres_cKP)[0]
+
+    def _samples(self, part: slice, centres_cKP: Tensor, z_cKP: Tensor) -> Tensor:
+        """One image of each cluster, in [0, 1] at the challenge's size: what `Gaussian` draws, before rounding."""
+        m = self.mixture
+        deviation_cKP = self.recipe.spread * (z_cKP * m.scales_CP[part][:, None]) @ m.factor_PP.t()
+        x_BD = m.mean_D + (centres_cKP + deviation_cKP).flatten(0, 1) @ m.basis_PD
+        x_BCHW = x_BD.view(-1, 3, self.size, self.size)
+        if self.size != self.challenge.size:
+            size = (self.challenge.size, self.challenge.size)
+            x_BCHW = F.interpolate(x_BCHW, size, mode="bicubic", antialias=True)
+        return x_BCHW.clamp(0, 1)
+
+    def matched(self) -> Mixture:
+        """The mixture as it is now."""
+        return replace(self.mixture, centres_CKP=self.centres_CKP.detach().clone())
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint: with the same arguments and this, the next step is the same."""
+        return {
+            "centres": self.centres_CKP.detach(),
+            "optimiser": self.optimiser.state_dict(),
+            "steps_done": self.steps_done,
+        }
+
+    @torch.no_grad()
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.centres_CKP.copy_(state["centres"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.steps_done = state["steps_done"]
+
+    def close(self) -> None:
+        """Give the cores back."""
+        if self._workers:
+            self._workers.close()
+
+
+def fitted(train: ImageSet, recipe: MatchRecipe, seed: int, device: str) -> Mixture:
+    """What the matching begins with: a fit as that of `gaussian`, with all its clusters."""
+    settings = GaussianSettings(recipe.components, recipe.clusters, "scaled", recipe.mirrored, recipe.spread, seed=seed)
+    return with_all_clusters(fit(train, settings, device), recipe.spread, seed)
+
+
+def with_all_clusters(mixture: Mixture, spread: float, seed: int) -> Mixture:
+    """`mixture` with clusters that are equally likely within a class; empty ones begin between two others."""
+    draws = torch.Generator().manual_seed(seed)
+    centres_CKP, shares_CK = mixture.centres_CKP.clone(), mixture.shares_CK.cpu()
+    for label, shares_K in enumerate(shares_CK):
+        empty = (shares_K == 0).nonzero().flatten()
+        if len(empty):
+            first, second = (torch.multinomial(shares_K, len(empty), True, generator=draws) for _ in range(2))
+            z_EP = torch.randn(len(empty), centres_CKP.shape[2], generator=draws).to(centres_CKP.device)
+            deviation_EP = spread * (z_EP * mixture.scales_CP[label]) @ mixture.factor_PP.t()
+            middle_EP = (centres_CKP[label, first] + centres_CKP[label, second]) / 2
+            centres_CKP[label, empty] = middle_EP + deviation_EP
+    return replace(mixture, centres_CKP=centres_CKP, shares_CK=torch.full_like(shares_CK, 1 / shares_CK.shape[1]))

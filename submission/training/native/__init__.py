@@ -1,0 +1,1 @@
+"""Training the project's own diffusion model, and distilling it to one or two steps."""

@@ -1,0 +1,1 @@
+"""The process that runs one generator: batches, pacing, PDA and writing."""

@@ -1,0 +1,141 @@
+"""The images of a job in order, and the pixels of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluation.base.challenge import Challenge
+from submission.contract.compile import compile_networks, compiles
+from submission.contract.generator import Generator, GeneratorBase, GeneratorInfo, LoadContext, Selector, get_generator
+from submission.contract.job import Job, image_seed
+from submission.worker.keeping import block_of
+from submission.worker.pda import images_to_generate
+from submission.worker.schedule import interleaved
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from evaluation.judge.cpu_threads import Workers
+
+
+def load_generator(job: Job, challenge: Challenge) -> GeneratorBase:
+    """The job's generator, ready to make images. Raises ValueError for weights that do not fit."""
+    context = LoadContext(
+        challenge=challenge,
+        device=job.device,
+        weights=Path(job.weights) if job.weights else None,
+        training_images=Path(job.training_images) if job.training_images else None,
+        seed=job.seed,
+        settings=job.settings,
+    )
+    generator = get_generator(job.generator).load(context)
+    if compiles(job.settings):
+        compile_networks(generator)
+    return generator
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the machine or the card had no memory left."""
+    torch = sys.modules.get("torch")
+    return isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError))
+
+
+class Source:
+    """What comes next in a job, and the pixels of it.
+
+    Attributes:
+        steps, batch_size: as the job says, else the generator's defaults; the batch shrinks when memory runs out.
+        filled: whether smaller batches are filled up to `batch_size`, because a compiled network knows no other.
+        block: what images are made by, one by one where all are kept.
+        end: why there is nothing left: `ipc` reached, or the choices of a selector `exhausted`.
+    """
+
+    def __init__(self, generator: GeneratorBase, job: Job, challenge: Challenge) -> None:
+        info: GeneratorInfo = generator.info
+        self.generator = generator
+        self.seed = job.seed
+        self.steps = job.steps or generator.default_steps(Path(job.weights) if job.weights else None)
+        self.batch_size = job.batch_size or info.default_batch
+        self.filled = compiles(job.settings)
+        self.block = block_of(job.keep)
+        ipc, self.end = self.block.to_make(images_to_generate(job.ipc, job.pda)), "ipc"
+        if isinstance(generator, Selector):
+            available = self.block.whole(generator.available())
+            if ipc is None or available < ipc:
+                ipc, self.end = available, "exhausted"
+        self._workers: Workers | None = None
+        if job.device == "cpu" and info.parts:
+            from evaluation.judge.cpu_threads import Workers
+
+            self._workers = Workers()
+        self._order: Iterator[tuple[int, int]] = interleaved(challenge.classes, ipc, self.block.made)
+
+    def take(self, size: int) -> list[tuple[int, int]]:
+        """The next `size` (label, index) pairs, fewer at the end."""
+        return list(islice(self._order, size))
+
+    def costs(self, images: int) -> int:
+        """A batch of so many images takes as long as one of `images`."""
+        return max(images, self.batch_size) if self.filled else images
+
+    def make(self, batch: list[tuple[int, int]]) -> Tensor:
+        """uint8 (B, 3, H, W) for `batch`; where memory runs out in halves, and in smaller batches from then on."""
+        try:
+            return self.make_whole(batch)
+        except Exception as error:
+            if not is_out_of_memory(error) or len(batch) == 1:
+                raise
+        # outside the handler, so that the failed call's tensors are free
+        import torch
+
+        half = len(batch) // 2
+        self.batch_size = max(1, min(self.batch_size, len(batch)) // 2)
+        return torch.cat([self.make(batch[:half]), self.make(batch[half:])])
+
+    def make_whole(self, batch: list[tuple[int, int]]) -> Tensor:
+        """uint8 (B, 3, H, W) for `batch` at once, at the generator's own size and on its device."""
+        import torch
+
+        if self._workers is None:
+            return self._make_part(batch)
+        each = self._share(len(batch))
+        parts = [batch[start : start + each] for start in range(0, len(batch), each)]
+        return torch.cat(self._workers.map(self._make_part, parts))
+
+    def _share(self, images: int) -> int:
+        """Of a batch, what is made at once: all of it, or what each worker gets."""
+        return -(-images // self._workers.count) if self._workers else images
+
+    def _make_part(self, part: list[tuple[int, int]]) -> Tensor:
+        import torch
+
+        wanted = len(part)
+        if self.filled:
+            part = part + [part[-1]] * (self._share(self.batch_size) - wanted)
+        labels_B, indices_B = torch.tensor(part).unbind(1)
+        if isinstance(self.generator, Selector):
+            return self.generator.select(labels_B, indices_B)
+        assert isinstance(self.generator, Generator), "a generator generates or selects"
+        seeds_B = torch.tensor([image_seed(self.seed, label, index) for label, index in part])
+        return self.generator.generate_numbered(labels_B, indices_B, seeds_B, self.steps)[:wanted]
+
+
+def to_size(images_BCHW: Tensor, size: int) -> Tensor:
+    """uint8 images at `size` x `size`: antialiased bicubic where they are of another size."""
+    if images_BCHW.shape[-2:] == (size, size):
+        return images_BCHW
+    from torch.nn.functional import interpolate
+
+    resized = interpolate(images_BCHW.float(), (size, size), mode="bicubic", antialias=True)
+    return resized.round().clamp(0, 255).byte()
+
+
+def decoded(images_BCHW: Tensor, size: int) -> NDArray[np.uint8]:
+    """What a generator gave as the writer takes it: uint8 (B, H, W, 3) at `size` in the computer's own memory."""
+    return to_size(images_BCHW, size).permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -1,0 +1,53 @@
+"""The estimate adds up, and is of the size of what it estimates."""
+
+from __future__ import annotations
+
+import pytest
+
+from evaluation.judge.estimate import Estimate, curve_seconds, estimate
+from evaluation.judge.score import judge
+from tests.evaluation.small import SMALL, small_test, small_train
+
+
+def test_seconds_count_every_step() -> None:
+    timed = Estimate(images=600, start_s=2.0, step_s=0.5, last_step_s=0.25, test_s=3.0)
+    assert timed.seconds(epochs=1000, rounds=3) == 2.0 + 3 * (1001 * (2 * 0.5 + 0.25) + 3.0)
+    assert timed.seconds(epochs=20, rounds=1) == 2.0 + 21 * 1.25 + 3.0
+
+
+def test_a_curve_costs_a_round_for_each_set() -> None:
+    timed = Estimate(images=512, start_s=2.0, step_s=0.5, last_step_s=0.0, test_s=3.0)
+    assert curve_seconds(timed, [512, 256], epochs=9) == 10 * (1.0 + 0.5) + 2 * (2.0 + 3.0)
+
+
+def test_sentence_offers_previews_that_are_cheaper() -> None:
+    timed = Estimate(images=600, start_s=2.0, step_s=0.5, last_step_s=0.25, test_s=3.0)
+    assert timed.sentence() == (
+        "Judging 600 images (1,000 epochs, 3 rounds) takes about 1 h 02 min here; a preview of 100 epochs, "
+        "1 round 2 min 11 s or of 20 epochs, 1 round 31 s."
+    )
+    assert "preview" not in timed.sentence(epochs=10, rounds=1)
+
+
+@pytest.mark.parametrize("images", [100, 256, 300])
+def test_measures_the_steps_that_there_are(images: int) -> None:
+    timed = estimate(images, SMALL, engine="fast", rounds=1, epochs=1, test_images=300)
+    assert timed.images == images
+    assert (timed.step_s > 0) == (images >= 256)
+    assert (timed.last_step_s > 0) == (images % 256 > 0)
+    assert timed.start_s > 0
+    assert timed.test_s > 0
+
+
+def test_is_of_the_right_size() -> None:
+    """Within a factor that a busy machine does not break."""
+    timed = estimate(200, SMALL, rounds=1, epochs=10, test_images=300)
+    took = judge(small_train(200), small_test(300), SMALL, rounds=1, epochs=10).seconds
+    assert took / 10 < timed.seconds(epochs=10, rounds=1) < took * 10 + 10
+
+
+def test_refuses_what_cannot_be() -> None:
+    with pytest.raises(ValueError, match="at least 1 image"):
+        estimate(0, SMALL)
+    with pytest.raises(ValueError, match="choose one of"):
+        estimate(10, SMALL, engine="turbo")

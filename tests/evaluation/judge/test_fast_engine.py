@@ -1,0 +1,123 @@
+"""The fast engine is step-equal to the reference in float32, and close to it where it rounds."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from evaluation.base.challenge import get_challenge
+from evaluation.data.datasets import load_split
+from evaluation.data.subset import random_subset
+from evaluation.judge import fast_engine
+from evaluation.judge.device_set import Resident, resident
+from evaluation.judge.draws import draw_pass
+from evaluation.judge.dsa import KINDS, Draw
+from evaluation.judge.fast_engine import FastEngine
+from evaluation.judge.protocol import Protocol
+from evaluation.judge.reference_engine import ReferenceEngine
+from evaluation.judge.trainer import train_round
+from tests.evaluation.small import SMALL, small_test, small_train
+
+STEPS = 50
+BATCH = 8
+PROTOCOL = Protocol(batch_size=BATCH)
+
+
+def small_set(device: str = "cpu") -> Resident:
+    return resident(small_train(28), SMALL, torch.device(device))
+
+
+def started(engine: ReferenceEngine | FastEngine) -> ReferenceEngine | FastEngine:
+    engine.start(seed=1)
+    engine.set_rate(PROTOCOL.lr)
+    return engine
+
+
+def assert_fifty_steps_equal(train: Resident, kind: str | None, protocol: Protocol = PROTOCOL) -> None:
+    """Training amplifies rounding, so two things hold: from the reference's own state each step equals its step to
+    rounding, and running free the losses stay together."""
+    reference = started(ReferenceEngine(train, 10, protocol))
+    free, led = (started(FastEngine(train, 10, protocol, dtype=torch.float32)) for _ in range(2))
+    passes = (draw_pass(1, index, len(train), protocol.batch_size).to(train.device) for index in range(STEPS))
+    batches = [batch for draws in passes for batch in draws.batches()][:STEPS]
+    assert {len(index) for index, _ in batches} == {protocol.batch_size, len(train) % protocol.batch_size}
+    assert kind or {drawn.kind for _, drawn in batches} == set(KINDS)
+    for index, drawn in batches:
+        before = {name: tensor.clone() for name, tensor in led.state().items()}
+        expected, running, stepped = (
+            engine.step(index, Draw(kind or drawn.kind, drawn.uniforms)).clone() for engine in (reference, free, led)
+        )
+        torch.testing.assert_close(stepped, expected, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(running, expected, rtol=0.1, atol=5e-3)
+        for name, tensor in reference.state().items():
+            # By norm: where an activation is zero to rounding, ReLU may let a single gradient through or not.
+            assert (led.state()[name] - tensor).norm() <= 0.03 * (tensor - before[name]).norm() + 1e-7, name
+        led.load(reference.state())
+    assert expected < 1.5, "fifty steps learn something, or the test compares nothing"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fifty_steps_equal_the_reference(kind: str) -> None:
+    """Same initial weights, batches and draws give the same losses, each augmentation on its own."""
+    assert_fifty_steps_equal(small_set(), kind)
+
+
+@pytest.mark.slow
+def test_fifty_steps_of_the_protocol_equal_the_reference() -> None:
+    """Its own size of images and batches, and its own choice among the augmentations."""
+    digits = get_challenge("digits")
+    train = resident(random_subset(load_split(digits, "train", None), 30, seed=0), digits, torch.device("cpu"))
+    assert_fifty_steps_equal(train, None, Protocol())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_fifty_graphed_steps_equal_the_reference_on_a_gpu(kind: str) -> None:
+    assert_fifty_steps_equal(small_set("cuda"), kind)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_graphed_bfloat16_steps_repeat_bit_for_bit_on_a_gpu() -> None:
+    train = small_set("cuda")
+    first, again = (started(FastEngine(train, 10, PROTOCOL)) for _ in range(2))
+    for index in range(4):
+        for batch, drawn in draw_pass(1, index, len(train), BATCH).to(train.device).batches():
+            assert torch.equal(first.step(batch, drawn).clone(), again.step(batch, drawn))
+    for name, tensor in first.state().items():
+        assert torch.equal(again.state()[name], tensor)
+
+
+@pytest.mark.usefixtures("three_torch_threads")
+def test_parts_on_several_cores_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = small_set()
+    in_parts = started(FastEngine(train, 10, PROTOCOL, dtype=torch.float32))
+    torch.set_num_threads(1)
+    whole = started(FastEngine(train, 10, PROTOCOL, dtype=torch.float32))
+    for index, drawn in draw_pass(1, 0, len(train), BATCH).batches():
+        loss = whole.step(index, drawn)
+        with monkeypatch.context() as patched:
+            patched.setattr(fast_engine, "PART_BYTES", 16 * 16 * 128 * 4)
+            torch.testing.assert_close(in_parts.step(index, drawn), loss)
+    for name, tensor in whole.state().items():
+        torch.testing.assert_close(in_parts.state()[name], tensor, rtol=1e-3, atol=1e-6)
+
+
+def test_bfloat16_steps_stay_close_and_say_so() -> None:
+    """One step's update in bfloat16 points where the float32 one does."""
+    train = small_set()
+    exact, rounded = (started(FastEngine(train, 10, PROTOCOL, dtype=d)) for d in (torch.float32, torch.bfloat16))
+    index, drawn = next(draw_pass(1, 0, len(train), BATCH).batches())
+    before = {name: tensor.clone() for name, tensor in exact.state().items()}
+    torch.testing.assert_close(rounded.step(index, drawn), exact.step(index, drawn), rtol=1e-2, atol=0)
+    for name in ("weight.blocks.0.0.weight", "weight.blocks.2.0.weight", "weight.head.weight"):
+        updates = [(engine.state()[name] - before[name]).flatten() for engine in (exact, rounded)]
+        assert torch.cosine_similarity(*updates, dim=0) > 0.99, name
+    assert exact.deviations == ()
+    assert "bfloat16" in rounded.deviations[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_learns_digits(dtype: torch.dtype) -> None:
+    train, test = (resident(s, SMALL, torch.device("cpu")) for s in (small_train(400), small_test()))
+    protocol = Protocol(epochs=10, batch_size=64)
+    assert train_round(FastEngine(train, 10, protocol, dtype=dtype), test, 10, protocol, 0).accuracy > 0.85

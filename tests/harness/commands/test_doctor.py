@@ -1,0 +1,120 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from evaluation.base.challenge import challenges, get_challenge
+from evaluation.base.exits import ExitCode
+from harness.commands.doctor import (
+    Check,
+    available_memory_gb,
+    check_clock,
+    check_compiler,
+    check_data,
+    check_default,
+    check_disk,
+    check_docker,
+    check_gpu,
+    check_memory,
+    check_python,
+    check_torch,
+    check_weights,
+    examine,
+    is_ready,
+    show_checks,
+)
+from submission.contract.generator import generator_names
+from tests.harness.gpu.cards import card
+from tests.real_data import real_data
+
+CIFAR = get_challenge("cifar100")
+DIGITS = get_challenge("digits")
+READY, HALF, BARE = (
+    {"name": "a", "ready": ["digits", "cifar100"], "missing": {}},
+    {"name": "b", "ready": ["cifar100"], "missing": {"digits": "there are none"}},
+    {"name": "c", "ready": [], "missing": {"digits": "there are none", "cifar100": "nor here"}},
+)
+
+
+@pytest.mark.parametrize(
+    ("check", "status", "words"),
+    [
+        (check_python((3, 11)), "ok", "3.11"),
+        (check_python((3, 10)), "missing", "too old"),
+        (check_clock(True, True), "ok", "control group"),
+        (check_clock(True, False), "ok", "process tree"),
+        (check_clock(False, False), "missing", "no clock"),
+        (check_gpu([], None, "no NVIDIA driver is installed"), "warn", "no NVIDIA driver is installed"),
+        (check_gpu([], "550", ""), "warn", "knows of no card"),
+        (check_gpu([card()], "550", ""), "ok", "RTX 4090 (24 GB); driver 550"),
+        (check_gpu([card(memory_gb=None)], None, ""), "ok", "driver unknown"),
+        (check_gpu([card(0), card(1)], "550", ""), "warn", "RTX 4090"),
+        (check_torch("2", "12.8", True, 1), "ok", "on the card"),
+        (check_torch("2", None, False, 0), "ok", "on the processor"),
+        (check_torch("2", None, False, 1), "warn", "processors only"),
+        (check_torch("2", "12.8", False, 1), "warn", "cannot use the card"),
+        (check_disk(0.1, True, "this folder"), "missing", "0.1 GB"),
+        (check_disk(3, True, "this folder"), "warn", "3.0 GB"),
+        (check_disk(50, True, "this folder"), "ok", "50.0 GB"),
+        (check_disk(50, False, "this folder"), "missing", "Nothing can be written"),
+        (check_memory(0.5), "missing", "0.5 GB"),
+        (check_memory(4), "warn", "4.0 GB"),
+        (check_memory(16), "ok", "16.0 GB"),
+        (check_memory(None), "warn", "does not say"),
+        (check_data(CIFAR, {"train": True, "test": True}, "here"), "ok", "at hand"),
+        (check_data(CIFAR, {"train": False, "test": True}, "here"), "missing", "No train split of CIFAR-100 in here"),
+        (check_data(DIGITS, {"train": False, "test": False}, "here"), "missing", "not there"),
+        (check_weights(READY), "ok", "every data set"),
+        (check_weights(HALF), "warn", "Runs on cifar100; not on digits"),
+        (check_weights(BARE), "missing", "nothing yet"),
+        (check_default([HALF, READY], ("b", "a")), "ok", "the generator a"),
+        (check_default([HALF, BARE], ("b", "c")), "missing", "No default generator"),
+        (check_compiler("/usr/bin/g++"), "ok", "with g++"),
+        (check_compiler(None), "warn", "uncompiled"),
+        (check_docker(True, "27.1"), "ok", "27.1"),
+        (check_docker(True, None), "warn", "does not answer"),
+        (check_docker(False, None), "warn", "not installed"),
+    ],
+)
+def test_every_state_has_plain_words_and_what_to_do(check: Check, status: str, words: str) -> None:
+    assert check.status == status and words in check.sentence
+    assert check.sentence.endswith(".")
+    # a machine that does not tell its memory cannot be helped
+    assert bool(check.todo) == (status != "ok") or check == check_memory(None)
+
+
+def test_only_what_digits_need_decides() -> None:
+    assert is_ready([check_data(CIFAR, {"train": False}, "here"), check_docker(False, None)])
+    assert not is_ready([check_data(DIGITS, {"train": False}, "here")])
+
+
+def test_this_machine_runs_digits_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    checks = examine(None)
+    assert len({check.name for check in checks}) == len(checks)
+    assert {f"data: {name}" for name in challenges()} | {f"generator: {name}" for name in generator_names()} <= {
+        check.name for check in checks
+    }
+    assert show_checks(checks, as_json=True) is ExitCode.DONE
+    told = json.loads(capsys.readouterr().out)
+    assert told["ready"] is True and len(told["checks"]) == len(checks)
+    show_checks(checks, as_json=False)
+    assert "Ready" in capsys.readouterr().out
+
+
+def test_what_is_missing_is_named_and_the_exit_code_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert show_checks([check_python((3, 9)), check_compiler(None)], as_json=False) is ExitCode.REGRESSION
+    out = capsys.readouterr().out
+    assert "Not ready" in out and "missing: python" in out
+
+
+def test_real_data_is_found_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from evaluation.data.datasets import is_at_hand
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert not is_at_hand(CIFAR, "train", tmp_path)
+    assert is_at_hand(CIFAR, "train", real_data("cifar-100-python"))
+
+
+def test_memory_is_told_in_gigabytes() -> None:
+    found = available_memory_gb()
+    assert found is None or 0.05 < found < 100_000

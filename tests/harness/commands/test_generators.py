@@ -1,0 +1,34 @@
+"""`generators` says what is ready and, where something is missing, what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.commands.generators import rows
+from tests.real_data import real_data
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+def row(name: str, data: Path | None) -> dict[str, Any]:
+    return next(found for found in rows(None, data) if found["name"] == name)
+
+
+def test_training_images_count_as_needed(tmp_path: Path) -> None:
+    found = row("real", tmp_path)
+    assert found["ready"] == ["digits"]
+    assert "training images of CIFAR-100, which are not here; give --data" in found["missing"]["cifar100"]
+
+
+def test_training_images_that_are_here() -> None:
+    assert "cifar100" in row("real", real_data("cifar-100-python"))["ready"]
+
+
+def test_shipped_weights_are_at_hand() -> None:
+    assert row("gaussian", None)["missing"] == {}

@@ -1,0 +1,76 @@
+"""The profiler on real processes: generators that are quick, that run out of memory, and that die."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.planning.measure import Wanted, measure_profile
+from harness.planning.profile import Profile
+from submission.contract.job import Job
+from tests.harness.profiles import key
+
+AWKWARD = Path(__file__).parents[2] / "end_to_end" / "awkward" / "generators"
+
+
+@pytest.fixture
+def awkward(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(AWKWARD))
+    monkeypatch.setattr("harness.planning.measure.SUSTAINED_S", 0.3)
+    monkeypatch.setattr("harness.planning.measure.POINT_S", 0.05)
+
+
+def measured(generator: str, folder: Path, wanted: Wanted | None = None, pda: int = 1) -> tuple[Profile, list[str]]:
+    said: list[str] = []
+    job = Job("digits", generator, "", "", deadline=0.0, pda=pda)
+    profile = measure_profile(key(generator=generator), job, wanted or Wanted(), None, folder, said.append)
+    assert not list(folder.iterdir()), "nothing is left behind"
+    return profile, said
+
+
+@pytest.mark.usefixtures("awkward")
+def test_the_points_that_are_asked_for(tmp_path: Path) -> None:
+    profile, said = measured("slow-first", tmp_path, Wanted(steps=(1, 2), batch_sizes=(4, 8)))
+    assert [(p.steps, p.batch_size) for p in profile.points] == [(1, 4), (1, 8), (2, 4), (2, 8)]
+    # it sleeps, so that no machine makes it faster
+    assert all(p.seconds >= 0.02 + 0.006 * p.batch_size and p.low_s <= p.seconds <= p.high_s for p in profile.points)
+    assert profile.start.first_batch_s > 10 * 0.02 and profile.start.import_s > 0
+    assert profile.sustained and profile.sustained.batch_size in (4, 8)
+    assert profile.write_s > 0
+    assert (profile.default_steps, profile.default_batch) == (1, 64)
+    assert Profile.from_json(profile.to_json()) == profile
+    assert any("images/s" in sentence for sentence in said)
+
+
+@pytest.mark.usefixtures("awkward")
+@pytest.mark.parametrize(("generator", "reason"), [("hungry", "out_of_memory"), ("fragile", "crashed")])
+def test_what_fails_costs_a_point_and_is_remembered(tmp_path: Path, generator: str, reason: str) -> None:
+    profile, _ = measured(generator, tmp_path, Wanted(batch_sizes=(8, 32, 16)))
+    assert [(failed.batch_size, failed.reason) for failed in profile.failed] == [(32, reason)]
+    assert [point.batch_size for point in profile.points] == [8, 16]
+    assert profile.sustained
+
+
+@pytest.mark.usefixtures("awkward")
+def test_doubling_ends_where_memory_does(tmp_path: Path) -> None:
+    profile, _ = measured("hungry", tmp_path, Wanted(steps=(1,)))
+    assert [point.batch_size for point in profile.points] == [1, 2, 4, 8, 16]
+    assert [failed.batch_size for failed in profile.failed] == [32]
+
+
+@pytest.mark.usefixtures("awkward")
+def test_nothing_measured_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="smaller --batch-size"):
+        measured("hungry", tmp_path, Wanted(batch_sizes=(64,)))
+    with pytest.raises(ValueError, match="did not start: ValueError"):
+        measured("nobody", tmp_path)
+
+
+@pytest.mark.usefixtures("awkward")
+def test_copies_are_made_and_written_as_in_a_run(tmp_path: Path) -> None:
+    """What the library costs to import is part of the start, what copies cost part of writing an image."""
+    plain, _ = measured("noise", tmp_path, Wanted(batch_sizes=(8,)))
+    copied, _ = measured("noise", tmp_path, Wanted(batch_sizes=(8,)), pda=9)
+    assert copied.start.load_s > plain.start.load_s + 0.3
+    assert copied.write_s > 2 * plain.write_s

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.planning.planner import (
+    batch_seconds,
+    images_in,
+    make_plan,
+    predict_ipc,
+    predict_on_the_clock,
+)
+from harness.planning.profile import Sustained
+from submission.contract.generator import get_generator
+from submission.worker.pacing import margin_s
+from tests.harness.profiles import key, point, profile, start
+
+# docs/protocol.md, the ablation of diffusion step reduction: steps, seconds per batch of 32, samples in 600 s
+PUBLISHED = ((5, 2.5, 4544), (10, 5.0, 2560), (15, 7.5, 1792), (20, 10.0, 1376), (25, 12.5, 1120), (30, 15.0, 800))
+BUDGET_S, BATCH = 600.0, 32
+
+
+@pytest.mark.parametrize(("steps", "batch_s", "samples"), PUBLISHED)
+def test_the_published_sample_counts_come_out(steps: int, batch_s: float, samples: int) -> None:
+    overhead_s = BUDGET_S - samples / BATCH * batch_s  # all that was not in the loop over batches
+    cifar = key(dataset="cifar100", device="cuda")
+    found = predict_ipc(
+        profile(
+            lambda _steps, _batch: batch_s,
+            [(steps, BATCH)],
+            key=cifar,
+            start=start(overhead_s - margin_s(BUDGET_S, "cuda")),
+        ),
+        BUDGET_S,
+        steps,
+    )
+    assert found.images == samples
+    assert found.ipc == samples / 100
+    assert found.low <= samples <= found.high
+
+
+def test_the_published_seconds_are_linear_in_steps() -> None:
+    two = profile(lambda steps, _: 0.5 * steps, [(5, BATCH), (30, BATCH)])
+    one = profile(lambda steps, _: 0.5 * steps, [(10, BATCH)])
+    for steps, batch_s, _ in PUBLISHED:
+        for measured in (two, one):
+            assert batch_seconds(measured, steps, BATCH).middle == pytest.approx(batch_s)
+
+
+counts = st.integers(1, 60)
+sizes = st.sampled_from((1, 2, 4, 8, 16, 32, 64))
+small = st.floats(0.0, 2.0)
+shares = st.floats(0.01, 0.2)
+
+
+@given(fixed=small, each=shares, per_image=st.floats(0.0, 0.05), steps=counts, size=sizes)
+def test_what_was_not_measured_lies_on_the_line(
+    fixed: float, each: float, per_image: float, steps: int, size: int
+) -> None:
+    def batch_s(k: int, n: int) -> float:
+        return (fixed + each * k) * (1 + per_image * n)
+
+    found = profile(batch_s, [(8, 1), (8, 16), (8, 64), (4, 64), (20, 64)])
+    assert batch_seconds(found, steps, size).middle == pytest.approx(batch_s(steps, size), rel=1e-6)
+
+
+@given(
+    each=st.floats(0.001, 0.5),
+    fixed=small,
+    budget=st.floats(0.5, 600.0),
+    more=st.floats(0.0, 100.0),
+    start_s=st.floats(0.0, 20.0),
+)
+def test_more_budget_never_gives_less_and_the_interval_holds_the_middle(
+    each: float, fixed: float, budget: float, more: float, start_s: float
+) -> None:
+    found = profile(lambda _k, n: fixed + each * n, [(8, 1), (8, 8), (8, 64)], start_s)
+    first, second = predict_ipc(found, budget), predict_ipc(found, budget + more)
+    full = max(fixed + each * n for n in (1, 8, 64))
+    assert second.images >= first.images - 64 and (more < 2 * full or second.images >= first.images)
+    for prediction in (first, second):
+        assert prediction.low <= prediction.images <= prediction.high
+    # what is foreseen could be made in the time there is
+    assert first.images * each <= max(0.0, budget - start_s) + 1e-6
+
+
+@given(budget=st.floats(5.0, 600.0), cap=st.integers(1, 50))
+def test_the_cap_on_images_per_class_holds(budget: float, cap: int) -> None:
+    found = predict_ipc(profile(lambda _k, n: 0.01 * n, [(8, 1), (8, 64)]), budget, ipc_cap=cap)
+    assert found.ipc <= cap and found.interval[1] <= cap
+
+
+def test_the_fastest_batch_is_planned_and_the_users_is_kept() -> None:
+    measured = profile(lambda _k, n: 0.2 + 0.01 * n if n <= 32 else 0.03 * n, [(8, n) for n in (8, 16, 32, 64)])
+    maker = get_generator("native")
+    plan = make_plan(maker, None, None, None, measured, 60.0)
+    assert (plan.steps, plan.batch_size, plan.trial) == (8, 32, False)
+    assert plan.predicted_ipc and plan.predicted_ipc_interval
+    assert dict(plan.batch_seconds)[64] == pytest.approx(1.92)
+    given_size = make_plan(maker, None, 4, 24, measured, 60.0)
+    assert (given_size.steps, given_size.batch_size) == (4, 24)
+    assert make_plan(maker, None, None, 24).trial is False
+    assert make_plan(maker, None, None, None).trial is True
+    assert make_plan(None, None, None, None).steps is None
+
+
+def test_a_run_that_writes_is_foreseen_as_such() -> None:
+    alone = profile(lambda _k, n: 0.01 * n, [(8, 32), (8, 64)])
+    written = profile(lambda _k, n: 0.01 * n, [(8, 32), (8, 64)], sustained=Sustained(8, 64, 0.8, 0.79, 0.81, 9))
+    assert batch_seconds(written, 8, 64).middle == 0.8
+    assert batch_seconds(written, 8, 32).middle == pytest.approx(0.4)
+    assert predict_ipc(written, 60.0).images < 0.82 * predict_ipc(alone, 60.0).images
+
+
+def test_decoding_is_not_thought_to_grow_with_steps() -> None:
+    measured = profile(
+        lambda k, n: 0.1 * k, [], points=(point(2, 8, 0.2, decode_s=1.0), point(4, 8, 0.4, decode_s=1.0))
+    )
+    assert batch_seconds(measured, 40, 8).middle == pytest.approx(5.0)
+
+
+def test_smaller_batches_fill_the_end() -> None:
+    assert images_in(10.0, 64, 4.0) == 128
+    assert images_in(10.0, 64, 4.0, [(1, 0.1), (8, 0.5), (32, 1.0), (64, 4.0)]) == 128 + 32 + 8 + 4
+    assert images_in(-1.0, 64, 4.0) == 0
+
+
+def test_the_beginning_of_a_run_foretells_it() -> None:
+    found = predict_on_the_clock(made=32, images_per_s=10.0, left_s=16.0)
+    assert found.middle == pytest.approx(32 + 160)
+    assert found.low < found.middle < found.high
+
+
+def test_an_empty_profile_is_refused() -> None:
+    with pytest.raises(ValueError, match="--refresh"):
+        predict_ipc(profile(lambda _k, _n: 1.0, []), 60.0)
+
+
+def test_the_published_overheads_are_mostly_a_start_and_a_time_for_each_image() -> None:
+    """As docs/planning.md says: five of six rows, the sixth (30 steps) lies far off."""
+    overheads = {steps: BUDGET_S - samples / BATCH * batch_s for steps, batch_s, samples in PUBLISHED}
+    for steps, _, samples in PUBLISHED[:-1]:
+        assert overheads[steps] == pytest.approx(142 + 0.023 * samples, rel=0.06)
+    assert overheads[30] > 1.3 * (142 + 0.023 * 800)
+
+
+@given(pda=st.integers(2, 9), size=sizes, cap=st.integers(1, 2000))
+def test_copies_are_images_and_the_cap_counts_them(pda: int, size: int, cap: int) -> None:
+    plain = profile(lambda _steps, batch: 0.1 + 0.01 * batch, [(8, size)])
+    copied = profile(lambda _steps, batch: 0.1 + 0.01 * batch, [(8, size)], key=key(pda=pda))
+    assert predict_ipc(copied, BUDGET_S).images == pda * predict_ipc(plain, BUDGET_S).images
+    assert predict_ipc(copied, BUDGET_S, ipc_cap=cap).images == min(cap * 10, predict_ipc(copied, BUDGET_S).images)

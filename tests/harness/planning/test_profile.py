@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.commands.profile import parse_counts
+from harness.planning.planner import predict_ipc
+from harness.planning.profile import (
+    Failed,
+    Profile,
+    Sustained,
+    content_hash,
+    keep_profile,
+    load_profile,
+    merged,
+    profile_key,
+)
+from harness.report.profile_page import render, rows, start_words
+from tests.harness.profiles import key, profile
+
+WHOLE = profile(
+    lambda k, n: 0.1 * k + 0.01 * n,
+    [(8, 1), (8, 16), (4, 16)],
+    sustained=Sustained(8, 16, 1.0, 0.9, 1.1, 5),
+    failed=(Failed(8, 32, "out_of_memory", "no room"),),
+    write_s=0.001,
+    measured_at="2026-01-01T00:00:00+00:00",
+)
+
+
+def test_a_profile_comes_back_from_the_cache(tmp_path: Path) -> None:
+    assert load_profile(WHOLE.key, tmp_path) is None
+    keep_profile(WHOLE, tmp_path)
+    assert load_profile(WHOLE.key, tmp_path) == WHOLE
+
+
+def test_what_is_measured_later_is_added() -> None:
+    few = profile(lambda _k, _n: 9.0, [(8, 16), (2, 32)], doubled=False)
+    both = merged(WHOLE, few)
+    assert {(p.steps, p.batch_size): p.seconds for p in both.points}[8, 16] == 9.0
+    assert len(both.points) == 4 and both.doubled and both.sustained == WHOLE.sustained
+    assert both.failed == WHOLE.failed
+    assert merged(few, WHOLE).sustained == WHOLE.sustained
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": {"guidance": "2"}},
+        {"weights": "other"},
+        {"machine": "another"},
+        {"device": "cuda"},
+        {"threads": 1},
+        {"versions": {"python": "3.12"}},
+        {"generator": "noise"},
+        {"dataset": "cifar100"},
+    ],
+)
+def test_whatever_differs_is_another_profile(tmp_path: Path, change: dict[str, object]) -> None:
+    keep_profile(WHOLE, tmp_path)
+    assert load_profile(key(**change), tmp_path) is None
+    assert key(**change).file_name != WHOLE.key.file_name
+
+
+def test_a_damaged_or_older_profile_is_passed_over(tmp_path: Path) -> None:
+    path = keep_profile(WHOLE, tmp_path)
+    told = json.loads(path.read_text())
+    for text in ("{", json.dumps({**told, "schema": 0}), json.dumps({**told, "points": [{}]}), "{}"):
+        path.write_text(text)
+        assert load_profile(WHOLE.key, tmp_path) is None
+    with pytest.raises(ValueError, match="measure it again"):
+        Profile.from_json({**told, "schema": 0})
+
+
+def test_weights_are_known_by_their_content(tmp_path: Path) -> None:
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.write_bytes(b"weights")
+    second.write_bytes(b"weights")
+    assert content_hash(first) == content_hash(second) != content_hash(None)
+    folder = content_hash(tmp_path)
+    second.write_bytes(b"others")
+    assert content_hash(first) != content_hash(second)
+    assert content_hash(tmp_path) != folder
+
+
+def test_the_key_of_this_machine_is_the_same_twice() -> None:
+    first = profile_key("noise", "digits", {"b": "1", "a": "2"}, None, "cpu")
+    assert first == profile_key("noise", "digits", {"a": "2", "b": "1"}, None, "cpu")
+    assert first.machine and first.versions["torch"]
+
+
+def test_the_page_has_every_point_and_loads_nothing() -> None:
+    page = render(WHOLE, [predict_ipc(WHOLE, 60.0), predict_ipc(WHOLE, 60.0, 4)], 60.0)
+    assert page.count("<svg") == 2 and "out of memory" in page
+    assert "<script" not in page and 'src="' not in page
+    assert len(rows(WHOLE)) == 4
+    assert "first batch of 0" in start_words(WHOLE)
+    one = replace(WHOLE, points=WHOLE.points[:1], sustained=None, failed=())
+    assert render(one, [predict_ipc(one, 60.0)], 60.0).count("<svg") == 1
+
+
+def test_lists_of_counts() -> None:
+    assert parse_counts("16,4,4", "--steps") == (4, 16)
+    assert parse_counts(None, "--steps") == ()
+    for wrong in ("", "4,", "zero", "0,1"):
+        with pytest.raises(ValueError, match="--steps takes whole numbers"):
+            parse_counts(wrong, "--steps")
