@@ -7,11 +7,9 @@ step, makes half as many and longer steps. (With guidance each evaluation is of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
-import numpy as np
 from torch import Tensor
 
 SIGMA_MIN, SIGMA_MAX, RHO = 0.002, 80.0, 7.0
@@ -78,68 +76,7 @@ def ipndm(denoise: Denoise, x: Tensor, sigmas: list[float]) -> Tensor:
     return x
 
 
-def unipc(denoise: Denoise, x: Tensor, sigmas: list[float], *, b2: bool = True) -> Tensor:
-    """UniPC of order 3, predicting data (arXiv 2302.04867, algorithms 5 and 6, in terms of sigma); one evaluation.
-
-    Each step is taken twice: to where the denoiser is asked next, and again, corrected, with its answer from there.
-    The order rises over the first steps and falls at the last ones.
-
-    Args:
-        b2: the function B of a step's width h: e^-h - 1, which the paper calls B2, else its B1, -h.
-    """
-    before: Tensor | None = None
-    known: list[tuple[float, Tensor]] = []  # (sigma, denoised), newest first
-    order = 1
-    for index, (now, then) in enumerate(pairwise(sigmas)):
-        denoised = denoise(x, now)
-        if then == 0:
-            return denoised
-        if before is not None:
-            x = _unipc_step(before, now, known[:order], denoised, b2)
-        known = [(now, denoised), *known[:2]]
-        order = min(3, index + 1, len(sigmas) - 1 - index)
-        before, x = x, _unipc_step(x, then, known[:order], None, b2)
-    return x
-
-
-def _unipc_step(
-    x: Tensor, then: float, known: Sequence[tuple[float, Tensor]], ahead: Tensor | None, b2: bool
-) -> Tensor:
-    """From the level of `known[0]`, where `x` is, to `then`; with the answer `ahead` from there it is the corrector."""
-    now, newest = known[0]
-    h = math.log(now / then)
-    places = [math.log(now / sigma) / h for sigma, _ in known[1:]]  # of each other answer, in widths of this step
-    slopes = [(denoised - newest) / place for place, (_, denoised) in zip(places, known[1:], strict=True)]
-    if ahead is not None:
-        places, slopes = [*places, 1.0], [*slopes, ahead - newest]
-    b = math.expm1(-h) if b2 else -h
-    weights = _unipc_weights(places, -h, b)
-    bend = sum(weight * slope for weight, slope in zip(weights, slopes, strict=True))
-    return x * (then / now) - math.expm1(-h) * newest - b * bend
-
-
-def _unipc_weights(places: Sequence[float], width: float, b: float) -> list[float]:
-    """Of each slope, so that the step is exact for polynomials in log sigma (equation 9); 1/2 for a single one."""
-    if len(places) < 2:
-        return [0.5] * len(places)
-    wanted, factorial = [], 1.0
-    remainder = math.expm1(width) / width - 1
-    for power in range(1, len(places) + 1):
-        factorial *= power
-        wanted.append(remainder * factorial / b)
-        remainder = remainder / width - 1 / (factorial * (power + 1))
-    powers = np.vander(places, increasing=True).T
-    return [float(weight) for weight in np.linalg.solve(powers, wanted)]
-
-
-SOLVERS: dict[str, Solver] = {
-    "euler": euler,
-    "heun": heun,
-    "dpm2m": dpm2m,
-    "ipndm": ipndm,
-    "unipc": unipc,
-    "unipc-bh1": partial(unipc, b2=False),
-}
+SOLVERS: dict[str, Solver] = {"euler": euler, "heun": heun, "dpm2m": dpm2m, "ipndm": ipndm}
 
 
 def parse_solver(settings: Mapping[str, str]) -> str | None:

@@ -55,6 +55,11 @@ class NativeSettings:
                 raise ValueError(f"{path} holds a consistency model, which no other solver fits; leave out solver")
             if self.guidance not in (None, 1):
                 raise ValueError(f"{path} holds a consistency model, which cannot be guided; leave out guidance")
+        elif self.solver is None and model["solver"] not in SOLVERS:
+            raise ValueError(
+                f"{path} names the solver {model['solver']!r}, which is no longer there; add --set solver=NAME, one of:"
+                f" {', '.join(SOLVERS)}"
+            )
         elif self.solver == CONSISTENCY:
             raise ValueError(
                 f"solver {CONSISTENCY} needs weights from `python -m submission.training distill`, and {path} holds"

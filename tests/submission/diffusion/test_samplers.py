@@ -16,7 +16,6 @@ from submission.diffusion.samplers import (
     karras_sigmas,
     sample,
     sample_consistency,
-    unipc,
 )
 
 MEAN, SPREAD = 0.3, 0.5
@@ -60,7 +59,7 @@ def test_solvers_have_their_order(solver: str, order: int) -> None:
     assert coarse / fine == pytest.approx(2**order, rel=0.2)
 
 
-@pytest.mark.parametrize("solver", ["dpm2m", "ipndm", "unipc", "unipc-bh1"])
+@pytest.mark.parametrize("solver", ["dpm2m", "ipndm"])
 def test_multi_step_solvers_beat_euler_at_few_steps(solver: str) -> None:
     assert error(solver, 15) < error("euler", 15)
 
@@ -91,57 +90,6 @@ def test_sampling_begins_at_the_level_asked_for(solver: str) -> None:
     """One-step networks are made for a level of their own, elsewhere the conditioning sigma."""
     noise = torch.randn(5, dtype=torch.float64)
     assert torch.allclose(sample(solver, ideal, noise, 1, sigma_max=2.5), ideal(2.5 * noise, 2.5))
-
-
-def geometric(count: int) -> list[float]:
-    """Levels that are even in log sigma, where the order of a solver in log sigma shows."""
-    return [SIGMA_MAX * (0.02 / SIGMA_MAX) ** (i / count) for i in range(count + 1)]
-
-
-@pytest.mark.parametrize("b2", [True, False])
-def test_unipc_is_of_third_order(b2: bool) -> None:
-    """Its first step has order one and is corrected to two; all that follow are better than third."""
-
-    def to_a_level(count: int) -> float:
-        noise = torch.linspace(-3, 3, 101, dtype=torch.float64)
-        sigmas = geometric(count)
-        seen: list[Tensor] = []
-
-        def denoise(x: Tensor, sigma: float) -> Tensor:
-            seen.append(x)
-            return ideal(x, sigma)
-
-        unipc(denoise, SIGMA_MAX * noise, [*sigmas, 0.0], b2=b2)
-        exact = MEAN + (SIGMA_MAX * noise - MEAN) * math.hypot(SPREAD, sigmas[-1]) / math.hypot(SPREAD, SIGMA_MAX)
-        return float((seen[-1] - exact).abs().max())
-
-    assert to_a_level(64) / to_a_level(128) > 2**2.7
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("b2", [True, False])
-@pytest.mark.parametrize("steps", [2, 3, 5, 10])
-def test_unipc_takes_the_steps_of_diffusers(b2: bool, steps: int) -> None:
-    """The same flow, which diffusers writes for images that shrink as noise grows: x / sqrt(1 + sigma^2)."""
-    from diffusers import UniPCMultistepScheduler
-
-    sigmas = karras_sigmas(steps)
-    scheduler = UniPCMultistepScheduler(
-        solver_order=3, solver_type="bh2" if b2 else "bh1", prediction_type="sample", use_karras_sigmas=True,
-        final_sigmas_type="zero",
-    )  # fmt: skip
-    scheduler.set_timesteps(steps)
-    scheduler.sigmas = torch.tensor([*sigmas[:-1], 1e-12], dtype=torch.float64)  # bh1 there is not a number at 0
-    noise = torch.linspace(-3, 3, 7, dtype=torch.float64)[None]
-
-    def bent(x: Tensor, sigma: float) -> Tensor:
-        """No solver is exact on this one."""
-        return ideal(x, sigma) + 0.1 * torch.sin(3 * x / math.hypot(1, sigma))
-
-    x = noise * SIGMA_MAX / math.hypot(1, SIGMA_MAX)
-    for sigma, timestep in zip(sigmas[:-1], scheduler.timesteps, strict=True):
-        x = scheduler.step(bent(x * math.hypot(1, sigma), sigma), timestep, x, return_dict=False)[0]
-    assert torch.allclose(unipc(bent, SIGMA_MAX * noise, sigmas, b2=b2), x, atol=1e-6)
 
 
 def test_consistency_levels_fall_from_the_largest_through_the_middle() -> None:

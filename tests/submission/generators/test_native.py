@@ -126,6 +126,13 @@ def test_guidance_and_noise_scale_come_from_weights_that_say_them(weights: Path,
     assert load(weights, solver="heun").solver == "heun"
 
 
+def test_weights_that_name_a_solver_of_former_versions_need_another(tmp_path: Path) -> None:
+    path = write_tiny(tmp_path / "former.safetensors", solver="unipc")
+    with pytest.raises(ValueError, match="names the solver 'unipc', which is no longer there; add --set solver=NAME"):
+        load(path)
+    assert load(path, solver="ipndm").solver == "ipndm"
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
@@ -135,7 +142,7 @@ def test_guidance_and_noise_scale_come_from_weights_that_say_them(weights: Path,
         ),
         (
             {"solver": "magic"},
-            "solver must be one of euler, heun, dpm2m, ipndm, unipc, unipc-bh1, consistency, not 'magic'",
+            "solver must be one of euler, heun, dpm2m, ipndm, consistency, not 'magic'",
         ),
         ({"precision": "int4"}, "precision must be one of fp32, bf16, fp16, not 'int4'"),
         ({"noise_scale": "3"}, "noise_scale must be a number from 0 to 2"),
