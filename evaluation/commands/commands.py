@@ -17,8 +17,9 @@ from evaluation.base.device import resolve_device
 from evaluation.base.exits import ExitCode
 from evaluation.base.files import check_writable
 from evaluation.base.images import NormalisedSet, content_hash
-from evaluation.base.progress_bar import judging, plain_console, show_audits
+from evaluation.base.progress_bar import plain_console
 from evaluation.base.untrusted import UnreadableFileError, read_regular
+from evaluation.commands.display import judging, show_audits
 from evaluation.curve.real_equivalent import worth_of, worth_words
 from evaluation.data.datasets import cache_folder, data_folder, load_split
 from evaluation.formats.tensors import write_tensor

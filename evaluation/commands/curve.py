@@ -11,8 +11,9 @@ from evaluation.base.device import resolve_device
 from evaluation.base.durations import show_duration
 from evaluation.base.files import check_writable
 from evaluation.base.machine import this_machine
-from evaluation.base.progress_bar import judging, plain_console
+from evaluation.base.progress_bar import plain_console
 from evaluation.commands.commands import read_submission
+from evaluation.commands.display import judging
 from evaluation.curve.curve import Curve, CurvePoint, Supply, load_curve, measure_point, save_curve
 from evaluation.data.datasets import cache_folder, data_folder, load_split
 from evaluation.judge.estimate import PREVIEWS, curve_seconds, estimate

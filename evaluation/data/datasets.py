@@ -8,14 +8,11 @@ from pathlib import Path
 from typing import Literal, overload
 
 from evaluation.base.challenge import Challenge
-from evaluation.data.download import ARCHIVES, download
 from evaluation.base.images import ImageSet, NormalisedSet
-from evaluation.formats.shards import read_shard, write_shard
-from evaluation.data import cifar100
-from evaluation.data import digits
-from evaluation.data import challenge_test
-from evaluation.data import tiny_imagenet
 from evaluation.base.untrusted import UnreadableFileError
+from evaluation.data import challenge_test, cifar100, digits, tiny_imagenet
+from evaluation.data.download import ARCHIVES, download
+from evaluation.formats.shards import read_shard, write_shard
 
 Split = Literal["train", "test"]
 

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 
 from evaluation.base.challenge import Challenge
-from evaluation.formats.decode import decode_files
 from evaluation.base.images import ImageSet
+from evaluation.formats.decode import decode_files
 
 FOLDER = "tiny-imagenet-200"
 VALIDATION_IMAGES = 10_000

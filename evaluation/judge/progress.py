@@ -46,12 +46,11 @@ class Watch:
         self._protocol, self._rounds, self._steps_per_pass = protocol, rounds, steps_per_pass
         self._report, self._on_round = report, on_round
         self._lock = Lock()
-        self._began = self._reported = time.monotonic()
+        self._reported = time.monotonic()
         self._saved: dict[int, float] = {}
         self._steps_done: dict[int, int] = {}
         self._loss_sum: Tensor | float = 0.0
         self._losses = 0
-        self._first: tuple[float, int] | None = None
 
     def resume(self, saved: Checkpoint) -> None:
         """Go on from a checkpoint, and tell its finished rounds."""
@@ -76,7 +75,7 @@ class Watch:
                 self._loss_sum = self._loss_sum + loss
                 self._losses += 1
                 if steps_done == self._steps_of_round or now - self._reported >= REPORT_EVERY_S:
-                    self._report(self._progress(now))
+                    self._report(self._progress())
                     self._reported = now
 
     def after_round(self, done: Round) -> None:
@@ -95,16 +94,8 @@ class Watch:
         if self.save:
             self.save(Checkpoint(tuple(self.finished.values()), dict(self.at_work)))
 
-    def _progress(self, now: float) -> Progress:
-        """Progress now. The rate is taken from the first report on, so that warming up does not count."""
+    def _progress(self) -> Progress:
         steps_so_far = sum(self._steps_done.values())
-        remaining = None
-        if self._first is None:
-            self._first = (now, steps_so_far)
-        else:
-            first_at, first_steps = self._first
-            rate = (steps_so_far - first_steps) / (now - first_at)
-            remaining = (self._rounds * self._steps_of_round - steps_so_far) / rate
         loss, self._loss_sum, self._losses = float(self._loss_sum) / self._losses, 0.0, 0
         return Progress(
             rounds_done=sum(steps == self._steps_of_round for steps in self._steps_done.values()),
@@ -112,6 +103,4 @@ class Watch:
             passes_done=steps_so_far // self._steps_per_pass,
             passes=self._rounds * self._protocol.passes,
             loss=loss,
-            elapsed_s=now - self._began,
-            remaining_s=remaining,
         )

@@ -81,8 +81,6 @@ class Progress:
         passes_done: passes that the rounds have finished together.
         passes: passes of all rounds.
         loss: mean training loss since the last report.
-        elapsed_s: seconds since this judgement (or its resumption) began.
-        remaining_s: expected seconds until the last round is done; None before there is anything to tell it by.
     """
 
     rounds_done: int
@@ -90,5 +88,3 @@ class Progress:
     passes_done: int
     passes: int
     loss: float
-    elapsed_s: float
-    remaining_s: float | None

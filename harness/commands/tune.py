@@ -19,7 +19,8 @@ from evaluation.base.durations import show_duration
 from evaluation.base.exits import ExitCode
 from evaluation.base.images import ImageSet
 from evaluation.base.machine import this_machine
-from evaluation.base.progress_bar import judging, plain_console
+from evaluation.base.progress_bar import plain_console
+from evaluation.commands.display import judging
 from evaluation.data.datasets import load_split
 from evaluation.data.subset import hold_out
 from harness.base.inputs import split_pda

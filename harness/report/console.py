@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.base.durations import show_duration
-from evaluation.base.progress_bar import judging, plain_console, progress, show_audits
+from evaluation.base.progress_bar import plain_console, progress_bar
+from evaluation.commands.display import judging, show_audits
 from evaluation.curve.real_equivalent import worth_words
 from harness.base.record import AuditPart, Record
 from harness.report.sentences import (
@@ -48,13 +48,13 @@ class Voice:
     def generating(self, budget_s: float, images: Callable[[], int | None]) -> Iterator[Callable[[float], None]]:
         """Progress of generation: yields what is to be told the seconds used. `images` gives the count so far."""
 
-        def words(used_s: float) -> str:
-            count = images()
-            made = f"{count:,} images, " if count is not None else ""
-            return f"{made}{show_duration(max(budget_s - used_s, 0.0))} left on the clock"
+        with progress_bar("Generating", self.console) as update:
 
-        with progress(self.console, "Generating", budget_s) as update:
-            yield lambda used_s: update(used_s, words(used_s))
+            def show(used_s: float) -> None:
+                count = images()
+                update(used_s / budget_s, f"{count:,} images" if count is not None else "running")
+
+            yield show
 
     def judging(self, what: str) -> AbstractContextManager[Callable[[Progress], None]]:
         """Progress of judging `what`: gives what is to be told the judge's progress."""

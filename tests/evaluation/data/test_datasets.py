@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 
 from evaluation.base.challenge import get_challenge
-from evaluation.data.datasets import cache_folder, data_folder, load_split, training_images_file
-from evaluation.data.download import ARCHIVES, Archive, download
 from evaluation.base.images import ImageSet, NormalisedSet, normalise, to_pixels
 from evaluation.data import tiny_imagenet
+from evaluation.data.datasets import cache_folder, data_folder, load_split, training_images_file
+from evaluation.data.download import ARCHIVES, Archive, download
 from tests.real_data import real_data
 
 
