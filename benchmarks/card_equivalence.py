@@ -16,8 +16,8 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness.base.record import Record
-from harness.base.run_folder import RunFolder
+from harness.records.record import Record
+from harness.records.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

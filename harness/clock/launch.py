@@ -13,9 +13,20 @@ from pathlib import Path
 
 from evaluation.base.challenge import Challenge
 
+# the folder that holds the packages: where our own processes start
+ROOT = Path(__file__).resolve().parents[2]
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 _OURS = "SUBMISSION_"
 _NEVER_DROPPED = ("HOME", "PATH")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What was fetched for the generator before the clock."""
+
+    weights: Path | None
+    training_images: Path | None
+    device: str
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from evaluation.data.datasets import load_split
 from evaluation.judge.estimate import estimate
 from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS
 from evaluation.judge.score import judge
-from harness.base.record import AccuracyPart, Record
-from harness.base.run_folder import RunFolder
+from harness.records.anytime import Anytime, AnytimePoint, How, area, moments, prefix
+from harness.records.record import AccuracyPart, Record
+from harness.records.run_folder import RunFolder
 from harness.report import charts
 from harness.report.console import Voice
 from harness.report.page import write_report
 from harness.report.sentences import percent
-from harness.run.anytime import Anytime, AnytimePoint, How, area, moments, prefix
 from harness.run.collect import image_times, recollect
 from harness.run.judging import accuracy_part
 

@@ -102,8 +102,8 @@ def run(
     with guarded(debug):
         from evaluation.base.durations import parse_duration
         from evaluation.data.datasets import data_folder
-        from harness.base.inputs import parse_ipc, parse_settings, parse_steps, with_prompts
-        from harness.base.options import RunOptions
+        from harness.commands.inputs import parse_ipc, parse_settings, parse_steps, with_prompts
+        from harness.run.options import RunOptions
 
         options = RunOptions(
             dataset=dataset,
@@ -136,7 +136,7 @@ def run(
 
         voice = Voice(as_json)
         finished = run_job(options, voice, ["python", "-m", "harness", *sys.argv[1:]])
-        voice.finished(finished)
+        voice.finished(finished.record, finished.folder)
         raise typer.Exit(finished.exit_code)
 
 
@@ -172,7 +172,7 @@ def profile(
     with guarded(debug):
         from evaluation.base.durations import parse_duration
         from evaluation.data.datasets import data_folder
-        from harness.base.inputs import parse_settings, with_prompts
+        from harness.commands.inputs import parse_settings, with_prompts
         from harness.commands.profile import ProfileOptions, parse_counts, profile_generator
         from harness.planning.measure import Wanted
 
@@ -227,7 +227,7 @@ def tune(
     with guarded(debug):
         from evaluation.base.durations import parse_duration
         from evaluation.data.datasets import data_folder
-        from harness.base.inputs import parse_ipc, parse_settings, parse_tried, with_prompts
+        from harness.commands.inputs import parse_ipc, parse_settings, parse_tried, with_prompts
         from harness.commands.profile import parse_counts
         from harness.commands.tune import TuneOptions, tune_generator
 
@@ -283,9 +283,9 @@ def anytime(
     """Accuracy by the seconds used: judge what a run had on disk at each moment; plot and area under the curve."""
     with guarded(debug):
         from evaluation.data.datasets import data_folder
-        from harness.base.inputs import parse_moments
         from harness.commands.anytime import AnytimeOptions, show_anytime
         from harness.commands.anytime import anytime as measure
+        from harness.commands.inputs import parse_moments
         from harness.report.console import Voice
 
         voice = Voice(as_json)

@@ -173,8 +173,8 @@ def examine(data: Path | None) -> list[Check]:
     import torch
 
     from evaluation.judge.cpp_kernel import find_compiler
-    from harness.base.options import defaults
     from harness.commands.generators import rows
+    from harness.run.options import defaults
 
     nvml, why = open_nvml()
     cards, driver = (nvml.cards(), nvml.driver()) if nvml else ((), None)

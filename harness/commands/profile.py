@@ -13,12 +13,12 @@ from evaluation.base.device import resolve_device
 from evaluation.base.exits import ExitCode
 from evaluation.base.progress_bar import plain_console
 from evaluation.data.datasets import cache_folder, training_images_file
-from harness.base.options import default_generator
 from harness.planning.compile_gain import Gain, gain_of, gain_words
 from harness.planning.measure import Wanted, measure_profile
 from harness.planning.planner import Prediction, predict_ipc
 from harness.planning.profile import Profile, keep_profile, load_profile, merged, profile_key
 from harness.report.profile_page import profile_table, start_words, write_page
+from harness.run.options import default_generator
 from submission.contract.compile import SETTING, compiles
 from submission.contract.generator import get_generator
 from submission.contract.job import Job

@@ -23,17 +23,16 @@ from evaluation.base.progress_bar import plain_console
 from evaluation.commands.display import judging
 from evaluation.data.datasets import load_split
 from evaluation.data.subset import hold_out
-from harness.base.inputs import split_pda
-from harness.base.options import RunOptions
+from harness.clock.launch import Needs
 from harness.commands.profile import ProfileOptions, measured_or_kept
 from harness.planning.measure import Wanted
 from harness.planning.planner import Prediction, predict_ipc
 from harness.planning.profile import profile_key
 from harness.report.tune_page import rows, tune_table, write_page
-from harness.run.generation import Needs
+from harness.run.options import RunOptions
 from harness.tuning.pilots import Pilots
 from harness.tuning.stored_choice import TunedPlan, keep_tuned
-from harness.tuning.successive_halving import Candidate, Trial, Tuned, tune
+from harness.tuning.successive_halving import Candidate, Trial, Tuned, split_pda, tune
 from submission.contract.generator import GeneratorBase, get_generator
 from submission.worker.pda import check_pda
 

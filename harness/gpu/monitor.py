@@ -11,10 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from harness.base.record import GpuPart
 from harness.clock.processes import living_descendants
 from harness.gpu.nvml import Card, Nvml, Reading, open_nvml, visible
 from harness.gpu.telemetry import COLUMNS, Row, summarise, to_cells
+from harness.records.record import GpuPart
 
 EVERY_S = 1.0
 # samples of one card; a longer run is sampled more rarely

@@ -8,8 +8,8 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from statistics import fmean, median
 
-from harness.base.record import GpuPart
 from harness.gpu.nvml import Card, throttling
+from harness.records.record import GpuPart
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from harness.base.options import RunOptions
 from harness.planning.planner import batch_seconds, predict_ipc
-from harness.planning.profile import Profile, load_profile
-from harness.run.generation import Needs
-from harness.run.plan_for_run import key_of
-from submission.contract.compile import SETTING
-from submission.contract.generator import GeneratorBase
-from submission.worker.keeping import block_of
+from harness.planning.profile import Profile
 
 
 @dataclass(frozen=True)
@@ -69,22 +63,3 @@ def gain_words(gain: Gain, budget_s: float) -> str:
         return f"{told} in {budget_s:g} s {gain.images} images more ({gain.share:+.0%}): it pays."
     since = "it never pays" if gain.pays_from_s is None else f"it pays from a budget of {gain.pays_from_s:.0f} s"
     return f"{told} in {budget_s:g} s {-gain.images} images fewer: {since}."
-
-
-def take_compiled(
-    options: RunOptions, maker: type[GeneratorBase] | None, needs: Needs
-) -> tuple[RunOptions, Gain | None]:
-    """`options` with compiling where kept profiles say that it pays; as they are where the user has decided.
-
-    What it brings stands beside them, None where it is not to be done.
-    """
-    if maker is None or SETTING not in maker.info.settings or SETTING in options.settings:
-        return options, None
-    compiling = replace(options, settings={**options.settings, SETTING: "yes"})
-    plain, compiled = (load_profile(key_of(each, needs)) for each in (options, compiling))
-    if not plain or not compiled or options.batch_size not in (None, *{point.batch_size for point in compiled.points}):
-        return options, None
-    gain = gain_of(plain, compiled, options.budget, options.steps, block_of(options.keep).to_make(options.ipc_cap))
-    if gain.images <= 0:
-        return options, None
-    return replace(compiling, batch_size=options.batch_size or gain.batch_size), gain

@@ -21,12 +21,10 @@ from statistics import mean, median, quantiles
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from harness.clock.launch import inherited, with_compile_cache
+from harness.clock.launch import ROOT, inherited, with_compile_cache
 from harness.planning.profile import ColdStart, Failed, Point, Profile, ProfileKey, Sustained
 from submission.contract.job import Job
 from submission.worker.batch_size import worth_doubling
-
-ROOT = Path(__file__).resolve().parents[2]
 
 REPEATS = 3
 POINT_S = 1.0  # of batches at each point, where they are short

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.base.images import ImageSet
-from harness.base.record import AuditPart
+from harness.records.record import AuditPart
 from harness.report.pictures import picture_uri
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from evaluation.base.files import written_whole
 from evaluation.curve.curve import CurvePoint
-from harness.base.record import AccuracyPart, LedgerPart, Record
 from harness.gpu.nvml import THROTTLING
 from harness.gpu.telemetry import Row
 from harness.planning.profile import Point, Sustained
+from harness.records.anytime import Anytime
+from harness.records.record import AccuracyPart, LedgerPart, Record
 from harness.report.published import Published
 from harness.report.style import (
     DEADLINE,
@@ -29,7 +30,6 @@ from harness.report.style import (
     plain_number,
     time_axis,
 )
-from harness.run.anytime import Anytime
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from evaluation.base.progress_bar import plain_console, progress_bar
 from evaluation.commands.display import judging, show_audits
 from evaluation.curve.real_equivalent import worth_words
-from harness.base.record import AuditPart, Record
+from harness.records.record import AuditPart, Record
 from harness.report.sentences import (
     accuracy_words,
     copies_words,
@@ -25,7 +25,6 @@ from harness.report.sentences import (
 
 if TYPE_CHECKING:
     from evaluation.judge.protocol import Progress
-    from harness.run.run import Finished
 
 
 class Voice:
@@ -66,11 +65,11 @@ class Voice:
         for audit in audits:
             self._to_log(f"audit {audit.name}: {audit.status}: {audit.evidence}")
 
-    def finished(self, finished: Finished) -> None:
+    def finished(self, record: Record, folder: Path) -> None:
         """The summary, or with `--json` the record."""
         if self.as_json:
-            print(finished.record.to_json())
-        for label, text in summary(finished.record, finished.folder):
+            print(record.to_json())
+        for label, text in summary(record, folder):
             self.console.print(f"[bold]{label:<12}[/bold]", end="")
             self.console.print(text, markup=False)
             self._to_log(f"{label}: {text}")

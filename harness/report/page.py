@@ -10,10 +10,11 @@ from evaluation.base.durations import show_duration
 from evaluation.base.images import ImageSet
 from evaluation.curve.curve import load_curve
 from evaluation.curve.real_equivalent import worth_words
-from harness.base.record import Outcome, Record
-from harness.base.run_folder import RunFolder
 from harness.cards.other_card import get_card
 from harness.gpu.telemetry import Row, read_telemetry
+from harness.records.anytime import Anytime
+from harness.records.record import Outcome, Record
+from harness.records.run_folder import RunFolder
 from harness.report import charts
 from harness.report.audit_exhibits import pairs_of
 from harness.report.generator_exhibit import ShownExhibit, read_exhibit
@@ -31,7 +32,6 @@ from harness.report.sentences import (
     percent,
     preview_words,
 )
-from harness.run.anytime import Anytime
 
 TONES = {Outcome.OK: "good", Outcome.DEADLINE_TRUNCATED: "warn"}
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from evaluation.base.durations import show_duration
 from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS
-from harness.base.record import (
+from harness.cards.other_card import get_card
+from harness.gpu.nvml import throttling
+from harness.records.record import (
     AccuracyPart,
     ClockPart,
     GpuPart,
@@ -13,8 +15,6 @@ from harness.base.record import (
     PlanPart,
     Record,
 )
-from harness.cards.other_card import get_card
-from harness.gpu.nvml import throttling
 
 OUTCOMES = {
     Outcome.OK: "ended by itself before the deadline",

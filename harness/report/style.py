@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from harness.base.record import AccuracyPart
+from harness.records.record import AccuracyPart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

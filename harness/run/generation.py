@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.base.options import RunOptions
-from harness.base.record import GpuPart
-from harness.base.run_folder import RunFolder
 from harness.clock.launch import (
+    ROOT,
     Launch,
+    Needs,
     Terms,
     check_program,
     command_line,
@@ -27,24 +26,17 @@ from harness.clock.supervisor import Clock, Ending, supervise
 from harness.gpu.monitor import watching
 from harness.planning.batch_trial import Trial, trial_in
 from harness.planning.planner import Plan
+from harness.records.record import GpuPart
+from harness.records.run_folder import RunFolder
 from harness.report.console import Voice
+from harness.run.options import RunOptions
 from submission.contract.job import Job
 from submission.worker.events import read_events
 
-ROOT = Path(__file__).resolve().parents[2]
 # the last line of the events file is found in its last bytes
 TAIL_BYTES = 4096
 
 EndedBy = Literal["clock", "ipc", "exhausted", "program", "interrupt"]
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What was fetched for the generator before the clock."""
-
-    weights: Path | None
-    training_images: Path | None
-    device: str
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from evaluation.data.subset import random_subset
 from evaluation.judge.estimate import estimate
 from evaluation.judge.protocol import Protocol
 from evaluation.judge.score import Score, judge
-from harness.base.options import RunOptions
-from harness.base.record import AccuracyPart, BaselinePart
-from harness.base.run_folder import RunFolder
+from harness.records.record import AccuracyPart, BaselinePart
+from harness.records.run_folder import RunFolder
 from harness.report.console import Voice
+from harness.run.options import RunOptions
 
 # The baseline is for orientation beside the run's own rounds; one round keeps the cost of judging near one third more.
 BASELINE_ROUNDS = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from harness.base.record import Outcome
+from harness.records.record import Outcome
 from harness.run.generation import Generation
 
 

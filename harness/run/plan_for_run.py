@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.base.options import RunOptions
-from harness.base.record import PlanPart, Record
+from harness.clock.launch import Needs
 from harness.planning.batch_trial import Trial
+from harness.planning.compile_gain import Gain, gain_of
 from harness.planning.planner import Plan, Span, make_plan, predict_on_the_clock
 from harness.planning.profile import Profile, ProfileKey, load_profile, profile_key
-from harness.run.generation import Needs
-from submission.contract.compile import compiles
+from harness.records.record import PlanPart, Record
+from harness.run.options import RunOptions
+from harness.tuning.stored_choice import TunedPlan, find_tuned
+from harness.tuning.successive_halving import split_pda
+from submission.contract.compile import SETTING, compiles
 from submission.contract.generator import GeneratorBase
 from submission.worker.keeping import Block, block_of
 
@@ -20,6 +23,39 @@ def key_of(options: RunOptions, needs: Needs) -> ProfileKey:
     return profile_key(
         options.generator_name, options.dataset, options.settings, needs.weights, needs.device, options.pda
     )
+
+
+def take_tuned(options: RunOptions, needs: Needs) -> tuple[RunOptions, TunedPlan | None]:
+    """`options` with the steps and settings of a plan that was tuned for runs of this kind, where there is one.
+
+    Steps that the user named stand, and so do all settings then; a command has no plan.
+    """
+    if options.command is not None or options.steps is not None:
+        return options, None
+    plan = find_tuned(key_of(options, needs), options.budget, options.ipc_cap)
+    if plan is None:
+        return options, None
+    own, pda = split_pda({**options.settings, **plan.settings}, options.pda)
+    return replace(options, steps=plan.steps, settings=own, pda=pda), plan
+
+
+def take_compiled(
+    options: RunOptions, maker: type[GeneratorBase] | None, needs: Needs
+) -> tuple[RunOptions, Gain | None]:
+    """`options` with compiling where kept profiles say that it pays; as they are where the user has decided.
+
+    What it brings stands beside them, None where it is not to be done.
+    """
+    if maker is None or SETTING not in maker.info.settings or SETTING in options.settings:
+        return options, None
+    compiling = replace(options, settings={**options.settings, SETTING: "yes"})
+    plain, compiled = (load_profile(key_of(each, needs)) for each in (options, compiling))
+    if not plain or not compiled or options.batch_size not in (None, *{point.batch_size for point in compiled.points}):
+        return options, None
+    gain = gain_of(plain, compiled, options.budget, options.steps, block_of(options.keep).to_make(options.ipc_cap))
+    if gain.images <= 0:
+        return options, None
+    return replace(compiling, batch_size=options.batch_size or gain.batch_size), gain
 
 
 def plan_of(options: RunOptions, maker: type[GeneratorBase] | None, needs: Needs) -> tuple[Plan, Profile | None]:

@@ -19,8 +19,11 @@ from evaluation.base.machine import this_machine
 from evaluation.curve.real_equivalent import worth_of
 from evaluation.data.datasets import cache_folder, is_at_hand, load_split, training_images_file
 from evaluation.submitted.class_order_file import write_order
-from harness.base.options import RunOptions
-from harness.base.record import (
+from harness.clock.launch import Needs
+from harness.planning.compile_gain import gain_words
+from harness.planning.planner import Plan
+from harness.planning.profile import Profile
+from harness.records.record import (
     AccuracyPart,
     AuditPart,
     BaselinePart,
@@ -36,20 +39,18 @@ from harness.base.record import (
     Record,
     ThroughputPart,
 )
-from harness.base.run_folder import RunFolder, existing_folder, new_folder
-from harness.cards.card_budget import on_another_card
-from harness.planning.compile_gain import gain_words, take_compiled
-from harness.planning.planner import Plan
-from harness.planning.profile import Profile
+from harness.records.run_folder import RunFolder, existing_folder, new_folder
 from harness.report.console import Voice
 from harness.report.page import write_report
+from harness.run.card_budget import on_another_card
 from harness.run.collect import Collected, collect, recollect
-from harness.run.generation import Generation, Needs, check_command, generate
+from harness.run.generation import Generation, check_command, generate
 from harness.run.judging import judge_images
 from harness.run.league import with_declared_league
+from harness.run.options import RunOptions
 from harness.run.outcome import outcome
-from harness.run.plan_for_run import plan_of, planned, with_trial
-from harness.tuning.stored_choice import TunedPlan, take_tuned, tuned_words
+from harness.run.plan_for_run import plan_of, planned, take_compiled, take_tuned, with_trial
+from harness.tuning.stored_choice import TunedPlan, tuned_words
 from submission.contract.compile import compiles
 from submission.contract.generator import GeneratorBase, get_generator
 from submission.patches.scorer import check_scorer

@@ -15,12 +15,10 @@ from evaluation.data.subset import first_of_each
 from evaluation.judge.protocol import Progress
 from evaluation.judge.score import judge
 from evaluation.submitted.folder import read_folder
-from harness.base.inputs import split_pda
-from harness.clock.launch import Launch, Terms, environment
+from harness.clock.launch import ROOT, Launch, Needs, Terms, environment
 from harness.clock.supervisor import Clock, supervise
-from harness.run.generation import ROOT, Needs
 from harness.tuning.forecast import Pilot
-from harness.tuning.successive_halving import Candidate
+from harness.tuning.successive_halving import Candidate, split_pda
 from submission.contract.job import Job
 from submission.worker.events import read_events
 

@@ -5,16 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from evaluation.base.files import written_whole
 from evaluation.data.datasets import cache_folder
-from harness.base.inputs import split_pda
-from harness.base.options import RunOptions
 from harness.planning.profile import ProfileKey
-from harness.run.generation import Needs
-from harness.run.plan_for_run import key_of
 
 SCHEMA = 1
 
@@ -76,20 +72,6 @@ def find_tuned(key: ProfileKey, budget_s: float, ipc_cap: int | None, folder: Pa
         return TunedPlan(**{**told, "key": ProfileKey(**told["key"]), "ci95": (low, high)})
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-
-
-def take_tuned(options: RunOptions, needs: Needs) -> tuple[RunOptions, TunedPlan | None]:
-    """`options` with the steps and settings of a plan that was tuned for runs of this kind, where there is one.
-
-    Steps that the user named stand, and so do all settings then; a command has no plan.
-    """
-    if options.command is not None or options.steps is not None:
-        return options, None
-    plan = find_tuned(key_of(options, needs), options.budget, options.ipc_cap)
-    if plan is None:
-        return options, None
-    own, pda = split_pda({**options.settings, **plan.settings}, options.pda)
-    return replace(options, steps=plan.steps, settings=own, pda=pda), plan
 
 
 def tuned_words(plan: TunedPlan) -> str:

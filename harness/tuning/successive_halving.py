@@ -38,6 +38,20 @@ class Candidate:
         return ", ".join([steps, *(f"{name}={value}" for name, value in self.settings.items())])
 
 
+def split_pda(settings: Mapping[str, str], pda: int) -> tuple[dict[str, str], int]:
+    """The generator's own settings, and PDA: that of `--try pda=...` where it stands among them, else `pda`.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    own = dict(settings)
+    tried = own.pop("pda", None)
+    try:
+        return own, pda if tried is None else int(tried)
+    except ValueError:
+        raise ValueError(f"pda takes whole numbers, not {tried!r}") from None
+
+
 @dataclass(frozen=True)
 class Trial:
     """What became of one candidate.

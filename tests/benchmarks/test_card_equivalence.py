@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from benchmarks.card_equivalence import check
-from harness.base.record import OtherCardPart, Record
-from tests.harness.records import record
+from harness.records.record import OtherCardPart, Record
+from tests.harness.records.samples import record
 
 
 def by_the_clock(images: int, **changes: Any) -> Record:

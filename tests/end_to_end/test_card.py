@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from evaluation.base.challenge import get_challenge
-from harness.base.options import RunOptions
-from harness.base.record import Record
 from harness.gpu.monitor import watching
 from harness.gpu.nvml import open_nvml
 from harness.gpu.telemetry import read_telemetry
+from harness.records.record import Record
 from harness.report.console import Voice
 from harness.run import generation
+from harness.run.options import RunOptions
 from harness.run.run import run
 from tests.harness.gpu.cards import OTHER_PID, FakeCards
 
@@ -39,7 +39,7 @@ def test_a_hot_card_in_company_is_marked(
     command = f"{sys.executable} {program} {{output}}"
     voice = Voice()
     done = run(RunOptions("digits", command=command, judged=False, out=tmp_path / "run"), voice, ["test"])
-    voice.finished(done)
+    voice.finished(done.record, done.folder)
     gpu = Record.load(tmp_path / "run" / "record.json").gpu
     assert gpu is not None
     assert (gpu.count, gpu.throttled, gpu.others_present, gpu.driver) == (2, True, True, "550.54.14")

@@ -12,7 +12,7 @@ from PIL import Image
 from evaluation.base.challenge import get_challenge
 from evaluation.data.datasets import load_split
 from evaluation.data.subset import random_subset
-from harness.base.record import Record
+from harness.records.record import Record
 from tests.end_to_end.harness_process import record_of, run_harness
 from tests.real_data import real_data
 

@@ -2,13 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.base.options import RunOptions
-from harness.base.record import OtherCardPart
-from harness.cards import card_budget
-from harness.cards.card_budget import other_card_part
 from harness.cards.other_card import CARDS, HOST, Figure, compare, get_card, mixture, relative_speed, scaled_budget
+from harness.records.record import OtherCardPart
 from harness.report.console import Voice
 from harness.report.sentences import other_card_words
+from harness.run import card_budget
+from harness.run.card_budget import other_card_part
+from harness.run.options import RunOptions
 
 CARD = CARDS["rtx4090"]
 SPEEDS = st.floats(1e-3, 1e6)

@@ -12,13 +12,13 @@ from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.data.datasets import load_split
 from evaluation.data.subset import random_subset
-from harness.base.record import Record
-from harness.base.run_folder import RunFolder
 from harness.commands.anytime import AnytimeOptions, anytime, show_anytime
+from harness.records.anytime import Anytime
+from harness.records.record import Record
+from harness.records.run_folder import RunFolder
 from harness.report.console import Voice
-from harness.run.anytime import Anytime
 from harness.run.collect import collect
-from tests.harness.records import record
+from tests.harness.records.samples import record
 
 DIGITS = get_challenge("digits")
 STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)

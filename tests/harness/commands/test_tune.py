@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.base.inputs import parse_tried
-from harness.base.options import RunOptions
+from harness.clock.launch import Needs
+from harness.commands.inputs import parse_tried
 from harness.commands.tune import TuneOptions, candidates_of
 from harness.planning.profile import ProfileKey, profile_key
-from harness.run.generation import Needs
-from harness.tuning.stored_choice import TunedPlan, find_tuned, keep_tuned, take_tuned, tuned_words
+from harness.run.options import RunOptions
+from harness.run.plan_for_run import take_tuned
+from harness.tuning.stored_choice import TunedPlan, find_tuned, keep_tuned, tuned_words
 from submission.contract.generator import get_generator
 
 NATIVE = get_generator("native")

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.base.options import RunOptions
-from harness.planning.compile_gain import gain_of, gain_words, take_compiled
+from harness.clock.launch import Needs
+from harness.planning.compile_gain import gain_of, gain_words
 from harness.planning.planner import make_plan
 from harness.planning.profile import Profile, keep_profile, profile_key, profiles_folder
-from harness.run.generation import Needs
+from harness.run.options import RunOptions
+from harness.run.plan_for_run import take_compiled
 from submission.contract.generator import get_generator
 from tests.harness.profiles import key, profile
 

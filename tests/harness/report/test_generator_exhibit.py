@@ -15,7 +15,7 @@ from PIL import Image
 from harness.report.generator_exhibit import read_exhibit
 from harness.report.page import render
 from submission.contract.exhibit import Exhibit, ExhibitRow
-from tests.harness.records import record
+from tests.harness.records.samples import record
 
 
 def test_pictures_come_back_as_they_were(tmp_path: Path) -> None:

@@ -8,16 +8,16 @@ from PIL import Image
 
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
-from harness.base.record import AuditPart, BaselinePart, FilesPart, IpcPart, Outcome
-from harness.cards.card_budget import other_card_part
 from harness.cards.other_card import CARDS, relative_speed
 from harness.gpu.telemetry import Row, summarise
+from harness.records.record import AuditPart, BaselinePart, FilesPart, IpcPart, Outcome
 from harness.report.audit_exhibits import pairs_of
 from harness.report.page import render
 from harness.report.pictures import gallery
 from harness.report.published import PUBLISHED
+from harness.run.card_budget import other_card_part
 from tests.harness.gpu.cards import card, row
-from tests.harness.records import accuracy, record
+from tests.harness.records.samples import accuracy, record
 
 DIGITS = get_challenge("digits")
 

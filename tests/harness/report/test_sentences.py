@@ -1,7 +1,7 @@
 import pytest
 
 from evaluation.curve.real_equivalent import worth_words
-from harness.base.record import GpuPart, IpcPart, Outcome, PlanPart, RealEquivalentPart
+from harness.records.record import GpuPart, IpcPart, Outcome, PlanPart, RealEquivalentPart
 from harness.report.sentences import (
     accuracy_words,
     copies_words,
@@ -12,7 +12,7 @@ from harness.report.sentences import (
     ledger_words,
     percent,
 )
-from tests.harness.records import accuracy, record
+from tests.harness.records.samples import accuracy, record
 
 
 def test_an_accuracy_has_n_spread_and_interval() -> None:

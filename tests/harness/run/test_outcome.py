@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from harness.base.record import Outcome
 from harness.clock.ledger import Ledger
 from harness.clock.supervisor import Ending
+from harness.records.record import Outcome
 from harness.run.generation import Generation
 from harness.run.outcome import outcome
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from harness.planning.batch_trial import Settled, Trial, settled_in, trial_in
 from harness.run.plan_for_run import with_trial
-from tests.harness.records import record
+from tests.harness.records.samples import record
 
 
 def test_trials_set_the_plan_and_foretell_where_the_chosen_size_was_tried() -> None:

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.base.record import Outcome, Record
-from tests.harness.records import record
+from harness.records.record import Outcome, Record
+from tests.harness.records.samples import record
 
 
 def test_a_record_comes_back_from_its_file(tmp_path: Path) -> None:

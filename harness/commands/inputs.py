@@ -70,17 +70,6 @@ def parse_settings(pairs: Sequence[str], option: str = "--set") -> dict[str, str
     return settings
 
 
-def split_pda(settings: Mapping[str, str], pda: int) -> tuple[dict[str, str], int]:
-    """The generator's own settings, and PDA: that of `--try pda=...` where it stands among them, else `pda`.
-
-    Raises:
-        ValueError: it is no number.
-    """
-    own = dict(settings)
-    tried = own.pop("pda", None)
-    return own, pda if tried is None else _whole(tried, "pda takes whole numbers")
-
-
 def with_prompts(settings: Mapping[str, str], file: Path | None, dataset: str) -> dict[str, str]:
     """`settings` with the prompts in `file`, the value of --prompts, as the generator's setting of that name.
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from harness.base.inputs import parse_ipc, parse_settings, parse_steps, split_pda, with_prompts
-from harness.base.options import RunOptions, defaults
+from harness.commands.inputs import parse_ipc, parse_settings, parse_steps, with_prompts
+from harness.run.options import RunOptions, defaults
+from harness.tuning.successive_halving import split_pda
 
 
 @pytest.mark.parametrize(

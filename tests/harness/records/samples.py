@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.base.record import (
+from harness.records.record import (
     AccuracyPart,
     ClockPart,
     IpcPart,

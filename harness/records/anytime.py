@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evaluation.base.files import written_whole
 from evaluation.base.images import ImageSet, NormalisedSet
-from harness.base.record import AccuracyPart
+from harness.records.record import AccuracyPart
 
 SCHEMA = 1
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from evaluation.base.device import resolve_device
-from harness.base.options import RunOptions
-from harness.base.record import OtherCardPart
 from harness.cards.calibration import calibrate
 from harness.cards.other_card import ReferenceCard, RelativeSpeed, get_card, relative_speed, scaled_budget
+from harness.records.record import OtherCardPart
 from harness.report.console import Voice
 from harness.report.sentences import other_card_words
+from harness.run.options import RunOptions
 
 
 def on_another_card(options: RunOptions, voice: Voice) -> tuple[RunOptions, OtherCardPart | None]:

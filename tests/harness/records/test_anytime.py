@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.base.images import ImageSet, NormalisedSet
-from harness.run.anytime import Anytime, AnytimePoint, How, area, moments, prefix
-from tests.harness.records import accuracy
+from harness.records.anytime import Anytime, AnytimePoint, How, area, moments, prefix
+from tests.harness.records.samples import accuracy
 
 FRACTIONS = st.floats(0, 1)
 SECONDS = st.floats(0, 100).map(lambda seconds: round(seconds, 6))  # no clock is finer
