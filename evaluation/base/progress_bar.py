@@ -51,7 +51,8 @@ def progress_bar(title: str, console: Console | None = None) -> Iterator[Update]
         *columns, console=console, transient=True, disable=not console.is_terminal, speed_estimate_period=900
     )
     with drawn:
-        task = drawn.tasks[drawn.add_task(title, total=1.0, text="")]
+        drawn.add_task(title, total=1.0, text="")
+        (task,) = drawn.tasks
         last_line = time.monotonic()
 
         def update(fraction: float, text: str) -> None:
