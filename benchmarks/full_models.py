@@ -125,10 +125,10 @@ def write_edm_cifar100(folder: Path) -> Path:
     """EDM's class-conditional network for 32 x 32 pixels (56 M parameters)."""
     from evaluation.base.challenge import get_challenge
     from submission.contract.weights import WeightsHeader, save_weights
-    from submission.diffusion.networks.song_unet import SongUNet, cifar
+    from submission.diffusion.networks.edm_unet import SongUNet, cifar_config
 
     challenge = get_challenge("cifar100")
-    network = SongUNet(cifar(challenge.classes))
+    network = SongUNet(cifar_config(challenge.classes))
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.normal_(0, 0.02)

@@ -20,11 +20,11 @@ from torch import Tensor
 
 from benchmarks.generated import generated
 from benchmarks.machine import machine
+from benchmarks.near_copies import nearest_distances
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.data.datasets import data_folder, load_split
 from submission.generators.gaussian import Gaussian
-from submission.training.common.near_copies import nearest_distances
 from submission.training.mixtures.gaussian import LARGEST_SIZE, GaussianSettings, fit, with_mirror_images
 
 RESULTS = Path(__file__).parent / "results"

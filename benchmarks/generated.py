@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 
+from benchmarks.near_copies import nearest_distances, nearness_of
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet
 from evaluation.data.subset import first_of_each
 from evaluation.judge.score import judge
 from submission.contract.generator import Generator
 from submission.contract.job import image_seed
-from submission.training.common.near_copies import nearest_distances, nearness_of
 from submission.training.mixtures.gaussian import with_mirror_images
 from submission.training.native.choose import class_distance
 from submission.worker.source import to_size

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from benchmarks.generated import NearnessTo, generated, worth
 from benchmarks.machine import machine
+from benchmarks.near_copies import REAL_SHARE
 from evaluation.base.challenge import get_challenge
 from evaluation.data.datasets import data_folder, load_split
 from submission.contract.generator import Generator, LoadContext, get_generator
 from submission.training.common.held_out import hold_out
-from submission.training.common.near_copies import REAL_SHARE
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -21,6 +21,7 @@ import torch
 
 from benchmarks.generated import generated
 from benchmarks.machine import machine
+from benchmarks.near_copies import measure_nearness
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.data.datasets import load_split
@@ -32,7 +33,6 @@ from submission.diffusion.networks.unet import PRESETS, UNet
 from submission.generators.gaussian import Gaussian
 from submission.generators.native import Native, inference_denoiser
 from submission.training.common.held_out import hold_out
-from submission.training.common.near_copies import measure_nearness
 
 RESULT = Path(__file__).parent / "results" / "native-digits.json"
 DIGITS = get_challenge("digits")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.generated import generated
 from benchmarks.machine import machine
+from benchmarks.near_copies import REAL_SHARE, measure_nearness
 from evaluation.base.challenge import get_challenge
 from evaluation.data.datasets import data_folder, load_split
 from evaluation.data.subset import first_of_each
@@ -21,7 +22,6 @@ from submission.contract.generator import LoadContext
 from submission.contract.weights import read_header
 from submission.generators.native import Native
 from submission.training.common.held_out import hold_out
-from submission.training.common.near_copies import REAL_SHARE, measure_nearness
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -1,19 +1,20 @@
-"""Samplers of a network that predicts the noise at discrete timesteps, with each image's noise from its own seed.
-
-Spacing of the timesteps is each scheduler's own in diffusers for the model's configuration, as in its pipelines.
-"""
+"""Samplers of networks that predict the noise at discrete timesteps, with each image's noise from its own seed."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from submission.contract.seeded import normal
+from submission.diffusion.guidance import guided
+from submission.diffusion.noise_model import NoiseModel
 
 # name -> class of diffusers
 SOLVERS = {
@@ -42,7 +43,7 @@ class SeededNoise:
 
 
 def sample(predict: Predict, schedule: dict[str, Any], solver: str, steps: int, noise: SeededNoise) -> Tensor:
-    """Latents from noise.
+    """Latents from noise, at the timesteps that the solver's scheduler in diffusers has for the model's configuration.
 
     Args:
         predict: called `steps` times.
@@ -99,3 +100,102 @@ def build_scheduler(solver: str, schedule: dict[str, Any]) -> Any:
     import diffusers
 
     return getattr(diffusers, SOLVERS[solver]).from_config(schedule)
+
+
+def sigmas_of(path: Path) -> Tensor:
+    """The noise level of each timestep of a `scheduler_config.json`, float64 (T,), rising.
+
+    A level sigma is that of z = x + sigma noise, which is z_t / sqrt(gamma_t).
+
+    Raises:
+        ValueError: it is not the schedule that SDXL-Turbo was trained with.
+    """
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        first, last, count = float(config["beta_start"]), float(config["beta_end"]), int(config["num_train_timesteps"])
+        fits = config["beta_schedule"] == "scaled_linear" and config["prediction_type"] == "epsilon"
+    except (OSError, KeyError, TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise ValueError(f"{path} is damaged or of another kind of model than SDXL-Turbo; copy the model again")
+    betas_T = torch.linspace(first**0.5, last**0.5, count, dtype=torch.float64) ** 2
+    gammas_T = (1 - betas_T).cumprod(0)
+    return ((1 - gammas_T) / gammas_T).sqrt()
+
+
+def trailing_timesteps(count: int, steps: int) -> list[int]:
+    """`steps` of the timesteps 0 to `count` - 1, falling from the last in equal parts: 999 for 1, 999 and 499 for 2."""
+    return [round(count - count * step / steps) - 1 for step in range(steps)]
+
+
+def euler_ancestral(
+    predict: Callable[[Tensor, int], Tensor], noise: Callable[[int], Tensor], sigmas_T: Tensor, steps: int
+) -> Tensor:
+    """Latents by Euler's method with fresh noise after each step, over trailing timesteps, as SDXL-Turbo is sampled.
+
+    Args:
+        predict: the noise in a latent that is scaled to unit variance, at a timestep.
+        noise: standard normal numbers float32 (B, ...), another set for each of the draws 0, 1, ..., `steps` - 1.
+        sigmas_T: the noise level of each timestep.
+        steps: evaluations of `predict`, at least 1.
+
+    Returns:
+        z_0, float32 (B, ...).
+    """
+    timesteps = trailing_timesteps(len(sigmas_T), steps)
+    levels = [float(sigmas_T[timestep]) for timestep in timesteps]
+    z = levels[0] * noise(0)
+    for step, (timestep, sigma) in enumerate(zip(timesteps, levels, strict=True), 1):
+        eps = predict(z / (sigma**2 + 1) ** 0.5, timestep)
+        x = z - sigma * eps
+        if step == steps:
+            return x
+        to = levels[step]
+        fresh = to * (1 - (to / sigma) ** 2) ** 0.5  # of the level `to`, so much is fresh noise
+        z = x + (to**2 - fresh**2) ** 0.5 * eps + fresh * noise(step)
+    raise AssertionError("there is a last step")
+
+
+def timesteps_from(strength: float, steps: int, count: int) -> list[int]:
+    """`steps` timesteps, evenly spaced and falling, of a schedule of `count`; the first is `strength` of the way up."""
+    start = strength * (count - 1)
+    return [round(start * (steps - done) / steps) for done in range(steps)]
+
+
+def image_to_image(
+    model: NoiseModel,
+    z_BCHW: Tensor,
+    noise_BCHW: Tensor,
+    labels_B: Tensor,
+    *,
+    steps: int,
+    strength: float,
+    guidance: float = 1.0,
+) -> Tensor:
+    """`z_BCHW` remade by the model as images of the classes `labels_B`.
+
+    Args:
+        z_BCHW: clean, as `NoiseModel.encode` gives it.
+        noise_BCHW: standard normal.
+        steps: evaluations of the model (DDIM without noise, arXiv 2010.02502, equation 12), at least 1.
+        strength: share of the schedule to noise to, in (0, 1]; 1 leaves nothing of `z_BCHW`.
+        guidance: 1 for none; otherwise each evaluation is of two labels and costs twice as much.
+    """
+    timesteps = timesteps_from(strength, steps, len(model.gammas_T))
+    gammas = model.gammas_T[timesteps].tolist()
+    z_BCHW = gammas[0] ** 0.5 * z_BCHW + (1 - gammas[0]) ** 0.5 * noise_BCHW
+    clean_BCHW = z_BCHW
+    for timestep, gamma, after in zip(timesteps, gammas, [*gammas[1:], 1.0], strict=True):
+        found_BCHW = _guided(model, z_BCHW, timestep, labels_B, guidance)
+        clean_BCHW = (z_BCHW - (1 - gamma) ** 0.5 * found_BCHW) / gamma**0.5
+        z_BCHW = after**0.5 * clean_BCHW + (1 - after) ** 0.5 * found_BCHW
+    return z_BCHW
+
+
+def _guided(model: NoiseModel, z_BCHW: Tensor, timestep: int, labels_B: Tensor, guidance: float) -> Tensor:
+    timesteps_B = torch.full_like(labels_B, timestep)
+    if guidance == 1:
+        return model.predict(z_BCHW, timesteps_B, labels_B)
+    both_B = torch.cat([labels_B, torch.full_like(labels_B, model.null_label)])
+    found = model.predict(z_BCHW.repeat(2, 1, 1, 1), timesteps_B.repeat(2), both_B)
+    return guided(found, guidance)

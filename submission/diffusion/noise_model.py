@@ -1,10 +1,31 @@
-"""What min-max training, selection and prototypes ask of a diffusion model, whatever it is made of."""
+"""Any diffusion model behind one interface, for selection and prototypes, and which one a weights folder holds."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from importlib import import_module
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from torch import Tensor, nn
+from evaluation.base.challenge import Challenge
+from submission.contract.generator import get_generator
+from submission.contract.hub import find_model
+from submission.contract.weights import find_weights_file, load_weights
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+# what generators on such a model say of its weights
+PRETRAINED = "none with weights of `native`; otherwise the model given as --weights"
+WEIGHTS_FROM = "those of `native`, or a diffusion model's folder given as --weights"
+
+# kind -> "module:function" that takes path, challenge, device and dtype
+_LOADERS = {
+    "native": "submission.diffusion.native_model:load",
+    "text": "submission.diffusion.text_model:load",
+    "dit": "submission.diffusion.dit:DiT.load",
+}
 
 
 class NoiseModel(Protocol):
@@ -39,3 +60,47 @@ class NoiseModel(Protocol):
             timesteps_B: int64 (B,), values in [0, T).
             labels_B: int64 (B,), labels of the challenge, or `null_label`.
         """
+
+
+def find_noise_model(challenge: Challenge, source: str | None) -> Path:
+    """The weights of a diffusion model, found and looked at before the clock starts.
+
+    Args:
+        source: what the user gave as `--weights`: a file of `native`, a folder with one, a model's folder as diffusers
+            saves it, or the hub name of a text-conditional one; None for the shipped `native`.
+
+    Raises:
+        ValueError: there are none, or they are damaged or made for other classes; the sentence says what to do.
+    """
+    if source is None or Path(source).is_file() or (Path(source) / f"native-{challenge.name}.safetensors").is_file():
+        path = find_weights_file("native", challenge, source)
+        load_weights(path, "native", challenge)
+        return path
+    if Path(source).is_dir() and kind_of(Path(source)) == "dit":
+        found = get_generator("dit").find_weights(challenge, source)
+        assert found is not None, "a DiT has weights"
+        return found
+    from submission.diffusion.text_model import MODEL
+
+    return find_model(MODEL, source)
+
+
+def load_noise_model(path: Path, challenge: Challenge, device: str, dtype: torch.dtype) -> NoiseModel:
+    """The model at `path`, as `find_noise_model` gave it. Raises ValueError where it does not fit `challenge`."""
+    module, _, function = _LOADERS[kind_of(path)].partition(":")
+    model: NoiseModel = attrgetter(function)(import_module(module))(path, challenge, device, dtype)
+    return model
+
+
+def kind_of(path: Path) -> str:
+    """`native`, `dit` or `text`. Raises ValueError for a folder that holds none of them."""
+    if path.is_file():
+        return "native"
+    if (path / "transformer").is_dir():
+        return "dit"
+    if (path / "unet").is_dir():
+        return "text"
+    raise ValueError(
+        f"{path} holds no diffusion model: give a weights file of `native`, or a folder with unet/ and text_encoder/"
+        " or with transformer/"
+    )

@@ -15,8 +15,7 @@ from submission.classes.imagenet import imagenet_labels
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
 from submission.contract.hub import Model
 from submission.contract.precision import check_precision, parse_precision
-from submission.diffusion.dit import DiT
-from submission.diffusion.dit_folder import DIT_XL, check_folder
+from submission.diffusion.dit import DIT_XL, DiT, check_folder
 from submission.diffusion.guidance import guided, parse_guidance
 from submission.diffusion.latent_samplers import SOLVERS, SeededNoise, sample
 from submission.diffusion.pretrained import Pretrained

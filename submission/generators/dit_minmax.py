@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from evaluation.base.challenge import Challenge
-from submission.diffusion.dit_folder import MINMAX_FILE
+from submission.diffusion.dit import MINMAX_FILE
 from submission.generators.dit import DiTGenerator
 
 

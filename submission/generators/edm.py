@@ -20,9 +20,7 @@ from submission.contract.weights import WeightsHeader, read_header, read_tensors
 from submission.diffusion.denoise import denoise_guided, to_pixels
 from submission.diffusion.guidance import parse_guidance
 from submission.diffusion.networks.denoiser import Denoiser
-from submission.diffusion.networks.dhariwal_unet import DhariwalUNet
-from submission.diffusion.networks.edm_unet import EDMUNet, EDMUNetConfig
-from submission.diffusion.networks.song_unet import SongUNet
+from submission.diffusion.networks.edm_unet import DhariwalUNet, EDMUNet, EDMUNetConfig, SongUNet
 from submission.diffusion.samplers import SIGMA_MAX, SIGMA_MIN, parse_solver, sample
 
 IMAGENET = "imagenet"  # what a file of an ImageNet network names in the place of a challenge

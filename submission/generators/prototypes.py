@@ -20,9 +20,8 @@ from submission.contract.seeded import bits, normal
 from submission.contract.settings import number, whole_number
 from submission.contract.training_images import read_training_images
 from submission.diffusion.guidance import parse_guidance
-from submission.diffusion.image_to_image import image_to_image
-from submission.diffusion.model_choice import PRETRAINED, WEIGHTS_FROM, find_noise_model, load_noise_model
-from submission.diffusion.noise_model import NoiseModel
+from submission.diffusion.latent_samplers import image_to_image
+from submission.diffusion.noise_model import PRETRAINED, WEIGHTS_FROM, NoiseModel, find_noise_model, load_noise_model
 from submission.patches.clusters import cluster
 from submission.worker.source import to_size
 

@@ -27,9 +27,9 @@ from submission.contract.hub import Model, find_model
 from submission.contract.precision import check_precision, parse_precision
 from submission.contract.seeded import normal
 from submission.diffusion.denoise import to_pixels
-from submission.diffusion.euler_ancestral import sample, sigmas_of
+from submission.diffusion.latent_samplers import euler_ancestral, sigmas_of
 from submission.diffusion.pretrained import Pretrained, load_part
-from submission.diffusion.sdxl_text import PromptTable, encode_prompts
+from submission.diffusion.text_model import PromptTable, encode_prompts
 
 CHANNELS = 4
 # pixels of an image along a latent's side
@@ -211,7 +211,7 @@ class SdxlTurbo(Pretrained, Generator):
             eps_BCHW: Tensor = self.unet(z_BCHW, timestep, context_BLD, added_cond_kwargs=told, return_dict=False)[0]
             return eps_BCHW.float()
 
-        return self.decoder(sample(predict, noise, self.sigmas_T, steps))
+        return self.decoder(euler_ancestral(predict, noise, self.sigmas_T, steps))
 
 
 class Decoder:

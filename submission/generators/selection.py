@@ -17,7 +17,7 @@ from submission.contract.exhibit import Exhibit
 from submission.contract.generator import GeneratorInfo, LoadContext, Selector
 from submission.contract.precision import parse_precision
 from submission.contract.training_images import read_training_images
-from submission.diffusion.model_choice import PRETRAINED, WEIGHTS_FROM, find_noise_model, load_noise_model
+from submission.diffusion.noise_model import PRETRAINED, WEIGHTS_FROM, find_noise_model, load_noise_model
 from submission.patches.crops import crop_resized
 from submission.patches.region_exhibit import region_exhibit
 from submission.patches.select import Chosen, choose

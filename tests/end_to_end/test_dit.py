@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.base.challenge import get_challenge
-from submission.diffusion.dit_folder import MINMAX_FILE
+from submission.diffusion.dit import MINMAX_FILE
 from tests.end_to_end.harness_process import record_of, run_harness
 from tests.submission.dits import cut, write_dit, write_json
 

@@ -10,7 +10,7 @@ import pytest
 from evaluation.base.challenge import get_challenge
 from evaluation.data.datasets import load_split
 from evaluation.submitted.folder import read_folder
-from submission.diffusion.dit_folder import MINMAX_FILE
+from submission.diffusion.dit import MINMAX_FILE
 from tests.end_to_end.harness_process import record_of, run_harness
 from tests.submission.dits import write_dit, write_json
 from tests.submission.noise_models import save_tiny_diffusion

@@ -14,9 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from submission.diffusion.networks.dhariwal_unet import DhariwalUNet
-from submission.diffusion.networks.edm_unet import EDMUNet, EDMUNetConfig
-from submission.diffusion.networks.song_unet import SongUNet
+from submission.diffusion.networks.edm_unet import DhariwalUNet, EDMUNet, EDMUNetConfig, SongUNet
 
 TINY = EDMUNetConfig(16, 10, width=16, multipliers=(1, 2), blocks=1, attention=(8,), augment=9)
 

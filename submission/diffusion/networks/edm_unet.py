@@ -1,4 +1,4 @@
-"""What the two networks of EDM (arXiv 2206.00364) share: the form of the U-Net, its blocks, and the names in its files.
+"""The two networks of EDM (arXiv 2206.00364): DDPM++, published as `SongUNet`, and ADM, as `DhariwalUNet`.
 
 The names of modules and the shapes of tensors are those of the published files, so that a file's tensors are loaded as
 they are. For inference: there is no dropout, and the tensors get their values from a file.
@@ -231,3 +231,78 @@ def waves(noise_B: Tensor, count: int, last: float) -> tuple[Tensor, Tensor]:
     powers = torch.arange(count, device=noise_B.device, dtype=torch.float32) / last
     angles = noise_B.float()[:, None] * torch.exp(-math.log(10_000) * powers)
     return angles.cos(), angles.sin()
+
+
+_SONG = BlockStyle(adaptive=False, residual_scale=math.sqrt(0.5), eps=1e-6, head_width=None, projected_resampling=True)
+
+
+def cifar_config(classes: int) -> EDMUNetConfig:
+    """The class-conditional network of CIFAR-10 and CIFAR-100, of the kind that files call `cond-vp`."""
+    return EDMUNetConfig(32, classes, width=128, multipliers=(2, 2, 2), blocks=4, attention=(16,), augment=9)
+
+
+class SongUNet(EDMUNet):
+    """DDPM++ (arXiv 2011.13456) as EDM trains it at 32 x 32 pixels, 55.7M parameters: the F of the denoiser."""
+
+    def __init__(self, config: EDMUNetConfig) -> None:
+        super().__init__(config, _SONG, config.width, attention_throughout=False)
+        condition = 4 * config.width
+        self.map_label = nn.Linear(config.classes, config.width)
+        self.map_augment = nn.Linear(config.augment, config.width, bias=False) if config.augment else None
+        self.map_layer0 = nn.Linear(config.width, condition)
+        self.map_layer1 = nn.Linear(condition, condition)
+        last = config.width * config.multipliers[0]
+        self.dec[f"{config.size}x{config.size}_aux_norm"] = group_norm(last, _SONG.eps)
+        self.dec[f"{config.size}x{config.size}_aux_conv"] = Conv(last, 3, 3)
+
+    def forward(self, x_B3HW: Tensor, noise_B: Tensor, labels_B: Tensor, augment_BA: Tensor | None = None) -> Tensor:
+        """F(x; noise level, class, augmentation), of the shape and type of `x_B3HW`.
+
+        Args:
+            x_B3HW: noisy images at unit variance, float.
+            noise_B: ln(sigma) / 4.
+            labels_B: int64 in [0, classes]; `classes` stands for no label.
+            augment_BA: the augmentation condition; None for images as they are.
+        """
+        half = self.config.width // 2
+        cosines, sines = waves(noise_B, half, last=half - 1)
+        told = torch.cat([sines, cosines], dim=1)
+        told = told + self.map_label(self.one_hot(labels_B) * math.sqrt(self.config.classes))
+        if self.map_augment is not None and augment_BA is not None:
+            told = told + self.map_augment(augment_BA)
+        condition_BD = F.silu(self.map_layer1(F.silu(self.map_layer0(told))))
+        norm, conv = list(self.dec.values())[-2:]
+        return conv(F.silu(norm(self.features(x_B3HW, condition_BD))))
+
+
+_DHARIWAL = BlockStyle(adaptive=True, residual_scale=1.0, eps=1e-5, head_width=64, projected_resampling=False)
+
+
+def imagenet_config() -> EDMUNetConfig:
+    """The class-conditional network of ImageNet at 64 x 64 pixels."""
+    return EDMUNetConfig(64, 1000, width=192, multipliers=(1, 2, 3, 4), blocks=3, attention=(32, 16, 8))
+
+
+class DhariwalUNet(EDMUNet):
+    """ADM (arXiv 2105.05233) as EDM trains it at 64 x 64 pixels, 295.9M parameters: the F of the denoiser."""
+
+    def __init__(self, config: EDMUNetConfig) -> None:
+        first = config.width * config.multipliers[0]
+        super().__init__(config, _DHARIWAL, first, attention_throughout=True)
+        condition = 4 * config.width
+        self.map_augment = nn.Linear(config.augment, config.width, bias=False) if config.augment else None
+        self.map_layer0 = nn.Linear(config.width, condition)
+        self.map_layer1 = nn.Linear(condition, condition)
+        self.map_label = nn.Linear(config.classes, condition, bias=False)
+        self.out_norm = group_norm(first, _DHARIWAL.eps)
+        self.out_conv = Conv(first, 3, 3)
+
+    def forward(self, x_B3HW: Tensor, noise_B: Tensor, labels_B: Tensor, augment_BA: Tensor | None = None) -> Tensor:
+        """F(x; noise level, class, augmentation); see `SongUNet.forward`."""
+        half = self.config.width // 2
+        told = torch.cat(waves(noise_B, half, last=half), dim=1)
+        if self.map_augment is not None and augment_BA is not None:
+            told = told + self.map_augment(augment_BA)
+        condition_BD = self.map_layer1(F.silu(self.map_layer0(told)))
+        condition_BD = F.silu(condition_BD + self.map_label(self.one_hot(labels_B)))
+        return self.out_conv(F.silu(self.out_norm(self.features(x_B3HW, condition_BD))))

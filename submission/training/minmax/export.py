@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.base.challenge import Challenge
-from submission.diffusion.dit import Transformer
-from submission.diffusion.dit_folder import MINMAX_FILE
+from submission.diffusion.dit import MINMAX_FILE, Transformer
 
 
 @dataclass(frozen=True)

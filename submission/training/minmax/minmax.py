@@ -13,8 +13,7 @@ import torch
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.data.datasets import data_folder, load_split
 from submission.contract.hub import find_model
-from submission.diffusion.dit import DiT, Transformer
-from submission.diffusion.dit_folder import DIT_XL, known_classes, read_schedule
+from submission.diffusion.dit import DIT_XL, DiT, Transformer, known_classes, read_schedule
 from submission.diffusion.pretrained import load_part
 from submission.generators.dit import DiTGenerator, DiTSettings
 from submission.training.common.arguments import add_piece_arguments

@@ -10,10 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from submission.diffusion.networks import dhariwal_unet, song_unet
-from submission.diffusion.networks.dhariwal_unet import DhariwalUNet
-from submission.diffusion.networks.edm_unet import Block, EDMUNetConfig, waves
-from submission.diffusion.networks.song_unet import SongUNet
+from submission.diffusion.networks.edm_unet import (
+    _SONG,
+    Block,
+    DhariwalUNet,
+    EDMUNetConfig,
+    SongUNet,
+    cifar_config,
+    imagenet_config,
+    waves,
+)
 from submission.diffusion.networks.unet import count_parameters
 from tests.submission.edm_files import dhariwal, song
 
@@ -21,15 +27,15 @@ from tests.submission.edm_files import dhariwal, song
 def test_parameters_are_as_many_as_published() -> None:
     """CIFAR-10 conditional 55.7M, ImageNet 295.9M (arXiv 2206.00364, table 7 and its code's listing)."""
     with torch.device("meta"):
-        assert count_parameters(SongUNet(song_unet.cifar(10))) == 55_735_299
-        assert count_parameters(SongUNet(song_unet.cifar(100))) == 55_735_299 + 90 * 128
-        assert count_parameters(DhariwalUNet(dhariwal_unet.imagenet())) == 295_899_267
+        assert count_parameters(SongUNet(cifar_config(10))) == 55_735_299
+        assert count_parameters(SongUNet(cifar_config(100))) == 55_735_299 + 90 * 128
+        assert count_parameters(DhariwalUNet(imagenet_config())) == 295_899_267
 
 
 def test_tensors_have_the_names_of_the_files() -> None:
     with torch.device("meta"):
-        cifar = {name: tuple(t.shape) for name, t in SongUNet(song_unet.cifar(100)).state_dict().items()}
-        imagenet = {name: tuple(t.shape) for name, t in DhariwalUNet(dhariwal_unet.imagenet()).state_dict().items()}
+        cifar = {name: tuple(t.shape) for name, t in SongUNet(cifar_config(100)).state_dict().items()}
+        imagenet = {name: tuple(t.shape) for name, t in DhariwalUNet(imagenet_config()).state_dict().items()}
     for name, shape in {
         "map_label.weight": (128, 100),
         "map_augment.weight": (128, 9),
@@ -168,7 +174,7 @@ def test_a_block_of_the_cifar_network_is_diffusers_with_its_factors(how: Any) ->
 
     torch.manual_seed(0)
     outputs = 128 if how else 256
-    ours = Block(128, outputs, 64, song_unet.STYLE, how, attention=True).eval()
+    ours = Block(128, outputs, 64, _SONG, how, attention=True).eval()
     theirs: Any = ResnetBlock2D(
         in_channels=128, out_channels=outputs, temb_channels=64, groups=32, eps=1e-6, output_scale_factor=math.sqrt(2),
         use_in_shortcut=True, up=how == "up", down=how == "down",

@@ -11,9 +11,8 @@ from evaluation.base.challenge import get_challenge
 from evaluation.data.datasets import load_split
 from submission.contract.seeded import normal
 from submission.contract.weights import SHIPPED
-from submission.diffusion.model_choice import find_noise_model, kind_of, load_noise_model
 from submission.diffusion.native_model import NativeModel
-from submission.diffusion.noise_model import NoiseModel
+from submission.diffusion.noise_model import NoiseModel, find_noise_model, kind_of, load_noise_model
 from submission.diffusion.text_model import TextModel
 from tests.submission.noise_models import save_tiny_diffusion, shipped_digits
 

@@ -10,6 +10,8 @@ import pytest
 import torch
 from scipy import stats
 
+from benchmarks import near_copies
+from benchmarks.near_copies import measure_nearness
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.data.datasets import load_split
@@ -19,9 +21,7 @@ from submission.contract.weights import SHIPPED, find_weights_file
 from submission.generators.gaussian import Gaussian, Mixture
 from submission.generators.matched import Matched
 from submission.training.__main__ import main
-from submission.training.common import near_copies
 from submission.training.common.held_out import hold_out
-from submission.training.common.near_copies import measure_nearness
 from submission.training.mixtures.gaussian import (
     GaussianSettings,
     fit,

@@ -15,7 +15,7 @@ from evaluation.data.subset import first_of_each
 from evaluation.formats.shards import write_shard
 from submission.contract.generator import LoadContext, get_generator
 from submission.contract.job import image_seed
-from submission.diffusion.image_to_image import image_to_image, timesteps_from
+from submission.diffusion.latent_samplers import image_to_image, timesteps_from
 from submission.generators.prototypes import Prototypes, PrototypeSettings, find_prototypes
 from submission.training.common.held_out import hold_out
 from submission.training.native.choose import class_distance

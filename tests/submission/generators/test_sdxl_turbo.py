@@ -15,8 +15,8 @@ from evaluation.base.challenge import Challenge, get_challenge
 from submission.classes.prompts import prompts_setting, template_prompts
 from submission.contract.generator import LoadContext, get_generator
 from submission.contract.seeded import normal
-from submission.diffusion.euler_ancestral import sample, trailing_timesteps
-from submission.diffusion.sdxl_text import encode_prompts
+from submission.diffusion.latent_samplers import euler_ancestral, trailing_timesteps
+from submission.diffusion.text_model import encode_prompts
 from submission.generators.sdxl_turbo import CHANNELS, SdxlTurbo
 from tests.submission.networks_called import all_are_called
 from tests.submission.tiny_sdxl import write_sdxl, write_tiny_decoder
@@ -231,7 +231,7 @@ def test_the_sampler_finds_an_image_that_is_known() -> None:
 
     noise = torch.randn(5, 1, 8, generator=torch.Generator().manual_seed(0))
     for steps in (1, 2, 4):
-        assert torch.allclose(sample(predict, lambda draw: noise[draw], sigmas, steps), image, atol=1e-4)
+        assert torch.allclose(euler_ancestral(predict, lambda draw: noise[draw], sigmas, steps), image, atol=1e-4)
 
 
 @pytest.mark.slow
