@@ -10,8 +10,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from evaluation.base.challenge import Challenge
+from submission.contract.job import Job
 
 # the folder that holds the packages: where our own processes start
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +29,11 @@ class Needs:
     weights: Path | None
     training_images: Path | None
     device: str
+
+    def job(self, **rest: Any) -> Job:
+        """The worker's job with them, and with what else it is told."""
+        weights, training_images = (str(path) if path else None for path in (self.weights, self.training_images))
+        return Job(device=self.device, weights=weights, training_images=training_images, **rest)
 
 
 @dataclass(frozen=True)

@@ -2,209 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
+from typer import Argument, Option
 
-from evaluation.base.challenge import Challenge, get_challenge
-from evaluation.base.device import resolve_device
-from evaluation.base.durations import show_duration
-from evaluation.base.images import ImageSet, NormalisedSet, to_pixels
-from evaluation.data.datasets import load_split
-from evaluation.judge.estimate import estimate
-from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS
-from evaluation.judge.score import judge
-from harness.records.anytime import Anytime, AnytimePoint, How, area, moments, prefix
-from harness.records.record import AccuracyPart, Record
-from harness.records.run_folder import RunFolder
-from harness.report import charts
-from harness.report.console import Voice
-from harness.report.page import write_report
-from harness.report.sentences import percent
-from harness.run.collect import image_times, recollect
-from harness.run.judging import accuracy_part
+from evaluation.base.durations import parse_duration, show_duration
+from evaluation.base.exits import ExitCode
+from harness.run.options import Data, Device, Options
 
-ENGINE = "fast"
-# what a file system may round times by
-TIMES_AGREE_S = 2.0
+if TYPE_CHECKING:
+    from harness.records.anytime import Anytime, How
+    from harness.records.record import Record
+    from harness.report.console import Voice
+
+
+def parse_moments(text: str) -> tuple[float, ...]:
+    """`60,120,5m` as seconds. Raises ValueError where a part of it is no duration."""
+    return tuple(parse_duration(part) for part in text.split(","))
 
 
 @dataclass(frozen=True)
-class AnytimeOptions:
-    """What a user asked of `anytime`; None stands for how the run itself was judged, else for the protocol.
+class AnytimeOptions(Options):
+    """Options of `anytime`; None stands for how the run itself was judged, else for the protocol."""
 
-    Attributes:
-        run: folder of a finished run.
-        at: moments in seconds; None for `points` of them, evenly spread over the time used.
-        data: folder of the real data sets.
-    """
+    run: Annotated[Path, Argument(help="Folder of a finished run.")]
+    at: Annotated[
+        tuple[float, ...] | None,
+        Option(parser=parse_moments, help="Moments, comma-separated: 60,120,5m. Default: --points."),
+    ] = None
+    points: Annotated[int, Option(min=1, help="Number of moments, evenly spaced over the time used.")] = 5
+    rounds: Annotated[int | None, Option(min=1, help="Of each judgement. Default: as the run was judged.")] = None
+    epochs: Annotated[int | None, Option(min=1, help="Of each judgement. Default: as the run was judged.")] = None
+    judge_seed: Annotated[int | None, Option(help="Seed of the judge's rounds. Default: the run's.")] = None
+    device: Device = "auto"
+    data: Data = None
 
-    run: Path
-    at: tuple[float, ...] | None = None
-    points: int = 5
-    epochs: int | None = None
-    rounds: int | None = None
-    judge_seed: int | None = None
-    device: str = "auto"
-    data: Path | None = None
+    def how(self, record: Record) -> How:
+        """How to judge: as asked, else as the run was judged, else as the protocol says."""
+        from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS
+        from harness.records.anytime import How
 
-    def __post_init__(self) -> None:
-        for name, number in (("--points", self.points), ("--epochs", self.epochs), ("--rounds", self.rounds)):
-            if number is not None and number < 1:
-                raise ValueError(f"{name} must be at least 1, not {number}")
+        before = record.accuracy
+        return How(
+            engine=before.engine if before else "fast",
+            epochs=self.epochs or (before.epochs if before else FULL_EPOCHS),
+            rounds=self.rounds or (len(before.rounds) if before else FULL_ROUNDS),
+            judge_seed=self.judge_seed if self.judge_seed is not None else before.judge_seed if before else 0,
+        )
 
 
-def anytime(options: AnytimeOptions, voice: Voice) -> Anytime:
-    """Judge the prefixes of a run; each point is saved as it is done, and one that is there is not judged again.
+def anytime(options: AnytimeOptions, voice: Voice) -> ExitCode:
+    """Accuracy by the seconds used: judge what a run had on disk at each moment; plot and area under the curve."""
+    from evaluation.base.device import resolve_device
+    from harness.records.record import Record
+    from harness.records.run_folder import RunFolder
+    from harness.run.anytime import judge_prefixes
 
-    Raises:
-        ValueError: there is no finished run with images, a moment lies beyond its budget, or the files have lost
-            their times.
-    """
     folder = RunFolder(options.run.resolve())
     record = Record.load(folder.record)
-    if record.clock is None or not record.images:
-        raise ValueError(f"the run in {options.run} left no images to judge; give one that did")
-    budget_s, challenge = record.budget_s, get_challenge(record.dataset)
-    if options.at and max(options.at) > budget_s:
-        raise ValueError(f"--at names {max(options.at):g} s, but the run's budget was {budget_s:g} s; stay within it")
-    collected = recollect(folder.images, challenge, record.images_hash)
-    assert collected.contents is not None, "the record has counted images"
-    images = collected.contents.images
-    started_at = datetime.fromisoformat(record.clock.started_at)
-    times_N = image_times(folder.images, collected.contents.paths, started_at)
-    if record.images_over_time and abs(times_N.max() - record.images_over_time[-1][0]) > TIMES_AGREE_S:
-        raise ValueError(
-            f"the files in {folder.images} have other times than when the run ended, as after a copy, so nobody knows"
-            " which came first; copy runs with `cp -a`"
-        )
-    used_s = min(record.clock.ended - record.clock.started, budget_s)
-    # All that was counted belongs to the run's end: files' times are coarser than the clock's.
-    times_N = np.minimum(times_N, used_s)
-    test = load_split(challenge, "test", options.data)
-    how = how_to_judge(options, record)
-    found = Anytime(
-        dataset=challenge.name,
-        images_hash=record.images_hash,
-        budget_s=budget_s,
-        used_s=used_s,
-        first_image_s=float(times_N.min()),
-        chance=challenge.chance,
-        how=how,
-        points=[],
-        area=None,
+    found = judge_prefixes(
+        folder,
+        record,
+        options.at,
+        options.points,
+        options.how(record),
+        resolve_device(options.device),
+        options.data,
+        voice,
     )
-    points = known_points(Anytime.load(folder.anytime), record, how)
-    known = known_accuracies(points.values(), record, how)
-    wanted = moments(options.at, options.points, used_s)
-    voice.log_to(folder.log)
-    device = resolve_device(options.device)
-    _announce([int(np.sum(times_N <= moment)) for moment in wanted], known, test, challenge, how, device, voice)
-    for moment in wanted:
-        there = prefix(images, times_N, moment)
-        if len(there) and len(there) not in known:
-            known[len(there)] = _judge(there, test, challenge, how, device, folder, voice, moment)
-        accuracy = known[len(there)] if len(there) else None
-        ipc = len(there) / challenge.classes
-        points[moment] = AnytimePoint(seconds=moment, images=len(there), ipc=ipc, accuracy=accuracy)
-        found = found.model_copy(update={"points": [points[seconds] for seconds in sorted(points)]})
-        found.save(folder.anytime)
-    curve = [(point.seconds, point.worth(found.chance)) for point in found.points]
-    found = found.model_copy(update={"area": area(curve, found.first_image_s, budget_s, found.chance)})
-    found.save(folder.anytime)
-    for checkpoint in folder.root.glob("anytime-*.ckpt"):
-        checkpoint.unlink()
-    charts.save_anytime(found, folder.anytime_plot)
-    train = load_split(challenge, "train", options.data)
-    write_report(folder.report, record, collected.pixels, train, to_pixels(test, challenge))
-    return found
-
-
-def how_to_judge(options: AnytimeOptions, record: Record) -> How:
-    """As asked, else as the run was judged, else as the protocol says."""
-    before = record.accuracy
-    return How(
-        engine=before.engine if before else ENGINE,
-        epochs=options.epochs or (before.epochs if before else FULL_EPOCHS),
-        rounds=options.rounds or (len(before.rounds) if before else FULL_ROUNDS),
-        judge_seed=options.judge_seed if options.judge_seed is not None else before.judge_seed if before else 0,
-    )
-
-
-def known_points(before: Anytime | None, record: Record, how: How) -> dict[float, AnytimePoint]:
-    """The points measured before, by their seconds, where they are of the same images judged in the same way."""
-    if before is None or before.images_hash != record.images_hash or before.how != how:
-        return {}
-    return {point.seconds: point for point in before.points}
-
-
-def known_accuracies(points: Iterable[AnytimePoint], record: Record, how: How) -> dict[int, AccuracyPart]:
-    """Accuracies that need no judging, by the number of images, which is enough to name a prefix."""
-    known = {point.images: point.accuracy for point in points if point.accuracy}
-    if (whole := record.accuracy) and how == How(
-        engine=whole.engine, epochs=whole.epochs, rounds=len(whole.rounds), judge_seed=whole.judge_seed
-    ):
-        known[record.images] = whole
-    return known
-
-
-def _announce(
-    counts: Sequence[int],
-    known: dict[int, AccuracyPart],
-    test: ImageSet | NormalisedSet,
-    challenge: Challenge,
-    how: How,
-    device: str,
-    voice: Voice,
-) -> None:
-    """How long the judging will take, from what the largest prefix would."""
-    missing = {count for count in counts if count and count not in known}
-    if not missing:
-        return
-    largest = max(missing)
-    expected = estimate(
-        largest,
-        challenge,
-        engine=how.engine,
-        rounds=how.rounds,
-        epochs=how.epochs,
-        device=device,
-        test_images=len(test),
-    )
-    seconds = expected.seconds(how.epochs, how.rounds) * sum(missing) / largest
-    voice.say(
-        f"{len(missing)} prefixes of up to {largest:,} images to judge ({how.epochs:,} epochs, rounds: {how.rounds}):"
-        f" about {show_duration(seconds)} here. An interruption loses no point that is done."
-    )
-
-
-def _judge(
-    there: ImageSet | NormalisedSet,
-    test: ImageSet | NormalisedSet,
-    challenge: Challenge,
-    how: How,
-    device: str,
-    folder: RunFolder,
-    voice: Voice,
-    moment: float,
-) -> AccuracyPart:
-    with voice.judging(f"{len(there):,} images, those of the first {show_duration(moment)}") as on_progress:
-        score = judge(
-            there,
-            test,
-            challenge,
-            engine=how.engine,
-            rounds=how.rounds,
-            epochs=how.epochs,
-            judge_seed=how.judge_seed,
-            device=device,
-            on_progress=on_progress,
-            checkpoint=folder.root / f"anytime-{len(there)}-{how.epochs}-{how.judge_seed}-{how.engine}-{device}.ckpt",
-        )
-    return accuracy_part(score)
+    show_anytime(found, options.run, voice)
+    return ExitCode.DONE
 
 
 def show_anytime(found: Anytime, run: Path, voice: Voice) -> None:
@@ -213,6 +82,8 @@ def show_anytime(found: Anytime, run: Path, voice: Voice) -> None:
         print(found.to_json())
         return
     from rich.table import Table
+
+    from harness.report.sentences import percent
 
     table = Table("after", "images", "IPC", "accuracy", "95% interval", box=None, pad_edge=False, header_style="bold")
     for point in found.points:

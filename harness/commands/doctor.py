@@ -11,14 +11,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from evaluation.base.challenge import Challenge, challenges
 from evaluation.base.exits import ExitCode
-from evaluation.data.datasets import cache_folder, is_at_hand
 from harness.clock.cgroup import make_cgroup
 from harness.clock.processes import can_follow_families
 from harness.gpu.nvml import Card, open_nvml
+from harness.run.options import Data, Options
+
+if TYPE_CHECKING:
+    from harness.report.console import Voice
 
 Status = Literal["ok", "warn", "missing"]
 
@@ -28,6 +31,19 @@ LEAST_DISK_GB, ENOUGH_DISK_GB = 0.5, 10.0
 LEAST_MEMORY_GB, ENOUGH_MEMORY_GB = 1.5, 8.0
 DOCKER_ANSWERS_IN_S = 1.0
 CHECKED = "digits"  # the data set whose run decides the exit code
+
+
+@dataclass(frozen=True)
+class DoctorOptions(Options):
+    """Options of `doctor`."""
+
+    data: Data = None
+
+
+def doctor(options: DoctorOptions, voice: Voice) -> ExitCode:
+    """What this machine can run, and what is missing, in plain words; exit code 0 if `run --dataset digits` works."""
+    os.environ["HF_HUB_OFFLINE"] = "1"  # no library that could ask a model hub does so here
+    return show_checks(examine(options.data), voice)
 
 
 @dataclass(frozen=True)
@@ -168,10 +184,11 @@ def examine(data: Path | None) -> list[Check]:
     """Every check of this machine, in the order in which they are shown.
 
     Args:
-        data: folder of the real data sets, as `evaluation.data.datasets.data_folder` gives it.
+        data: folder of the real data sets.
     """
     import torch
 
+    from evaluation.data.datasets import cache_folder, is_at_hand
     from evaluation.judge.cpp_kernel import find_compiler
     from harness.commands.generators import rows
     from harness.run.options import defaults
@@ -242,18 +259,12 @@ def is_ready(checks: Sequence[Check]) -> bool:
     return not any(check.needed and check.status == "missing" for check in checks)
 
 
-def show_checks(checks: Sequence[Check], as_json: bool) -> ExitCode:
+def show_checks(checks: Sequence[Check], voice: Voice) -> ExitCode:
     """Print them, as a table or as one JSON object; returns the exit code."""
     ready = is_ready(checks)
-    if as_json:
+    if voice.as_json:
         print(json.dumps({"ready": ready, "checks": [asdict(check) for check in checks]}, indent=2))
-    else:
-        _print_table(checks, ready)
-    return ExitCode.DONE if ready else ExitCode.REGRESSION
-
-
-def _print_table(checks: Sequence[Check], ready: bool) -> None:
-    from rich.console import Console
+        return ExitCode.DONE if ready else ExitCode.REGRESSION
     from rich.table import Table
     from rich.text import Text
 
@@ -264,11 +275,10 @@ def _print_table(checks: Sequence[Check], ready: bool) -> None:
         if check.todo:
             told.append(f"\n{check.todo}", style="dim")
         table.add_row(Text(check.status, style=colours[check.status]), check.name, told)
-    console = Console(highlight=False)
-    console.print(table)
+    voice.console.print(table, soft_wrap=False)
     if ready:
-        console.print(f"Ready: `python -m harness run --dataset {CHECKED}` works here.", soft_wrap=True)
-    else:
-        wanting = ", ".join(check.name for check in checks if check.needed and check.status == "missing")
-        sentence = f"Not ready: `python -m harness run --dataset {CHECKED}` needs what is missing: {wanting}."
-        console.print(sentence, soft_wrap=True)
+        voice.say(f"Ready: `python -m harness run --dataset {CHECKED}` works here.")
+        return ExitCode.DONE
+    wanting = ", ".join(check.name for check in checks if check.needed and check.status == "missing")
+    voice.say(f"Not ready: `python -m harness run --dataset {CHECKED}` needs what is missing: {wanting}.")
+    return ExitCode.REGRESSION

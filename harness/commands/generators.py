@@ -3,21 +3,58 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Option
 
 from evaluation.base.challenge import challenges, get_challenge
-from evaluation.data.datasets import is_at_hand
+from evaluation.base.exits import ExitCode
+from harness.run.options import Data, Options
 from submission.contract.generator import generator_names, get_generator
+
+if TYPE_CHECKING:
+    from harness.report.console import Voice
+
+
+@dataclass(frozen=True)
+class GeneratorsOptions(Options):
+    """Options of `generators`."""
+
+    dataset: Annotated[str | None, Option(help="Only say what can run on this one.")] = None
+    data: Data = None
+
+
+def generators(options: GeneratorsOptions, voice: Voice) -> ExitCode:
+    """Every generator: what it is, where its weights come from, and for which data sets it has all that it needs."""
+    found = rows(options.dataset, options.data)
+    if voice.as_json:
+        print(json.dumps({"generators": found}, indent=2))
+        return ExitCode.DONE
+    from rich.table import Table
+
+    table = Table(
+        "generator", "what it is", "steps", "weights", "ready for", box=None, pad_edge=False, header_style="bold"
+    )
+    for row in found:
+        steps, ready = str(row["default_steps"]), ", ".join(row["ready"]) or "nothing yet"
+        table.add_row(row["name"], row["summary"], steps, row["weights_from"], ready)
+    voice.console.print(table, soft_wrap=False)
+    for row in found:
+        for challenge, sentence in row["missing"].items():
+            voice.console.print(f"[dim]{row['name']} on {challenge}: {sentence}[/dim]", soft_wrap=False)
+    return ExitCode.DONE
 
 
 def rows(dataset: str | None, data: Path | None) -> list[dict[str, Any]]:
     """One dict per generator: its info, and under `ready` the data sets for which nothing is missing.
 
     Args:
-        data: folder of the real data sets, as `evaluation.data.datasets.data_folder` gives it.
+        data: folder of the real data sets.
     """
+    from evaluation.data.datasets import is_at_hand
+
     wanted = [get_challenge(dataset)] if dataset else list(challenges().values())
     found = []
     for name in generator_names():
@@ -33,25 +70,3 @@ def rows(dataset: str | None, data: Path | None) -> list[dict[str, Any]]:
                 missing[challenge.name] = str(error)
         found.append({**asdict(maker.info), "ready": ready, "missing": missing})
     return found
-
-
-def show_generators(dataset: str | None, data: Path | None, as_json: bool) -> None:
-    """Print the rows, as a table or as one JSON object."""
-    found = rows(dataset, data)
-    if as_json:
-        print(json.dumps({"generators": found}, indent=2))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(
-        "generator", "what it is", "steps", "weights", "ready for", box=None, pad_edge=False, header_style="bold"
-    )
-    for row in found:
-        steps, ready = str(row["default_steps"]), ", ".join(row["ready"]) or "nothing yet"
-        table.add_row(row["name"], row["summary"], steps, row["weights_from"], ready)
-    console = Console()
-    console.print(table)
-    for row in found:
-        for challenge, sentence in row["missing"].items():
-            console.print(f"[dim]{row['name']} on {challenge}: {sentence}[/dim]", highlight=False)

@@ -3,270 +3,223 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
+from typer import Option
 
-from evaluation.base.challenge import Challenge, get_challenge
-from evaluation.base.device import resolve_device
 from evaluation.base.durations import show_duration
 from evaluation.base.exits import ExitCode
-from evaluation.base.images import ImageSet
-from evaluation.base.machine import this_machine
-from evaluation.base.progress_bar import plain_console
-from evaluation.commands.display import judging
-from evaluation.data.datasets import load_split
-from evaluation.data.subset import hold_out
-from harness.clock.launch import Needs
-from harness.commands.profile import ProfileOptions, measured_or_kept
-from harness.planning.measure import Wanted
-from harness.planning.planner import Prediction, predict_ipc
-from harness.planning.profile import profile_key
-from harness.report.tune_page import rows, tune_table, write_page
-from harness.run.options import RunOptions
-from harness.tuning.pilots import Pilots
-from harness.tuning.stored_choice import TunedPlan, keep_tuned
-from harness.tuning.successive_halving import Candidate, Trial, Tuned, split_pda, tune
-from submission.contract.generator import GeneratorBase, get_generator
-from submission.worker.pda import check_pda
+from harness.run.options import GeneratorOptions, Ipc, Seed, cap, parse_counts, parse_settings
+from submission.contract.generator import get_generator
 
-# Candidates by default, as multiples of the generator's own step count.
-MULTIPLES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+if TYPE_CHECKING:
+    from harness.clock.launch import Needs
+    from harness.planning.planner import Prediction
+    from harness.report.console import Voice
+    from harness.tuning.stored_choice import TunedChoice
+    from harness.tuning.successive_halving import Candidate, CandidateResult, Tuning
+    from submission.contract.generator import GeneratorBase
+
 MOST_HELD_OUT = 5000
 # Of the training split, where the generator reads training images itself: these are kept from it.
-HELD_OUT_SHARE = 0.3
+HELD_OUT_FRACTION = 0.3
+
+Tried = Mapping[str, Sequence[str]]
+
+
+def parse_tried(pairs: list[str]) -> dict[str, tuple[str, ...]]:
+    """`NAME=VALUE,VALUE` pairs. Raises ValueError for a pair without `=`, and for a name or a value given twice."""
+    tried = {name: tuple(values.split(",")) for name, values in parse_settings(pairs).items()}
+    for name, values in tried.items():
+        if len(set(values)) < len(values):
+            raise ValueError(f"{name} has a value twice")
+    return tried
 
 
 @dataclass(frozen=True)
-class TuneOptions:
-    """What a user asked of `tune`; None stands for the default, as in `RunOptions`.
+class TuneOptions(GeneratorOptions):
+    """Options of `tune`; settings and PDA are those of all candidates."""
 
-    Attributes:
-        steps: step counts to try; multiples of the generator's default where empty.
-        tried: settings to try, each with its values; every combination with every step count is a candidate.
-        settings: settings of all candidates.
-        pda: of all candidates; `tried` can name `pda` as well.
-        rounds, epochs: of each pilot's judgement.
-    """
-
-    dataset: str
-    generator: str | None = None
-    weights: str | None = None
-    steps: tuple[int, ...] = ()
-    tried: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    settings: Mapping[str, str] = field(default_factory=dict)
-    budget_s: float | None = None
-    ipc: int | Literal["none"] | None = None
-    pda: int = 1
-    rounds: int = 3
-    epochs: int = 100
-    seed: int = 0
-    device: str = "auto"
-    data: Path | None = None
-    out: Path | None = None
-    as_json: bool = False
+    steps: Annotated[
+        tuple[int, ...],
+        Option(parser=parse_counts, help="Step counts to try: 4,8,16. Default: around the generator's own."),
+    ] = ()
+    tried: Annotated[
+        Tried,
+        Option("--try", parser=parse_tried, help="A setting to try, NAME=VALUE,VALUE, with every step count."),
+    ] = field(default_factory=dict)
+    ipc: Ipc = None
+    rounds: Annotated[int, Option(min=1, help="Trainings of the judge's network for each pilot.")] = 3
+    epochs: Annotated[int, Option(min=1, help="Epochs of each training.")] = 100
+    seed: Seed = 0
+    out: Annotated[Path | None, Option(help="Folder of the result. Default: runs/<time>-tune-...")] = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if twice := sorted(set(self.tried) & set(self.settings)):
             raise ValueError(f"--set and --try both name {twice[0]}; a setting is either fixed or tried")
         if "pda" in self.tried and self.pda != 1:
             raise ValueError("--pda and --try both name pda; it is either fixed or tried")
-        for name, number in (("--rounds", self.rounds), ("--epochs", self.epochs)):
-            if number < 1:
-                raise ValueError(f"{name} must be at least 1, not {number}")
 
     @property
-    def as_run(self) -> RunOptions:
-        """The run that is tuned for."""
-        return RunOptions(
-            self.dataset,
-            self.generator,
-            budget_s=self.budget_s,
-            ipc=self.ipc,
-            pda=self.pda,
-            data=self.data,
-            weights=self.weights,
-        )
+    def ipc_cap(self) -> int | None:
+        """Images per class at which the runs stop that it is tuned for; None for as many as the clock allows."""
+        return cap(self.ipc, self.challenge)
 
 
-def candidates_of(maker: type[GeneratorBase], weights: Path | None, options: TuneOptions) -> list[Candidate]:
-    """Every combination of the step counts and of the settings tried.
+def tune(options: TuneOptions, voice: Voice) -> ExitCode:
+    """Choose the step count that buys the most accuracy with the budget; `run` picks it up."""
+    import numpy as np
 
-    Raises:
-        ValueError: there is but one, or a setting that the generator does not know.
-    """
-    default = maker.default_steps(weights)
-    steps = options.steps or tuple(sorted({max(1, round(default * multiple)) for multiple in MULTIPLES}))
-    if not options.steps and default == 1:
-        steps = (1,)
-    combinations = [dict(zip(options.tried, values, strict=True)) for values in product(*options.tried.values())]
-    for settings in combinations:
-        own, pda = split_pda({**options.settings, **settings}, options.pda)
-        check_pda(pda)
-        maker.check_settings(own)
-        maker.check_fit(own, weights)
-    found = [Candidate(count, settings) for settings in combinations for count in steps]
-    if len(found) < 2:
-        raise ValueError(
-            f"generator {maker.info.name!r} makes images in one step, so there is nothing to choose; name settings with"
-            " --try NAME=VALUE,VALUE"
-            if default == 1 and not options.steps
-            else "there is one candidate, so there is nothing to choose; name more with --steps or --try"
-        )
-    return found
+    from evaluation.base.images import ImageSet
+    from evaluation.data.datasets import load_split
+    from evaluation.data.subset import hold_out
+    from harness.report.tune_page import rows, tune_table, write_page
+    from harness.run.generation import fetch_needs
+    from harness.tuning.pilots import Pilots
+    from harness.tuning.stored_choice import store_choice
+    from harness.tuning.successive_halving import candidates_of, choose
 
-
-def tune_generator(options: TuneOptions) -> ExitCode:
-    """Tune; print it, write what was found and keep the plan for `run`.
-
-    Raises:
-        ValueError: bad input, or a pilot that gave too few images.
-    """
-    challenge = get_challenge(options.dataset)
-    console = plain_console(stderr=options.as_json)
-    run = options.as_run
-    maker = get_generator(run.generator_name)
-    weights = maker.find_weights(challenge, options.weights)
-    candidates = candidates_of(maker, weights, options)
+    challenge, maker = options.challenge, get_generator(options.generator_name)
+    needs = fetch_needs(maker, challenge, options.settings, options.weights, options.data, options.device)
+    candidates = candidates_of(maker, needs.weights, options.steps, options.tried, options.settings, options.pda)
     train = load_split(challenge, "train", options.data)
     assert isinstance(train, ImageSet), "training splits are 8-bit images"
-    share = HELD_OUT_SHARE if maker.info.needs_training_images else 1.0
-    rest, held_out = hold_out(train, share, MOST_HELD_OUT)
-    device = resolve_device(options.device)
+    fraction = HELD_OUT_FRACTION if maker.info.needs_training_images else 1.0
+    rest, held_out = hold_out(train, fraction, MOST_HELD_OUT)
     out = options.out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S-%f}-tune-{challenge.name}-{maker.info.name}"
     if out.exists() and any(out.iterdir()):
         raise ValueError(f"{out} exists already; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
-
-    def say(sentence: str) -> None:
-        console.print(sentence, markup=False)
-
-    say(
-        f"{challenge.title}, {maker.info.name}: {len(candidates)} candidates for {run.budget:g} s, judged on"
+    voice.say(
+        f"{challenge.title}, {maker.info.name}: {len(candidates)} candidates for {options.budget:g} s, judged on"
         f" {len(held_out):,} held-out training images (previews of {options.epochs} epochs, n = {options.rounds})"
     )
-    foreseen = _predictions(options, run, challenge, candidates, say)
+    predicted = _predictions(options, maker, needs, candidates, voice)
     with TemporaryDirectory(dir=out, prefix=".pilots-") as scratch:
-        training_images = None
-        if maker.info.needs_training_images:
-            training_images = Path(scratch) / "training.npz"
-            np.savez(training_images, images=rest.images, labels=rest.labels)
+        if needs.training_images:  # without those that candidates are judged on
+            np.savez(Path(scratch) / "training.npz", images=rest.images, labels=rest.labels)
+            needs = replace(needs, training_images=Path(scratch) / "training.npz")
         pilots = Pilots(
             challenge=challenge,
             generator=maker.info.name,
-            needs=Needs(weights, training_images, device),
+            needs=needs,
             settings=dict(options.settings),
             held_out=held_out,
             rounds=options.rounds,
             epochs=options.epochs,
-            device=device,
             data=options.data,
             scratch=Path(scratch).resolve(),
             seed=options.seed,
             pda=options.pda,
-            judging=lambda what: judging(console, what),
+            judging=voice.judging,
         )
 
-        def on_level(level: int, trials: Sequence[Trial]) -> None:
-            still = [trial for trial in trials if trial.level == level]
-            told = ", ".join(f"{t.candidate.name} {100 * t.forecast.accuracy:.1f}%" for t in still)
-            say(f"Level {level}, forecast for the budget: {told}")
+        def on_level(level: int, results: Sequence[CandidateResult]) -> None:
+            forecasts = (
+                f"{each.candidate.name} {100 * each.forecast.accuracy:.1f}%" for each in results if each.level == level
+            )
+            voice.say(f"Level {level}, forecast for the budget: {', '.join(forecasts)}")
 
-        tuned = tune(candidates, lambda candidate: foreseen[candidate.name].ipc, pilots.measure, on_level)
-    plan = _plan(options, run, weights, device, tuned)
-    kept = keep_tuned(plan)
-    report = _as_json(options, run, tuned, foreseen, plan)
+        result = choose(candidates, lambda candidate: predicted[candidate.name].ipc, pilots.measure, on_level)
+    choice = _choice(options, needs, result)
+    stored = store_choice(choice)
+    report = _report(options, result, predicted, choice)
     (out / "tune.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    title = f"{challenge.title} · {maker.info.name}: tuned for {show_duration(run.budget)}"
-    page = write_page(out, title, tuned, foreseen, options.epochs)
-    if options.as_json:
+    title = f"{challenge.title} · {maker.info.name}: tuned for {show_duration(options.budget)}"
+    page = write_page(out, title, result, predicted, options.epochs)
+    if voice.as_json:
         print(json.dumps(report, indent=2))
     else:
-        console.print(tune_table(rows(tuned, foreseen)))
-        low, high = (100 * end for end in tuned.winner.forecast.ci95)
-        say(
-            f"Chosen: {tuned.chosen.name}, forecast {100 * tuned.winner.forecast.accuracy:.2f}% [{low:.2f}, {high:.2f}]"
-            f" on held-out training images ({options.epochs} epochs), found in {show_duration(tuned.seconds)}."
+        voice.console.print(tune_table(rows(result, predicted)))
+        forecast = result.winner.forecast
+        low, high = (100 * end for end in forecast.ci95)
+        voice.say(
+            f"Chosen: {result.chosen.name}, forecast {100 * forecast.accuracy:.2f}% [{low:.2f}, {high:.2f}]"
+            f" on held-out training images ({options.epochs} epochs), found in {show_duration(result.seconds)}."
         )
-        say(f"`run` with --steps auto and the same budget takes it from now on: {kept.name} in the cache.")
-    console.print(f"Written: {page}", markup=False)
+        voice.say(f"`run` with --steps auto and the same budget now uses it: {stored.name} in the cache.")
+    voice.say(f"Written: {page}")
     return ExitCode.DONE
 
 
 def _predictions(
     options: TuneOptions,
-    run: RunOptions,
-    challenge: Challenge,
+    maker: type[GeneratorBase],
+    needs: Needs,
     candidates: Sequence[Candidate],
-    say: Callable[[str], None],
+    voice: Voice,
 ) -> dict[str, Prediction]:
     """What the budget gives each candidate, from a profile for each combination of settings."""
-    steps = sorted({candidate.steps for candidate in candidates})
+    from harness.planning.measure import Wanted, take_profile
+    from harness.planning.planner import predict_ipc
+    from harness.tuning.successive_halving import split_pda
+
+    steps = {candidate.steps for candidate in candidates}
+    wanted = Wanted(steps=tuple(sorted({min(steps), max(steps)})))  # linear in steps between them
     found = {}
-    for settings in {tuple(candidate.settings.items()): candidate.settings for candidate in candidates}.values():
-        own, pda = split_pda({**options.settings, **settings}, options.pda)
-        wanted = ProfileOptions(
-            dataset=challenge.name,
-            generator=run.generator_name,
-            weights=options.weights,
-            settings=own,
-            pda=pda,
-            wanted=Wanted(steps=tuple(sorted({steps[0], steps[-1]}))),  # linear in steps between them
-            device=options.device,
-            data=options.data,
-        )
-        profile, _ = measured_or_kept(wanted, challenge, say)
+    for tried in {tuple(candidate.settings.items()): candidate.settings for candidate in candidates}.values():
+        settings, pda = split_pda({**options.settings, **tried}, options.pda)
+        job = needs.job(challenge=options.dataset, generator=maker.info.name, pda=pda, settings=settings)
+        profile, _ = take_profile(job, wanted, options.data, Path("runs"), voice.say)
         for candidate in candidates:
-            if candidate.settings == settings:
-                found[candidate.name] = predict_ipc(profile, run.budget, candidate.steps, ipc_cap=run.ipc_cap)
+            if candidate.settings == tried:
+                found[candidate.name] = predict_ipc(profile, options.budget, candidate.steps, ipc_cap=options.ipc_cap)
     return found
 
 
-def _plan(options: TuneOptions, run: RunOptions, weights: Path | None, device: str, tuned: Tuned) -> TunedPlan:
-    return TunedPlan(
-        key=profile_key(run.generator_name, options.dataset, options.settings, weights, device, options.pda),
-        budget_s=run.budget,
-        ipc_cap=run.ipc_cap,
-        steps=tuned.chosen.steps,
-        settings=dict(tuned.chosen.settings),
-        accuracy=tuned.winner.forecast.accuracy,
-        ci95=tuned.winner.forecast.ci95,
+def _choice(options: TuneOptions, needs: Needs, result: Tuning) -> TunedChoice:
+    from harness.planning.profile import profile_key
+    from harness.tuning.stored_choice import TunedChoice
+
+    return TunedChoice(
+        key=profile_key(
+            options.generator_name, options.dataset, options.settings, needs.weights, needs.device, options.pda
+        ),
+        budget_s=options.budget,
+        ipc_cap=options.ipc_cap,
+        steps=result.chosen.steps,
+        settings=dict(result.chosen.settings),
+        accuracy=result.winner.forecast.accuracy,
+        ci95=result.winner.forecast.ci95,
         epochs=options.epochs,
         rounds=options.rounds,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def _as_json(
-    options: TuneOptions, run: RunOptions, tuned: Tuned, foreseen: Mapping[str, Prediction], plan: TunedPlan
+def _report(
+    options: TuneOptions, result: Tuning, predicted: Mapping[str, Prediction], choice: TunedChoice
 ) -> dict[str, Any]:
+    """What `tune.json` holds."""
+    from evaluation.base.machine import this_machine
+
     trials = [
         {
-            **asdict(trial),
-            "name": trial.candidate.name,
-            "predicted_ipc": foreseen[trial.candidate.name].ipc,
-            "predicted_ipc_interval": list(foreseen[trial.candidate.name].interval),
-            "chosen": trial.candidate == tuned.chosen,
+            **asdict(each),
+            "name": each.candidate.name,
+            "predicted_ipc": predicted[each.candidate.name].ipc,
+            "predicted_ipc_interval": list(predicted[each.candidate.name].interval),
+            "chosen": each.candidate == result.chosen,
         }
-        for trial in tuned.trials
+        for each in result.results
     ]
     return {
         "dataset": options.dataset,
-        "generator": run.generator_name,
-        "budget_s": run.budget,
-        "ipc_cap": run.ipc_cap,
+        "generator": choice.key.generator,
+        "budget_s": options.budget,
+        "ipc_cap": options.ipc_cap,
         "epochs": options.epochs,
         "rounds": options.rounds,
         "preview": True,
         "trials": trials,
-        "chosen": asdict(tuned.chosen),
-        "seconds": tuned.seconds,
-        "plan": asdict(plan),
-        "machine": asdict(this_machine(resolve_device(options.device))),
+        "chosen": asdict(result.chosen),
+        "seconds": result.seconds,
+        "plan": asdict(choice),
+        "machine": asdict(this_machine(choice.key.device)),
     }

@@ -1,4 +1,4 @@
-"""What the worker says of the batch sizes that it tried on the clock."""
+"""What the worker says of the batch sizes that it tried on the clock, and what that predicts."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.planning.planner import Span
 from submission.worker.pacing import margin_s
 
 # Of the time after the trials: the queue to the disk fills in the first part, and what follows is what a run is like.
 SETTLING, WATCHED = 0.05, 0.15
-LEAST_EVENTS = 3
+MIN_EVENTS = 3
+# A trial times each size once: how far off, as a fraction, the rest of the run may be.
+TRIAL_UNCERTAINTY = 0.1
 
 
 @dataclass(frozen=True)
-class Settled:
-    """What a run gives once the queue to the disk is as full as it will be.
+class Pace:
+    """The pace of a run at some moment.
 
     Attributes:
-        made: images handed to the writer by then, augmented copies counted and those that were dropped not.
+        made: images handed to the writer by then, augmented copies counted.
         images_per_s: of the same, in the seconds before.
         left_s: seconds from then to the deadline, less the margin.
     """
@@ -29,25 +32,43 @@ class Settled:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """Trials that are over.
+class BatchTrial:
+    """The batch sizes that were tried.
 
     Attributes:
         tried: (generated images, seconds) of each; empty where there was no time for any.
         batch_size: what was chosen.
-        made: images handed to the writer by then, augmented copies counted and those that were dropped not.
+        made: images handed to the writer by the end of the trials, augmented copies counted.
         left_s: seconds from then to the deadline, less the margin.
-        settled: what followed, None where the run was over before that.
+        settled: the pace once the queue to the disk is as full as it will be; None where the run was over before.
     """
 
     tried: tuple[tuple[int, float], ...]
     batch_size: int
     made: int
     left_s: float
-    settled: Settled | None = None
+    settled: Pace | None = None
+
+    def predict_images(self, pda: int) -> Span | None:
+        """Images of the whole run, from its first part where it has settled, else from the trials alone.
+
+        None where time ran out before the chosen size was tried: a smaller one would predict far too little.
+
+        Args:
+            pda: images written for each generated one.
+        """
+        pace, seconds = self.settled, dict(self.tried).get(self.batch_size)
+        if pace is None and seconds is not None:
+            pace = Pace(self.made, pda * self.batch_size / seconds, self.left_s)
+        if pace is None:
+            return None
+        more = pace.left_s * pace.images_per_s
+        return Span(
+            pace.made + more * (1 - TRIAL_UNCERTAINTY), pace.made + more, pace.made + more * (1 + TRIAL_UNCERTAINTY)
+        )
 
 
-def trial_in(events: Sequence[dict[str, Any]], deadline: float, device: str) -> Trial | None:
+def trial_in(events: Sequence[dict[str, Any]], deadline: float, device: str) -> BatchTrial | None:
     """The trial that the worker's events tell of, None where there was none."""
     for event in events:
         try:
@@ -56,18 +77,18 @@ def trial_in(events: Sequence[dict[str, Any]], deadline: float, device: str) -> 
         except (KeyError, TypeError, ValueError):
             continue  # another event, or a stranger's line
         left_s -= margin_s(left_s, device)
-        return Trial(tried, size, made, left_s, settled_in(events, event["t"], left_s))
+        return BatchTrial(tried, size, made, left_s, settled_in(events, event["t"], left_s))
     return None
 
 
-def settled_in(events: Sequence[dict[str, Any]], since: float, left_s: float) -> Settled | None:
+def settled_in(events: Sequence[dict[str, Any]], since: float, left_s: float) -> Pace | None:
     """The pace between `SETTLING` and `WATCHED` of `left_s` seconds after `since`; None with too few batches then."""
     told = [
         (float(event["t"]), event["images"])
         for event in events
         if isinstance(event.get("images"), int) and SETTLING <= (event["t"] - since) / max(left_s, 1e-9) <= WATCHED
     ]
-    if len(told) < LEAST_EVENTS or told[-1][0] <= told[0][0]:
+    if len(told) < MIN_EVENTS or told[-1][0] <= told[0][0]:
         return None
     (began, before), (ended, made) = told[0], told[-1]
-    return Settled(made, (made - before) / (ended - began), left_s - (ended - since))
+    return Pace(made, (made - before) / (ended - began), left_s - (ended - since))

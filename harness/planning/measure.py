@@ -1,4 +1,4 @@
-"""The profiler: seconds per batch by batch size and step count, memory, and what starting costs.
+"""Measuring a profile: seconds per batch by batch size and step count, memory, and what starting costs.
 
 The generator runs in a process of its own (`submission.worker.measure`), so that its crash costs one point.
 """
@@ -14,15 +14,33 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
-from statistics import mean, median, quantiles
+from statistics import mean, median
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+import numpy as np
+
+from evaluation.base.challenge import get_challenge
+from evaluation.base.machine import commit
 from harness.clock.launch import ROOT, inherited, with_compile_cache
-from harness.planning.profile import ColdStart, Failed, Point, Profile, ProfileKey, Sustained
+from harness.planning.profile import (
+    ColdStart,
+    Failed,
+    Point,
+    Profile,
+    ProfileKey,
+    Sustained,
+    load_profile,
+    merged,
+    profile_key,
+    store_profile,
+)
+from submission.contract.compile import compiles
+from submission.contract.generator import get_generator
 from submission.contract.job import Job
 from submission.worker.batch_size import worth_doubling
 
@@ -40,7 +58,7 @@ Reason = Literal["out_of_memory", "crashed", "too_slow"]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to measure; empty for what the profiler chooses.
+    """What to measure; empty for a choice of ours.
 
     Attributes:
         steps: step counts; the generator's default and half of it where empty.
@@ -49,6 +67,15 @@ class Wanted:
 
     steps: tuple[int, ...] = ()
     batch_sizes: tuple[int, ...] = ()
+
+    def all_in(self, profile: Profile) -> bool:
+        """Whether `profile` has measured, or tried, all of it."""
+        found = {(point.steps, point.batch_size) for point in profile.points}
+        found |= {(failed.steps, failed.batch_size) for failed in profile.failed}
+        steps, sizes = {count for count, _ in found}, {size for _, size in found}
+        if self.steps and self.batch_sizes:
+            return found >= set(product(self.steps, self.batch_sizes))
+        return steps >= set(self.steps) and sizes >= set(self.batch_sizes)
 
 
 class ChildDied(Exception):  # noqa: N818 - it is an event, and expected
@@ -113,19 +140,46 @@ class Child:
         return lines[-1] if lines and code > 0 else f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def measure_profile(key: ProfileKey, job: Job, wanted: Wanted, data: Path | None, scratch: Path, say: Say) -> Profile:
-    """Measure a generator on this machine.
+def take_profile(
+    job: Job, wanted: Wanted, data: Path | None, scratch: Path, say: Say, refresh: bool = False
+) -> tuple[Profile, bool]:
+    """The stored profile of what `job` runs if it has all that is wanted, else a new one, which is stored.
 
     Args:
-        key: what is measured, for the cache.
-        job: its generator, challenge, device, weights, training images and settings.
+        job: generator, challenge, device, weights, training images, settings and PDA.
         data: folder of the real data, which the generator does not get to see.
-        scratch: a folder on the disk that runs are written to.
-        say: hears a sentence for each point.
+        scratch: a folder on the disk that runs are written to; it is made if need be.
+        say: called with a sentence for each point.
+        refresh: whether to measure whatever is stored.
+
+    Returns:
+        The profile, and whether it is the stored one.
 
     Raises:
-        ValueError: the generator does not even start, or no point could be measured.
+        ValueError: the folder cannot be made, the generator does not start, or no point could be measured.
     """
+    weights = Path(job.weights) if job.weights else None
+    key = profile_key(job.generator, job.challenge, job.settings, weights, job.device, job.pda)
+    stored = None if refresh else load_profile(key)
+    if stored and wanted.all_in(stored):
+        return stored, True
+    if compiles(job.settings):  # once, for one size: each would be compiled for
+        sizes = wanted.batch_sizes or (get_generator(job.generator).info.default_batch,)
+        wanted, job = replace(wanted, batch_sizes=sizes), replace(job, batch_size=sizes[0])
+    try:
+        scratch.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"cannot make the folder {scratch}: {error.strerror}; choose another --out") from None
+    say(f"Profiling {job.generator} on {get_challenge(job.challenge).title}, {key.machine}")
+    profile = measure_profile(key, job, wanted, data, scratch.resolve(), say)
+    if stored:
+        profile = merged(stored, profile)
+    store_profile(profile)
+    return profile, False
+
+
+def measure_profile(key: ProfileKey, job: Job, wanted: Wanted, data: Path | None, scratch: Path, say: Say) -> Profile:
+    """Measure what `job` runs, whose key is `key`; arguments and errors as of `take_profile`."""
     with TemporaryDirectory(dir=scratch, prefix=".profile-") as folder:
         session = Session(Path(folder), job, data, say)
         try:
@@ -176,8 +230,6 @@ class Session:
                     self.point(count, size)
         sustained, write_s = self.sustained(main, best)
         hello = self.hello
-        from evaluation.base.machine import commit
-
         return Profile(
             key=key,
             default_steps=default,
@@ -203,7 +255,7 @@ class Session:
         told = self._ask(steps, batch_size, repeats=REPEATS, seconds=POINT_S)
         if told is None:
             return
-        low, _, high = _quartiles(told["seconds"])
+        low, high = _quartiles(told["seconds"])
         point = Point(
             steps=steps,
             batch_size=batch_size,
@@ -223,7 +275,7 @@ class Session:
         told = self._ask(steps, batch_size, sustain_s=SUSTAINED_S, output=str(output))
         if told is None:
             return None, 0.0
-        low, _, high = _quartiles(told["batches"])
+        low, high = _quartiles(told["batches"])
         each = mean(told["batches"])
         self._say(f"in a row and written: {each:.3g} s a batch, {batch_size / each:.1f} images/s")
         return Sustained(steps, batch_size, each, low, high, len(told["batches"])), told["write_s"]
@@ -267,8 +319,6 @@ class Session:
         return self._child
 
 
-def _quartiles(seconds: Sequence[float]) -> tuple[float, float, float]:
-    if len(seconds) == 1:
-        return seconds[0], seconds[0], seconds[0]
-    low, middle, high = quantiles(seconds, n=4, method="inclusive")
-    return low, middle, high
+def _quartiles(seconds: Sequence[float]) -> tuple[float, float]:
+    low, high = np.quantile(seconds, (0.25, 0.75))
+    return float(low), float(high)

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from evaluation.base.challenge import get_challenge
 from harness.planning.profile import Point, Profile
-from submission.contract.generator import GeneratorBase
 from submission.worker.batch_size import GAIN
 from submission.worker.pacing import SAFETY, margin_s
 
 # A run's mean batch is not known better than this from a profile, whatever the quartiles say.
-LEAST_SPREAD = 0.03
+MIN_UNCERTAINTY = 0.03
 # Of the seconds until the first batch is done: another start may be this much slower, or faster.
-START_SPREAD = 0.3
+START_UNCERTAINTY = 0.3
 # More, where no batch was measured with these steps and the line has one point only.
-UNMEASURED_SPREAD = 0.15
-# A trial on the clock times each size once.
-TRIAL_SPREAD = 0.1
+UNMEASURED_UNCERTAINTY = 0.15
 
 
 @dataclass(frozen=True)
@@ -62,62 +58,32 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Steps and batch size for the worker; None where a generator from outside decides.
+class CompileGain:
+    """What compiling brings in one budget.
 
     Attributes:
-        steps: denoising steps.
-        batch_size: images per call.
-        predicted_ipc: images per class that the budget should give; None where nothing has been measured.
-        predicted_ipc_interval: (low, high) around it.
-        trial: whether the worker is to try batch sizes on the clock.
-        batch_seconds: (images, seconds) of batches of these steps as the profile has them, for the pacer.
+        images: how many more are made with it; below 0 where it does not pay.
+        share: the same as a fraction of the images without it.
+        start_s: seconds that the start takes longer.
+        batch_size: of the compiled network.
+        faster: images per second over those without it, once it runs.
+        pays_from_s: the budget from which it pays; None where it never does.
     """
 
-    steps: int | None
-    batch_size: int | None
-    predicted_ipc: float | None = None
-    predicted_ipc_interval: tuple[float, float] | None = None
-    trial: bool = False
-    batch_seconds: tuple[tuple[int, float], ...] = ()
+    images: int
+    share: float
+    start_s: float
+    batch_size: int
+    faster: float
+    pays_from_s: float | None
 
-
-def make_plan(
-    maker: type[GeneratorBase] | None,
-    weights: Path | None,
-    steps: int | None,
-    batch_size: int | None,
-    profile: Profile | None = None,
-    budget_s: float = 0.0,
-    ipc_cap: int | None = None,
-    compiled: bool = False,
-) -> Plan:
-    """What the user asked for, else what the profile says is best, else what generator and weights declare.
-
-    Nothing for a command. Without a profile the worker tries batch sizes, unless the user has named one.
-
-    Args:
-        steps, batch_size: as the user gave them.
-        ipc_cap: images per class to stop at, None for none.
-        compiled: whether the generator compiles, which it would do again for each batch size that is tried.
-    """
-    if maker is None:
-        return Plan(None, None)
-    if profile is None:
-        return Plan(
-            steps or maker.default_steps(weights),
-            batch_size or maker.info.default_batch,
-            trial=batch_size is None and not compiled,
-        )
-    prediction = predict_ipc(profile, budget_s, steps, batch_size, ipc_cap)
-    known = tuple((size, batch_seconds(profile, prediction.steps, size).middle) for size in batch_sizes(profile, None))
-    return Plan(
-        prediction.steps,
-        prediction.batch_size,
-        prediction.ipc,
-        prediction.interval,
-        batch_seconds=known,
-    )
+    def sentence(self, budget_s: float) -> str:
+        """`Compiling: 38 s more to start, then 1.31 times the images per second; in 600 s 2120 more: it pays.`"""
+        told = f"Compiling: {self.start_s:.0f} s more to start, then {self.faster:.2f} times the images per second;"
+        if self.images > 0:
+            return f"{told} in {budget_s:g} s {self.images} images more ({self.share:+.0%}): it pays."
+        since = "it never pays" if self.pays_from_s is None else f"it pays from a budget of {self.pays_from_s:.0f} s"
+        return f"{told} in {budget_s:g} s {-self.images} images fewer: {since}."
 
 
 def predict_ipc(
@@ -162,7 +128,7 @@ def batch_seconds(profile: Profile, steps: int, batch_size: int) -> Span:
     """Seconds of one batch in a run: making, decoding, and what writing in the background costs the two."""
     sustained = profile.sustained
     if sustained and (sustained.steps, sustained.batch_size) == (steps, batch_size):
-        return _spread(sustained.low_s, sustained.seconds, sustained.high_s)
+        return _widened(sustained.low_s, sustained.seconds, sustained.high_s)
     alone = _alone(profile.points, steps, batch_size)
     behind_s = batch_size * _writing_s(profile)
     return Span(alone.low + behind_s, alone.middle + behind_s, alone.high + behind_s)
@@ -185,16 +151,30 @@ def images_in(left_s: float, batch_size: int, batch_s: float, smaller: Sequence[
     return images
 
 
-def predict_on_the_clock(made: int, images_per_s: float, left_s: float) -> Span:
-    """Images of a whole run, from its own beginning.
+def compile_gain(
+    plain: Profile, compiled: Profile, budget_s: float, steps: int | None, ipc_cap: int | None = None
+) -> CompileGain:
+    """What compiling brings in `budget_s`, by profiles of the same generator as it is and compiled.
 
     Args:
-        made: images made so far.
-        images_per_s: as measured a moment ago.
-        left_s: seconds from then to the deadline, less the margin.
+        steps: None for the generator's own.
+        ipc_cap: images per class at which a run stops.
     """
-    more = left_s * images_per_s
-    return Span(made + more * (1 - TRIAL_SPREAD), made + more, made + more * (1 + TRIAL_SPREAD))
+    before, after = (predict_ipc(each, budget_s, steps, None, ipc_cap) for each in (plain, compiled))
+    rates = _rate(plain, before), _rate(compiled, after)
+    starts = plain.start.seconds, compiled.start.seconds
+    # where images_a_second x (budget - start) are equal
+    cross_s = None
+    if rates[1] > rates[0]:
+        cross_s = max(starts[1], (rates[1] * starts[1] - rates[0] * starts[0]) / (rates[1] - rates[0]))
+    return CompileGain(
+        images=after.images - before.images,
+        share=after.images / before.images - 1 if before.images else 0.0,
+        start_s=starts[1] - starts[0],
+        batch_size=after.batch_size,
+        faster=rates[1] / rates[0],
+        pays_from_s=cross_s,
+    )
 
 
 def _prediction(
@@ -222,8 +202,8 @@ def _prediction(
         steps,
         batch_size,
         images=images(start_s, 1.0),
-        low=images(start_s * (1 + START_SPREAD), batch.high / batch.middle),
-        high=images(start_s * (1 - START_SPREAD), batch.low / batch.middle),
+        low=images(start_s * (1 + START_UNCERTAINTY), batch.high / batch.middle),
+        high=images(start_s * (1 - START_UNCERTAINTY), batch.low / batch.middle),
         classes=classes,
     )
 
@@ -243,7 +223,7 @@ def _alone(points: Sequence[Point], steps: int, batch_size: int) -> Span:
         nearest = sizes[-1] if not above else sizes[0]
         found = _at_steps(points, steps, nearest)
         scale = batch_size / nearest if not above else 1.0
-        return _spread(found.low * scale, found.middle * scale, found.high * scale, UNMEASURED_SPREAD)
+        return _widened(found.low * scale, found.middle * scale, found.high * scale, UNMEASURED_UNCERTAINTY)
     below, over = at_or_below[-1], above[0]
     share = (batch_size - below) / (over - below)
     first, second = _at_steps(points, steps, below), _at_steps(points, steps, over)
@@ -259,15 +239,15 @@ def _at_steps(points: Sequence[Point], steps: int, batch_size: int) -> Span:
     here = [point for point in points if point.batch_size == batch_size]
     measured = next((point for point in here if point.steps == steps), None)
     if measured:
-        return _spread(measured.low_s + measured.decode_s, measured.batch_s, measured.high_s + measured.decode_s)
+        return _widened(measured.low_s + measured.decode_s, measured.batch_s, measured.high_s + measured.decode_s)
     decode_s = sum(point.decode_s for point in here) / len(here)
     if len(here) > 1:
         fixed, each = _line([(point.steps, point.seconds) for point in here])
         seconds = decode_s + fixed + each * steps
-        return _spread(seconds, seconds, seconds)
+        return _widened(seconds, seconds, seconds)
     ratio, least = _growth(points, here[0].steps, steps)
     seconds = here[0].seconds * ratio + decode_s
-    return _spread(seconds, seconds, seconds, least)
+    return _widened(seconds, seconds, seconds, least)
 
 
 def _growth(points: Sequence[Point], measured: int, steps: int) -> tuple[float, float]:
@@ -280,21 +260,17 @@ def _growth(points: Sequence[Point], measured: int, steps: int) -> tuple[float, 
     }
     size = max(counts, key=lambda size: (len(counts[size]), size))
     if len(counts[size]) == 1:
-        return steps / measured, UNMEASURED_SPREAD
+        return steps / measured, UNMEASURED_UNCERTAINTY
     fixed, each = _line([(point.steps, point.seconds) for point in points if point.batch_size == size])
-    return (fixed + each * steps) / (fixed + each * measured), LEAST_SPREAD
+    return (fixed + each * steps) / (fixed + each * measured), MIN_UNCERTAINTY
 
 
 def _line(measured: Sequence[tuple[int, float]]) -> tuple[float, float]:
     """(fixed, each) of seconds = fixed + each * steps, by least squares; neither is below 0."""
-    count = len(measured)
-    mean_x, mean_y = sum(x for x, _ in measured) / count, sum(y for _, y in measured) / count
-    each = sum((x - mean_x) * (y - mean_y) for x, y in measured) / sum((x - mean_x) ** 2 for x, _ in measured)
-    if each < 0:
-        return mean_y, 0.0
-    if mean_y < each * mean_x:  # a batch of no steps cannot take less than nothing
-        return 0.0, sum(x * y for x, y in measured) / sum(x * x for x, _ in measured)
-    return mean_y - each * mean_x, each
+    from scipy.optimize import nnls
+
+    fixed, each = nnls([(1, steps) for steps, _ in measured], [seconds for _, seconds in measured])[0]
+    return float(fixed), float(each)
 
 
 def _writing_s(profile: Profile) -> float:
@@ -306,5 +282,5 @@ def _writing_s(profile: Profile) -> float:
     return max(0.0, sustained.seconds - alone.middle) / sustained.batch_size
 
 
-def _spread(low: float, middle: float, high: float, least: float = LEAST_SPREAD) -> Span:
+def _widened(low: float, middle: float, high: float, least: float = MIN_UNCERTAINTY) -> Span:
     return Span(min(low, middle * (1 - least)), middle, max(high, middle * (1 + least)))

@@ -1,4 +1,4 @@
-"""Profile: what a generator was measured to take on one machine, and where that is kept."""
+"""Profile: what a generator was measured to take on one machine, and where that is stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import TypeAdapter, ValidationError
+
 from evaluation.base.files import written_whole
+from evaluation.base.machine import this_machine
+from evaluation.data.datasets import cache_folder
 
 SCHEMA = 1
 
@@ -101,12 +105,6 @@ class ProfileKey:
     versions: Mapping[str, str]
     pda: int = 1
 
-    @property
-    def file_name(self) -> str:
-        told = json.dumps(asdict(self), sort_keys=True)
-        digest = hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
-        return f"{self.generator}-{self.dataset}-{digest}.json"
-
 
 @dataclass(frozen=True)
 class Profile:
@@ -134,25 +132,6 @@ class Profile:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, told: dict[str, Any]) -> Profile:
-        """Raises ValueError for what is no profile of this schema."""
-        if told.get("schema") != SCHEMA:
-            raise ValueError(f"a profile of schema {told.get('schema')}, this version reads {SCHEMA}; measure it again")
-        try:
-            return cls(
-                **{
-                    **told,
-                    "key": ProfileKey(**told["key"]),
-                    "start": ColdStart(**told["start"]),
-                    "points": tuple(Point(**point) for point in told["points"]),
-                    "sustained": Sustained(**told["sustained"]) if told["sustained"] else None,
-                    "failed": tuple(Failed(**each) for each in told["failed"]),
-                }
-            )
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"a damaged profile ({error!r}); measure it again with --refresh") from None
 
 
 def merged(older: Profile, newer: Profile) -> Profile:
@@ -188,8 +167,6 @@ def profile_key(
     generator: str, dataset: str, settings: Mapping[str, str], weights: Path | None, device: str, pda: int = 1
 ) -> ProfileKey:
     """The key of a profile taken here and now."""
-    from evaluation.base.machine import this_machine
-
     here = this_machine(device)
     return ProfileKey(
         generator=generator,
@@ -205,26 +182,24 @@ def profile_key(
     )
 
 
-def profiles_folder() -> Path:
-    """Where profiles are kept between runs."""
-    from evaluation.data.datasets import cache_folder
+def profile_path(key: ProfileKey) -> Path:
+    """Where the profile of `key` is stored between runs."""
+    digest = hashlib.blake2b(json.dumps(asdict(key), sort_keys=True).encode(), digest_size=8).hexdigest()
+    return cache_folder() / "profiles" / f"{key.generator}-{key.dataset}-{digest}.json"
 
-    return cache_folder() / "profiles"
 
-
-def load_profile(key: ProfileKey, folder: Path | None = None) -> Profile | None:
-    """The profile of `key` that was kept, None where there is none that can be read."""
-    path = (folder or profiles_folder()) / key.file_name
+def load_profile(key: ProfileKey) -> Profile | None:
+    """The profile of `key` that was stored, None where there is none that can be read."""
     try:
-        profile = Profile.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+        profile = TypeAdapter(Profile).validate_json(profile_path(key).read_bytes())
+    except (OSError, ValidationError):
         return None
-    return profile if profile.key == key else None
+    return profile if profile.schema == SCHEMA and profile.key == key else None
 
 
-def keep_profile(profile: Profile, folder: Path | None = None) -> Path:
-    """Keep `profile` in the place of an older one of the same key."""
-    path = (folder or profiles_folder()) / profile.key.file_name
+def store_profile(profile: Profile) -> Path:
+    """Store `profile` in place of an older one of the same key."""
+    path = profile_path(profile.key)
     with written_whole(path) as part:
         part.write_text(json.dumps(profile.to_json(), indent=2) + "\n", encoding="utf-8")
     return path

@@ -11,7 +11,7 @@ from evaluation.base.durations import show_duration
 from evaluation.base.files import written_whole
 from harness.planning.planner import Prediction
 from harness.report.style import GRID, INK, MUTED, OURS, as_svg, new_figure, plain_number
-from harness.tuning.successive_halving import Trial, Tuned
+from harness.tuning.successive_halving import CandidateResult, Tuning
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 COLUMNS = ("candidate", "images in the budget", "IPC", "pilots up to IPC", "forecast", "95% interval", "best", "cost")
 
 
-def rows(tuned: Tuned, foreseen: Mapping[str, Prediction]) -> list[tuple[str, ...]]:
+def rows(tuned: Tuning, foreseen: Mapping[str, Prediction]) -> list[tuple[str, ...]]:
     """The cells of the table, in the order of the candidates; the one chosen is marked."""
-    return [_cells(trial, foreseen[trial.candidate.name], trial.candidate == tuned.chosen) for trial in tuned.trials]
+    return [_cells(trial, foreseen[trial.candidate.name], trial.candidate == tuned.chosen) for trial in tuned.results]
 
 
-def _cells(trial: Trial, prediction: Prediction, chosen: bool) -> tuple[str, ...]:
+def _cells(trial: CandidateResult, prediction: Prediction, chosen: bool) -> tuple[str, ...]:
     low, high = trial.forecast.ci95
     return (
         trial.candidate.name + (" (chosen)" if chosen else ""),
@@ -51,7 +51,7 @@ def tune_table(lines: Sequence[Sequence[str]]) -> Table:
     return table
 
 
-def write_page(folder: Path, title: str, tuned: Tuned, foreseen: Mapping[str, Prediction], epochs: int) -> Path:
+def write_page(folder: Path, title: str, tuned: Tuning, foreseen: Mapping[str, Prediction], epochs: int) -> Path:
     """Write `tune.html`, one file that loads nothing from elsewhere; returns its path."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -70,11 +70,11 @@ def write_page(folder: Path, title: str, tuned: Tuned, foreseen: Mapping[str, Pr
     return path
 
 
-def steps_chart(tuned: Tuned) -> str:
+def steps_chart(tuned: Tuning) -> str:
     """The forecast for the budget against steps; pale where a candidate was given up early."""
     figure, axes = new_figure(4.9, 3.3)
-    last = max(trial.level for trial in tuned.trials)
-    for trial in tuned.trials:
+    last = max(trial.level for trial in tuned.results)
+    for trial in tuned.results:
         forecast, chosen = trial.forecast, trial.candidate == tuned.chosen
         low, high = ([100 * abs(forecast.accuracy - end)] for end in forecast.ci95)
         axes.errorbar(
@@ -94,11 +94,11 @@ def steps_chart(tuned: Tuned) -> str:
     return as_svg(figure)
 
 
-def ipc_chart(tuned: Tuned) -> str:
+def ipc_chart(tuned: Tuning) -> str:
     """The pilots, and the way from the last of them to the forecast at the budget's IPC."""
     figure, axes = new_figure(4.9, 3.3)
     axes.set_xscale("log")
-    for trial in sorted(tuned.trials, key=lambda trial: trial.candidate == tuned.chosen):
+    for trial in sorted(tuned.results, key=lambda trial: trial.candidate == tuned.chosen):
         chosen = trial.candidate == tuned.chosen
         colour = OURS if chosen else MUTED
         ipc, means = [pilot.ipc for pilot in trial.pilots], [100 * fmean(pilot.rounds) for pilot in trial.pilots]
@@ -119,14 +119,14 @@ def _percent_axis(axes: Axes) -> None:
     axes.set_ylim(max(0.0, low - 0.1 * (high - low)), min(102.0, high + 0.1 * (high - low)))
 
 
-def time_chart(tuned: Tuned, foreseen: Mapping[str, Prediction]) -> str:
+def time_chart(tuned: Tuning, foreseen: Mapping[str, Prediction]) -> str:
     """Images per class that the budget gives, by candidate."""
     figure, axes = new_figure(9.0, 2.4)
-    names = [trial.candidate.name for trial in tuned.trials]
+    names = [trial.candidate.name for trial in tuned.results]
     ipc = [foreseen[name].ipc for name in names]
     below = [max(0.0, value - foreseen[name].interval[0]) for name, value in zip(names, ipc, strict=True)]
     above = [max(0.0, foreseen[name].interval[1] - value) for name, value in zip(names, ipc, strict=True)]
-    colours = [OURS if trial.candidate == tuned.chosen else GRID for trial in tuned.trials]
+    colours = [OURS if trial.candidate == tuned.chosen else GRID for trial in tuned.results]
     axes.bar(names, ipc, yerr=[below, above], color=colours, width=0.7, ecolor=INK, capsize=3)
     axes.set_ylabel("images per class")
     return as_svg(figure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from evaluation.base.device import resolve_device
 from harness.cards.calibration import calibrate
@@ -13,20 +13,19 @@ from harness.report.sentences import other_card_words
 from harness.run.options import RunOptions
 
 
-def on_another_card(options: RunOptions, voice: Voice) -> tuple[RunOptions, OtherCardPart | None]:
-    """`options` with the budget that the card of `--as` has, as long as it lasts here; as they are without one.
+def card_budget(options: RunOptions, voice: Voice) -> OtherCardPart | None:
+    """How long the budget of the card that `--as` names lasts here; None without one.
 
     Raises:
         ValueError: this machine cannot be measured, or is too fast or too slow to stand for that card.
     """
     if options.as_card is None:
-        return options, None
+        return None
     card, device = get_card(options.as_card), resolve_device(options.device)
-    voice.say(f"Measuring this machine beside one {card.title}, before the clock.")
-    speed = relative_speed(card, calibrate(device))
-    part = other_card_part(card, device, options.budget, speed)
+    voice.say(f"Measuring this machine against one {card.title}, before the clock.")
+    part = other_card_part(card, device, options.budget, relative_speed(card, calibrate(device)))
     voice.say(other_card_words(part))
-    return replace(options, budget_s=part.scaled_budget), part
+    return part
 
 
 def other_card_part(card: ReferenceCard, device: str, budget_s: float, speed: RelativeSpeed) -> OtherCardPart:

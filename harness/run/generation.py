@@ -1,15 +1,20 @@
-"""Generation under the clock: what to start, and what is to be said of how it ended."""
+"""Generation under the clock: what it needs, what is started, and how it ended."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from evaluation.base.challenge import Challenge
+from evaluation.base.device import resolve_device
+from evaluation.data.datasets import cache_folder, training_images_file
 from harness.clock.launch import (
     ROOT,
     Launch,
@@ -24,13 +29,13 @@ from harness.clock.launch import (
 from harness.clock.ledger import Ledger, ledger
 from harness.clock.supervisor import Clock, Ending, supervise
 from harness.gpu.monitor import watching
-from harness.planning.batch_trial import Trial, trial_in
-from harness.planning.planner import Plan
-from harness.records.record import GpuPart
+from harness.planning.batch_trial import BatchTrial, trial_in
+from harness.records.record import GpuPart, Outcome
 from harness.records.run_folder import RunFolder
 from harness.report.console import Voice
 from harness.run.options import RunOptions
-from submission.contract.job import Job
+from harness.run.plan import Plan
+from submission.contract.generator import GeneratorBase
 from submission.worker.events import read_events
 
 # the last line of the events file is found in its last bytes
@@ -51,7 +56,6 @@ class Generation:
         detail: one sentence on it.
         gpu: what the card did; None without one.
         trial: the batch sizes that the worker tried, None where it tried none.
-        dropped: images that `--keep` has dropped; None where it was not asked for, or the worker did not live to say.
     """
 
     ending: Ending
@@ -60,8 +64,32 @@ class Generation:
     error: str | None
     detail: str | None
     gpu: GpuPart | None = None
-    trial: Trial | None = None
-    dropped: int | None = None
+    trial: BatchTrial | None = None
+
+
+def fetch_needs(
+    maker: type[GeneratorBase],
+    challenge: Challenge,
+    settings: Mapping[str, str],
+    weights: str | None,
+    data: Path | None,
+    device: str,
+) -> Needs:
+    """Weights, training images and device of a generator: everything that is fetched before the clock.
+
+    Args:
+        weights, data, device: as the user gave them.
+
+    Raises:
+        ValueError: something is missing, or the settings do not fit.
+    """
+    maker.check_settings(settings)
+    found = maker.find_weights(challenge, weights)
+    maker.check_fit(settings, found)
+    training_images = None
+    if maker.info.needs_training_images:
+        training_images = training_images_file(challenge, data, cache_folder() / "training")
+    return Needs(found, training_images, resolve_device(device))
 
 
 def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, voice: Voice) -> Generation:
@@ -72,8 +100,8 @@ def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, v
     """
     write_classes(options.challenge, folder.classes)
     with (
-        watching(folder.telemetry, options.budget, os.environ) as watch,
-        voice.generating(options.budget, lambda: images_so_far(folder.events)) as on_tick,
+        watching(folder.telemetry, plan.budget_s, os.environ) as watch,
+        voice.generating(plan.budget_s, lambda: images_so_far(folder.events)) as on_tick,
     ):
 
         def prepare(clock: Clock) -> Launch:
@@ -82,7 +110,7 @@ def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, v
 
         ending = supervise(
             prepare,
-            budget_s=options.budget,
+            budget_s=plan.budget_s,
             grace_s=options.grace_s,
             log=folder.log,
             on_tick=on_tick,
@@ -95,17 +123,16 @@ def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, v
     # A card that was there and not used says nothing of the run; what a command used nobody knows.
     gpu = watch.summary() if not own or needs.device != "cpu" else None
     trial = trial_in(events, ending.deadline, needs.device)
-    dropped = next((event["dropped"] for event in reversed(events) if isinstance(event.get("dropped"), int)), None)
-    return Generation(ending, time_spent, ended_by(ending, events, own), error, detail, gpu, trial, dropped)
+    return Generation(ending, time_spent, ended_by(ending, events, own), error, detail, gpu, trial)
 
 
 def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder) -> Launch:
     """The command, environment and folder of the generator's process."""
-    terms = terms_of(options, folder)
+    terms = terms_of(options, plan, folder)
     env = environment(os.environ, terms, clock.deadline, options.data)
     if options.command is not None:
         return Launch(command_line(options.command, terms), env, Path.cwd())
-    job = Job(
+    job = needs.job(
         challenge=options.dataset,
         generator=options.generator_name,
         output=str(folder.images),
@@ -114,15 +141,11 @@ def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: 
         seed=options.seed,
         steps=plan.steps,
         batch_size=plan.batch_size,
-        trial=plan.trial,
+        trial=plan.tries_batch_sizes,
         batch_seconds=plan.batch_seconds,
-        ipc=options.ipc_cap,
-        pda=options.pda,
-        keep=options.keep,
-        device=needs.device,
-        weights=str(needs.weights) if needs.weights else None,
-        training_images=str(needs.training_images) if needs.training_images else None,
-        settings=dict(options.settings),
+        ipc=plan.ipc_cap,
+        pda=plan.pda,
+        settings=dict(plan.settings),
         exhibit=str(folder.exhibit),
     )
     job.save(folder.job)
@@ -130,14 +153,16 @@ def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: 
     return Launch([sys.executable, "-m", "submission.worker.worker", str(folder.job)], env, ROOT)
 
 
-def terms_of(options: RunOptions, folder: RunFolder) -> Terms:
+def terms_of(options: RunOptions, plan: Plan, folder: RunFolder) -> Terms:
     """What a generator of any kind is told."""
-    return Terms(folder.images, options.dataset, options.budget, options.seed, folder.classes)
+    return Terms(folder.images, options.dataset, plan.budget_s, options.seed, folder.classes)
 
 
-def check_command(command: str, options: RunOptions, folder: RunFolder) -> None:
-    """Raises ValueError, before the clock, for a command that cannot be started."""
-    check_program(Launch(command_line(command, terms_of(options, folder)), os.environ, Path.cwd()))
+def check_command(options: RunOptions, plan: Plan, folder: RunFolder) -> None:
+    """Raises ValueError, before the clock, for a `--command` that cannot be started."""
+    if options.command is not None:
+        command = command_line(options.command, terms_of(options, plan, folder))
+        check_program(Launch(command, os.environ, Path.cwd()))
 
 
 def images_so_far(events: Path) -> int | None:
@@ -176,3 +201,49 @@ def failure(events: list[dict[str, Any]]) -> tuple[str | None, str | None]:
         if event.get("error") in ("crashed", "out_of_memory"):
             return event["error"], str(event.get("detail") or "") or None
     return None, None
+
+
+def outcome(generation: Generation, images: int, invalid: str | None) -> tuple[Outcome, str | None]:
+    """The outcome and one sentence on it, None where there is nothing to add.
+
+    Args:
+        generation: the clocked part.
+        images: whole images in the output folder.
+        invalid: why the folder could not be read as labelled images; None where it could.
+    """
+    ending = generation.ending
+    if ending.reason == "interrupted":
+        return Outcome.INTERRUPTED, None
+    if generation.error == "out_of_memory" or ending.out_of_memory:
+        return Outcome.OUT_OF_MEMORY, generation.detail
+    if invalid is not None:
+        return Outcome.INVALID_OUTPUT, invalid
+    if ending.reason == "deadline":
+        if images:
+            return Outcome.DEADLINE_TRUNCATED, None
+        return Outcome.NO_IMAGES, f"It was still {_busy_with(generation)} when the budget ended"
+    if ending.reason == "guard_lost":
+        return Outcome.CRASHED, "It killed the harness's guard, and was killed for it"
+    if generation.error == "crashed" or ending.returncode != 0:
+        return Outcome.CRASHED, generation.detail or _exit_words(ending.returncode)
+    if images == 0:
+        return Outcome.NO_IMAGES, "It ended by itself without an image in the output folder"
+    if ending.stragglers:
+        return Outcome.OK, f"It left {ending.stragglers} processes behind; they were killed when it ended"
+    return Outcome.OK, None
+
+
+def _busy_with(generation: Generation) -> str:
+    phases = generation.ledger
+    if phases.generate or phases.write:
+        return "running, with nothing whole on disk,"
+    return "warming up" if phases.warmup else "loading"
+
+
+def _exit_words(returncode: int | None) -> str:
+    if returncode is None:
+        return "Its exit code is not known; log.txt holds what it said"
+    if returncode < 0:
+        name = signal.strsignal(-returncode) or "unknown"
+        return f"It was killed by signal {-returncode} ({name}); log.txt holds what it said"
+    return f"It ended with exit code {returncode}; log.txt holds what it said"

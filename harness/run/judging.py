@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, NormalisedSet
 from evaluation.data.subset import random_subset
-from evaluation.judge.estimate import estimate
+from evaluation.judge.estimate import Estimate, estimate
 from evaluation.judge.protocol import Protocol
-from evaluation.judge.score import Score, judge
+from evaluation.judge.score import judge
+from harness.records.anytime import How
 from harness.records.record import AccuracyPart, BaselinePart
 from harness.records.run_folder import RunFolder
 from harness.report.console import Voice
@@ -22,11 +24,13 @@ WORTH_AN_ESTIMATE = 1_000
 # the generator that is its own baseline
 REAL = "real"
 
+Images = ImageSet | NormalisedSet
+
 
 def judge_images(
-    images: ImageSet | NormalisedSet,
+    images: Images,
     train: ImageSet | None,
-    test: ImageSet | NormalisedSet,
+    test: Images,
     folder: RunFolder,
     options: RunOptions,
     device: str,
@@ -36,43 +40,56 @@ def judge_images(
 
     An interrupted judgement goes on from the run's checkpoints.
     """
-    steps = options.rounds * Protocol(options.epochs).passes * Protocol().steps_per_pass(len(images))
-    if steps > WORTH_AN_ESTIMATE:
-        expected = estimate(
-            len(images),
-            options.challenge,
-            engine=options.engine,
-            rounds=options.rounds,
-            epochs=options.epochs,
-            device=device,
-            test_images=len(test),
-        )
-        voice.say(expected.sentence(options.epochs, options.rounds))
-
-    def judged(what: str, labelled: ImageSet | NormalisedSet, rounds: int, checkpoint: Path) -> Score:
-        with voice.judging(what) as on_progress:
-            return judge(
-                labelled,
-                test,
-                options.challenge,
-                engine=options.engine,
-                rounds=rounds,
-                epochs=options.epochs,
-                judge_seed=options.judge_seed,
-                device=device,
-                on_progress=on_progress,
-                checkpoint=checkpoint,
-            )
-
-    score = judged("the images", images, options.rounds, folder.checkpoint)
+    challenge = options.challenge
+    how = How(engine=options.engine, epochs=options.epochs, rounds=options.rounds, judge_seed=options.judge_seed)
+    if how.rounds * Protocol(how.epochs).passes * Protocol().steps_per_pass(len(images)) > WORTH_AN_ESTIMATE:
+        voice.say(estimate_of(len(images), test, challenge, how, device).sentence(how.epochs, how.rounds))
+    accuracy = judge_shown("the images", images, test, challenge, how, device, folder.checkpoint, voice)
     if train is None or options.generator_name == REAL:
-        return accuracy_part(score), None
-    per_class = round(len(images) / options.challenge.classes)
-    real = random_subset(train, max(1, per_class), options.judge_seed)
-    real_score = judged("random real images beside them", real, BASELINE_ROUNDS, folder.baseline_checkpoint)
-    baseline = BaselinePart(ipc=len(real) / options.challenge.classes, accuracy=accuracy_part(real_score))
-    return accuracy_part(score), baseline
+        return accuracy, None
+    per_class = round(len(images) / challenge.classes)
+    real = random_subset(train, max(1, per_class), how.judge_seed)
+    once = how.model_copy(update={"rounds": BASELINE_ROUNDS})
+    beside = "random real images beside them"
+    of_real = judge_shown(beside, real, test, challenge, once, device, folder.baseline_checkpoint, voice)
+    return accuracy, BaselinePart(ipc=len(real) / challenge.classes, accuracy=of_real)
 
 
-def accuracy_part(score: Score) -> AccuracyPart:
+def estimate_of(images: int, test: Images, challenge: Challenge, how: How, device: str) -> Estimate:
+    """How long judging so many images takes here."""
+    return estimate(
+        images,
+        challenge,
+        engine=how.engine,
+        rounds=how.rounds,
+        epochs=how.epochs,
+        device=device,
+        test_images=len(test),
+    )
+
+
+def judge_shown(
+    what: str,
+    images: Images,
+    test: Images,
+    challenge: Challenge,
+    how: How,
+    device: str,
+    checkpoint: Path,
+    voice: Voice,
+) -> AccuracyPart:
+    """The score of `images`, with a progress bar that calls them `what`."""
+    with voice.judging(what) as on_progress:
+        score = judge(
+            images,
+            test,
+            challenge,
+            engine=how.engine,
+            rounds=how.rounds,
+            epochs=how.epochs,
+            judge_seed=how.judge_seed,
+            device=device,
+            on_progress=on_progress,
+            checkpoint=checkpoint,
+        )
     return AccuracyPart.model_validate(asdict(score))

@@ -1,17 +1,23 @@
-"""What a user asked of `run`, checked."""
+"""Options as dataclass fields: each field declares its flag, help and parser beside its type. Those of `run` are here.
+
+`harness.commands.options` turns such a class into a command; whoever calls from Python makes an instance. Both get the
+same checks.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, get_type_hints
+
+from typer import Option
+from typer.models import ParameterInfo
 
 from evaluation.base.challenge import Challenge, get_challenge
+from evaluation.base.durations import parse_duration
 from harness.cards.other_card import get_card
 from submission.contract.generator import get_generator
-from submission.worker.keeping import check_keep
-from submission.worker.pda import check_pda
 
 COMMAND = "command"
 WITH_WEIGHTS = "native"  # the generator that weights are for where none is named
@@ -36,87 +42,129 @@ def default_generator(challenge: Challenge) -> str:
     return last
 
 
+def parse_whole(text: str) -> int:
+    """A whole number. Raises ValueError for anything else."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a whole number") from None
+
+
+def parse_ipc(text: str) -> int | Literal["none"]:
+    """`none` or a whole number. Raises ValueError for anything else."""
+    return "none" if text == "none" else parse_whole(text)
+
+
+def parse_steps(text: str) -> int | None:
+    """`auto` as None, or a whole number. Raises ValueError for anything else."""
+    return None if text == "auto" else parse_whole(text)
+
+
+def parse_counts(text: str) -> tuple[int, ...]:
+    """`16,4,8` as numbers of at least 1 in order, each once. Raises ValueError for anything else."""
+    counts = sorted({parse_whole(part) for part in text.split(",")})
+    if counts[0] < 1:
+        raise ValueError(f"every number must be at least 1, not {counts[0]}")
+    return tuple(counts)
+
+
+def parse_settings(pairs: list[str]) -> dict[str, str]:
+    """`NAME=VALUE` pairs. Raises ValueError for a pair without `=` and for a name given twice."""
+    settings: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ValueError(f"{pair!r} is not of the form NAME=VALUE")
+        if name in settings:
+            raise ValueError(f"{name} is given twice")
+        settings[name] = value
+    return settings
+
+
+def parse_folder(text: str) -> Path:
+    """A folder that exists. Raises ValueError for anything else."""
+    if not (folder := Path(text)).is_dir():
+        raise ValueError(f"there is no folder {text}; name the one that holds the data sets")
+    return folder
+
+
+Seed = Annotated[int, Option(help="Seed of the images.")]
+Ipc = Annotated[
+    int | Literal["none"] | None,
+    Option(min=1, parser=parse_ipc, help="Stop at this many images per class; `none` lifts the data set's own limit."),
+]
+Dataset = Annotated[str, Option(help="cifar100, tiny-imagenet or digits.")]
+Device = Annotated[str, Option(help="auto, cpu or cuda.")]
+Data = Annotated[
+    Path | None,
+    Option(parser=parse_folder, envvar="SUBMISSION_DATA", help="Folder of the real data sets. Default: the cache."),
+]
+
+
+def declared(options: type[Options]) -> dict[str, ParameterInfo]:
+    """What each field of `options` declares, by the field's name, in order."""
+    hints = get_type_hints(options, include_extras=True)
+    return {each.name: hints[each.name].__metadata__[0] for each in fields(options)}
+
+
+def flag(name: str, info: ParameterInfo) -> str:
+    """The option of a field: the one it names, else its own name with dashes."""
+    return info.default if isinstance(info.default, str) else "--" + name.replace("_", "-")
+
+
 @dataclass(frozen=True)
-class RunOptions:
-    """One run; `None` stands for the default of the challenge or of the generator.
-
-    Attributes:
-        dataset: name of the challenge.
-        generator: name of a generator; exclusive with `command`.
-        command: anybody's program, with placeholders; split as a shell would, but no shell runs.
-        budget_s: seconds; the challenge's by default.
-        steps: denoising steps.
-        batch_size: images per call of the generator.
-        ipc: images per class to stop at: a number, "none" for as many as the clock allows, None for the
-            challenge's cap.
-        pda: images in all for each generated one, the others augmented copies of it.
-        data: folder of the real data sets.
-        out: folder of the run; it must not exist yet unless `resume`.
-        seed: makes the images. `judge_seed` makes the rounds.
-        weights: a local file or folder of weights.
-        settings: generator settings.
-        keep: the share of the images made that is kept, the likeliest of their class; 1 for all.
-        judged: whether to judge after generating.
-        strict: whether a failed audit is fatal: exit code 1.
-        grace_s: how much before the deadline a SIGTERM comes; 0 for none.
-        as_card: the card whose budget is meant: this machine's is scaled to what that card would have done in it.
-        resume: go on with a run that was interrupted after its images were made.
-    """
-
-    dataset: str
-    generator: str | None = None
-    command: str | None = None
-    budget_s: float | None = None
-    steps: int | None = None
-    batch_size: int | None = None
-    ipc: int | Literal["none"] | None = None
-    pda: int = 1
-    data: Path | None = None
-    out: Path | None = None
-    seed: int = 0
-    weights: str | None = None
-    settings: Mapping[str, str] = field(default_factory=dict)
-    keep: float = 1.0
-    device: str = "auto"
-    grace_s: float = 0.0
-    judged: bool = True
-    strict: bool = False
-    rounds: int = 3
-    epochs: int = 1000
-    engine: str = "fast"
-    judge_seed: int = 0
-    as_card: str | None = None
-    resume: bool = False
+class Options:
+    """The options of a command. Raises ValueError for a number below what its field declares as `min`."""
 
     def __post_init__(self) -> None:
-        if self.generator is not None and self.command is not None:
-            raise ValueError("--generator and --command exclude each other; give one of them")
-        if self.command is not None:
-            for name, value in (
-                ("--steps", self.steps),
-                ("--batch-size", self.batch_size),
-                ("--weights", self.weights),
-                ("--pda", self.pda if self.pda != 1 else None),
-                ("--keep", None if self.keep == 1 else self.keep),
-            ):
-                if value is not None:
-                    raise ValueError(f"{name} is for the project's own generators; put it into --command itself")
-        for name, number in (("--steps", self.steps), ("--batch-size", self.batch_size), ("--rounds", self.rounds)):
-            if number is not None and number < 1:
-                raise ValueError(f"{name} must be at least 1, not {number}")
-        check_pda(self.pda)
-        check_keep(self.keep)
-        if self.epochs < 1:
-            raise ValueError(f"--epochs must be at least 1, not {self.epochs}")
-        if isinstance(self.ipc, int) and self.ipc < 1:
-            raise ValueError(f"--ipc must be at least 1, or `none` for as many as the clock allows, not {self.ipc}")
-        if self.grace_s < 0 or self.grace_s >= self.budget:
-            raise ValueError(f"--grace must be less than the budget of {self.budget:g} s, not {self.grace_s:g} s")
+        for name, info in declared(type(self)).items():
+            value = getattr(self, name)
+            if info.min is not None and isinstance(value, int) and value < info.min:
+                raise ValueError(f"{flag(name, info)} must be at least {info.min}, not {value}")
+
+
+@dataclass(frozen=True)
+class GeneratorOptions(Options):
+    """What `run`, `profile` and `tune` ask of a generator; None stands for the default."""
+
+    dataset: Dataset
+    generator: Annotated[
+        str | None, Option(help="One that `generators` lists. Default: the best one shipped for the data set.")
+    ] = None
+    weights: Annotated[str | None, Option(help="A local file or folder of weights.")] = None
+    settings: Annotated[
+        Mapping[str, str], Option("--set", parser=parse_settings, help="A setting of the generator, NAME=VALUE.")
+    ] = field(default_factory=dict)
+    prompts: Annotated[
+        Path | None,
+        Option(help="Your own prompts for every class, a JSON object by class name or lines in order."),
+    ] = None
+    pda: Annotated[
+        int, Option(help="Images in all for each generated one, the others augmented copies; the paper's: 5.")
+    ] = 1
+    budget_s: Annotated[
+        float | None,
+        Option("--budget", parser=parse_duration, help="Wall-clock budget: 600, 600s, 10m. Default: the data set's."),
+    ] = None
+    device: Device = "auto"
+    data: Data = None
+
+    def __post_init__(self) -> None:
+        from submission.worker.pda import check_pda
+
+        super().__post_init__()
         get_challenge(self.dataset)
-        if self.as_card is not None:
-            get_card(self.as_card)
-            if self.resume:
-                raise ValueError("--as is for a new run; the one to resume has had its budget")
+        if self.generator is not None:
+            get_generator(self.generator)
+        check_pda(self.pda)
+        if self.prompts is not None:  # read once, and from then on a setting like any other
+            from submission.classes.prompts import prompts_setting, read_prompts
+
+            if "prompts" in self.settings:
+                raise ValueError("--prompts and --set prompts exclude each other; give one of them")
+            prompts = prompts_setting(read_prompts(self.prompts, self.challenge), self.challenge)
+            object.__setattr__(self, "settings", {**self.settings, "prompts": prompts})
+            object.__setattr__(self, "prompts", None)
 
     @property
     def challenge(self) -> Challenge:
@@ -128,15 +176,69 @@ class RunOptions:
         return self.challenge.budget_s if self.budget_s is None else self.budget_s
 
     @property
+    def generator_name(self) -> str:
+        return self.generator or (WITH_WEIGHTS if self.weights is not None else default_generator(self.challenge))
+
+
+def cap(ipc: int | Literal["none"] | None, challenge: Challenge) -> int | None:
+    """Images per class to stop at, as `--ipc` says, else the challenge; None for as many as the clock allows."""
+    if ipc is None:
+        return challenge.ipc_cap
+    return None if ipc == "none" else ipc
+
+
+@dataclass(frozen=True)
+class RunOptions(GeneratorOptions):
+    """One run."""
+
+    command: Annotated[
+        str | None,
+        Option(help="Anybody's program instead. Placeholders: {output} {dataset} {budget} {seed} {classes}."),
+    ] = None
+    steps: Annotated[
+        int | None, Option(min=1, parser=parse_steps, show_default="auto", help="Denoising steps: auto or a number.")
+    ] = None
+    batch_size: Annotated[int | None, Option(min=1, help="Images per call of the generator.")] = None
+    ipc: Ipc = None
+    out: Annotated[Path | None, Option(help="Folder of the run. Default: runs/<time>-<dataset>-<generator>.")] = None
+    seed: Seed = 0
+    grace_s: Annotated[
+        float,
+        Option("--grace", parser=parse_duration, help="Send SIGTERM this long before the deadline, e.g. 2s."),
+    ] = 0.0
+    judged: Annotated[bool, Option("--judge/--no-judge", help="Judge the images after generating.")] = True
+    strict: Annotated[bool, Option("--strict", help="A failed audit is fatal: nothing is judged, exit code 1.")] = False
+    rounds: Annotated[int, Option(min=1, help="Trainings of the judge's network; fewer than 3 is a preview.")] = 3
+    epochs: Annotated[int, Option(min=1, help="Epochs of each training; fewer than 1000 is a preview.")] = 1000
+    engine: Annotated[str, Option(help="The judge's engine: fast or reference.")] = "fast"
+    judge_seed: Annotated[int, Option(help="Seed of the judge's rounds.")] = 0
+    as_card: Annotated[
+        str | None, Option("--as", help="Another card's budget, scaled to this machine: rtx4090 or rtx3090.")
+    ] = None
+    resume: Annotated[bool, Option(help="Go on judging the run in --out.")] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.generator is not None and self.command is not None:
+            raise ValueError("--generator and --command exclude each other; give one of them")
+        if self.command is not None:
+            for name in ("steps", "batch_size", "weights", "pda"):
+                if getattr(self, name) not in (None, 1):
+                    option = flag(name, declared(type(self))[name])
+                    raise ValueError(f"{option} is for the project's own generators; put it into --command itself")
+        if not 0 <= self.grace_s < self.budget:
+            raise ValueError(f"--grace must be less than the budget of {self.budget:g} s, not {self.grace_s:g} s")
+        if self.as_card is not None:
+            get_card(self.as_card)
+            if self.resume:
+                raise ValueError("--as is for a new run; the one to resume has had its budget")
+
+    @property
     def ipc_cap(self) -> int | None:
         """Images per class to stop at, None for as many as the clock allows."""
-        if self.ipc is None:
-            return self.challenge.ipc_cap
-        return None if self.ipc == "none" else self.ipc
+        return cap(self.ipc, self.challenge)
 
     @property
     def generator_name(self) -> str:
         """The name that the record carries."""
-        if self.command is not None:
-            return COMMAND
-        return self.generator or (WITH_WEIGHTS if self.weights is not None else default_generator(self.challenge))
+        return COMMAND if self.command is not None else super().generator_name

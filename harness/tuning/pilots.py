@@ -19,7 +19,6 @@ from harness.clock.launch import ROOT, Launch, Needs, Terms, environment
 from harness.clock.supervisor import Clock, supervise
 from harness.tuning.forecast import Pilot
 from harness.tuning.successive_halving import Candidate, split_pda
-from submission.contract.job import Job
 from submission.worker.events import read_events
 
 # A pilot that takes longer than this is no pilot.
@@ -39,7 +38,6 @@ class Pilots:
         settings, pda: of every candidate, before its own.
         held_out: training images that pilots are judged on.
         rounds, epochs: of each judgement; the judge's seeds are the same for all candidates.
-        device: of the judge.
         data: folder of the real data, which the generator does not get to see.
         scratch: a folder for their images.
         seed: makes the images.
@@ -53,7 +51,6 @@ class Pilots:
     held_out: ImageSet
     rounds: int
     epochs: int
-    device: str
     data: Path | None
     scratch: Path
     seed: int = 0
@@ -80,7 +77,7 @@ class Pilots:
                 self.challenge,
                 rounds=self.rounds,
                 epochs=self.epochs,
-                device=self.device,
+                device=self.needs.device,
                 on_progress=on_progress,
             ).rounds
 
@@ -94,7 +91,7 @@ class Pilots:
         settings, pda = split_pda({**self.settings, **candidate.settings}, self.pda)
 
         def launch(clock: Clock) -> Launch:
-            job = Job(
+            job = self.needs.job(
                 challenge=self.challenge.name,
                 generator=self.generator,
                 output=str(folder / "images"),
@@ -104,9 +101,6 @@ class Pilots:
                 steps=candidate.steps,
                 ipc=ipc,
                 pda=pda,
-                device=self.needs.device,
-                weights=str(self.needs.weights) if self.needs.weights else None,
-                training_images=str(self.needs.training_images) if self.needs.training_images else None,
                 settings=settings,
             )
             job.save(folder / "job.json")

@@ -1,4 +1,4 @@
-"""What `tune` chose, kept on this machine for `run` to pick up."""
+"""What `tune` chose, stored on this machine for `run` to pick up."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from evaluation.base.files import written_whole
 from evaluation.data.datasets import cache_folder
 from harness.planning.profile import ProfileKey
+from harness.tuning.successive_halving import Candidate
 
 SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class TunedPlan:
+class TunedChoice:
     """The candidate to run with.
 
     Attributes:
@@ -41,43 +44,35 @@ class TunedPlan:
     schema: int = SCHEMA
 
     @property
-    def words(self) -> str:
-        """`10 steps, guidance=1.5`."""
-        return ", ".join([f"{self.steps} steps", *(f"{name}={value}" for name, value in self.settings.items())])
+    def sentence(self) -> str:
+        """What a run says of it."""
+        low, high = (100 * end for end in self.ci95)
+        return (
+            f"Tuned on {self.at[:10]} for this budget: {Candidate(self.steps, self.settings).name} (forecast"
+            f" {100 * self.accuracy:.1f}% [{low:.1f}, {high:.1f}] on held-out training images, {self.epochs} epochs)."
+        )
 
 
-def plan_path(key: ProfileKey, budget_s: float, ipc_cap: int | None, folder: Path | None = None) -> Path:
-    """Where the plan for runs of this kind is kept."""
+def choice_path(key: ProfileKey, budget_s: float, ipc_cap: int | None) -> Path:
+    """Where the choice for runs of this kind is stored."""
     told = json.dumps([asdict(key), budget_s, ipc_cap], sort_keys=True)
     digest = hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
-    return (folder or cache_folder() / "tuned") / f"{key.generator}-{key.dataset}-{digest}.json"
+    return cache_folder() / "tuned" / f"{key.generator}-{key.dataset}-{digest}.json"
 
 
-def keep_tuned(plan: TunedPlan, folder: Path | None = None) -> Path:
+def store_choice(choice: TunedChoice) -> Path:
     """Write it, in place of an earlier one; returns where."""
-    path = plan_path(plan.key, plan.budget_s, plan.ipc_cap, folder)
+    path = choice_path(choice.key, choice.budget_s, choice.ipc_cap)
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as part:
-        part.write_text(json.dumps(asdict(plan), indent=1) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(asdict(choice), indent=1) + "\n", encoding="utf-8")
     return path
 
 
-def find_tuned(key: ProfileKey, budget_s: float, ipc_cap: int | None, folder: Path | None = None) -> TunedPlan | None:
-    """The plan for runs of exactly this kind, None where there is none that can be read."""
+def load_choice(key: ProfileKey, budget_s: float, ipc_cap: int | None) -> TunedChoice | None:
+    """The choice for runs of exactly this kind, None where there is none that can be read."""
     try:
-        told = json.loads(plan_path(key, budget_s, ipc_cap, folder).read_text(encoding="utf-8"))
-        if told.get("schema") != SCHEMA:
-            return None
-        low, high = told["ci95"]
-        return TunedPlan(**{**told, "key": ProfileKey(**told["key"]), "ci95": (low, high)})
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        choice = TypeAdapter(TunedChoice).validate_json(choice_path(key, budget_s, ipc_cap).read_bytes())
+    except (OSError, ValidationError):
         return None
-
-
-def tuned_words(plan: TunedPlan) -> str:
-    """One sentence on the plan that a run takes."""
-    low, high = (100 * end for end in plan.ci95)
-    return (
-        f"Tuned on {plan.at[:10]} for this budget: {plan.words} (forecast {100 * plan.accuracy:.1f}% [{low:.1f},"
-        f" {high:.1f}] on held-out training images, {plan.epochs} epochs)."
-    )
+    return choice if choice.schema == SCHEMA else None

@@ -1,8 +1,8 @@
-"""The tuner: which candidate (steps, and settings beside them) buys the most accuracy with the budget.
+"""Successive halving: which candidate (steps, and settings beside them) buys the most accuracy with the budget.
 
 Diffusion step reduction as the min-max paper means it: fewer steps make worse images but more of them. Candidates are
-piloted at few images a class, forecast at the IPC that the budget would give each of them, and the less likely half is
-given up before the next, larger pilot, but for those that may well be the best.
+tried at few images per class, forecast at the IPC that the budget would give each of them, and the less likely half is
+dropped before the next, larger pilot, except those that may well be the best.
 """
 
 from __future__ import annotations
@@ -11,16 +11,22 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
 from statistics import median
 
 from harness.tuning.forecast import Forecast, Pilot, forecasts
+from submission.contract.generator import GeneratorBase
+from submission.worker.pda import check_pda
 
-# The last pilot has this share of the images that the budget would give.
-LAST_SHARE = 1 / 8
-LEAST_IPC = 4
-# Candidates are kept until they are this likely to hold the best one, at most half of them,
+# Candidates by default, as multiples of the generator's own step count.
+MULTIPLES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+# The last pilot has this fraction of the images that the budget would give.
+LAST_FRACTION = 1 / 8
+MIN_IPC = 4
+# Candidates are kept until they hold the best one with this probability, at most half of them,
 SURE = 0.95
-# but none is given up that is the best with this chance: what cannot be told apart yet is piloted further.
+# but none is dropped that is the best with this one: what cannot be told apart yet is tried further.
 LIKELY = 0.2
 
 
@@ -52,8 +58,45 @@ def split_pda(settings: Mapping[str, str], pda: int) -> tuple[dict[str, str], in
         raise ValueError(f"pda takes whole numbers, not {tried!r}") from None
 
 
+def candidates_of(
+    maker: type[GeneratorBase],
+    weights: Path | None,
+    steps: Sequence[int],
+    tried: Mapping[str, Sequence[str]],
+    settings: Mapping[str, str],
+    pda: int,
+) -> list[Candidate]:
+    """Every combination of the step counts and of the settings tried.
+
+    Args:
+        steps: the step counts; where empty, multiples of the generator's default.
+        tried: the values of each setting to try; `pda` can be among them.
+        settings, pda: of all candidates.
+
+    Raises:
+        ValueError: there is but one, or a setting that the generator does not know.
+    """
+    default = maker.default_steps(weights)
+    counts = steps or ([1] if default == 1 else sorted({max(1, round(default * each)) for each in MULTIPLES}))
+    combinations = [dict(zip(tried, values, strict=True)) for values in product(*tried.values())]
+    for combination in combinations:
+        own, images = split_pda({**settings, **combination}, pda)
+        check_pda(images)
+        maker.check_settings(own)
+        maker.check_fit(own, weights)
+    found = [Candidate(count, combination) for combination in combinations for count in counts]
+    if len(found) < 2:
+        raise ValueError(
+            f"generator {maker.info.name!r} makes images in one step, so there is nothing to choose; name settings with"
+            " --try NAME=VALUE,VALUE"
+            if default == 1 and not steps
+            else "there is one candidate, so there is nothing to choose; name more with --steps or --try"
+        )
+    return found
+
+
 @dataclass(frozen=True)
-class Trial:
+class CandidateResult:
     """What became of one candidate.
 
     Attributes:
@@ -71,16 +114,16 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """The outcome: trials in the order of the candidates, and the one chosen."""
+class Tuning:
+    """The outcome: results in the order of the candidates, and the candidate chosen."""
 
-    trials: tuple[Trial, ...]
+    results: tuple[CandidateResult, ...]
     chosen: Candidate
     seconds: float
 
     @property
-    def winner(self) -> Trial:
-        return next(trial for trial in self.trials if trial.candidate == self.chosen)
+    def winner(self) -> CandidateResult:
+        return next(each for each in self.results if each.candidate == self.chosen)
 
 
 def levels(candidates: int, ipc: float) -> list[list[int]]:
@@ -91,24 +134,24 @@ def levels(candidates: int, ipc: float) -> list[list[int]]:
         ipc: images per class that the budget gives.
     """
     count = max(1, math.ceil(math.log2(max(candidates, 1))))
-    first = max(LEAST_IPC, round(ipc * LAST_SHARE / 2 ** (count - 1)))
+    first = max(MIN_IPC, round(ipc * LAST_FRACTION / 2 ** (count - 1)))
     return [[first // 4, first // 2, first], *([first * 2**level] for level in range(1, count))]
 
 
-def tune(
+def choose(
     candidates: Sequence[Candidate],
     ipc_of: Callable[[Candidate], float],
     measure: Callable[[Candidate, Sequence[int]], Sequence[Pilot]],
-    on_level: Callable[[int, Sequence[Trial]], None] = lambda level, trials: None,
+    on_level: Callable[[int, Sequence[CandidateResult]], None] = lambda level, results: None,
     clock: Callable[[], float] = time.monotonic,
-) -> Tuned:
+) -> Tuning:
     """Find the best candidate.
 
     Args:
         candidates: at least one, all different.
         ipc_of: images per class that the budget gives a candidate.
         measure: pilots a candidate with each of these numbers of images per class.
-        on_level: told the level that is done and the trials so far.
+        on_level: called with the level that is done and the results so far.
         clock: seconds, for what the pilots cost.
     """
     assert candidates and len({each.name for each in candidates}) == len(candidates)
@@ -117,7 +160,7 @@ def tune(
     ipc = {name: ipc_of(each) for name, each in by_name.items()}
     pilots: dict[str, list[Pilot]] = {name: [] for name in by_name}
     seconds = dict.fromkeys(by_name, 0.0)
-    trials: dict[str, Trial] = {}
+    results: dict[str, CandidateResult] = {}
     alive = list(by_name)
     for level, sizes in enumerate(levels(len(candidates), median(ipc.values())), 1):
         for name in alive:
@@ -126,13 +169,13 @@ def tune(
             seconds[name] += clock() - start
         found = forecasts({name: pilots[name] for name in alive}, {name: ipc[name] for name in alive})
         for name in alive:
-            trials[name] = Trial(by_name[name], tuple(pilots[name]), found[name], level, seconds[name])
-        on_level(level, [trials[name] for name in by_name if name in trials])
+            results[name] = CandidateResult(by_name[name], tuple(pilots[name]), found[name], level, seconds[name])
+        on_level(level, [results[name] for name in by_name if name in results])
         alive = _kept(alive, found)
         if len(alive) == 1:
             break
-    chosen = max(alive, key=lambda name: trials[name].forecast.accuracy)
-    return Tuned(tuple(trials[name] for name in by_name), by_name[chosen], clock() - began)
+    chosen = max(alive, key=lambda name: results[name].forecast.accuracy)
+    return Tuning(tuple(results[name] for name in by_name), by_name[chosen], clock() - began)
 
 
 def _kept(alive: Sequence[str], found: Mapping[str, Forecast]) -> list[str]:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import harness.commands.anytime as command
+import harness.run.judging as judging
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.data.datasets import load_split
 from evaluation.data.subset import random_subset
-from harness.commands.anytime import AnytimeOptions, anytime, show_anytime
+from harness.commands.anytime import AnytimeOptions, anytime
 from harness.records.anytime import Anytime
 from harness.records.record import Record
 from harness.records.run_folder import RunFolder
@@ -46,8 +46,15 @@ def asked(run: Path, at: tuple[float, ...]) -> AnytimeOptions:
     return AnytimeOptions(run, at=at, epochs=2, rounds=1, device="cpu")
 
 
+def measured(options: AnytimeOptions) -> Anytime:
+    anytime(options, Voice())
+    found = Anytime.load(options.run / "anytime.json")
+    assert found is not None
+    return found
+
+
 def test_each_prefix_is_judged_and_the_report_shows_it(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = anytime(asked(run, (4.0, 20.0)), Voice())
+    found = measured(asked(run, (4.0, 20.0)))
     assert [(point.seconds, point.images) for point in found.points] == [(4.0, 0), (20.0, 10), (40.0, 20)]
     assert found.points[0].accuracy is None
     assert found.preview and found.first_image_s == pytest.approx(5.0) and found.area is not None
@@ -55,20 +62,19 @@ def test_each_prefix_is_judged_and_the_report_shows_it(run: Path, capsys: pytest
     assert "Accuracy by the seconds used" in (run / "report.html").read_text(encoding="utf-8")
     assert Anytime.load(run / "anytime.json") == found
     assert not list(run.glob("*.ckpt"))
-    show_anytime(found, run, Voice())
     assert "Area under the curve" in capsys.readouterr().out
 
 
 def test_points_that_are_done_are_not_judged_again(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = anytime(asked(run, (20.0,)), Voice())
-    monkeypatch.setattr(command, "judge", None)  # whoever calls it now fails
-    more = anytime(asked(run, (20.0, 30.0, 38.0)), Voice())
+    first = measured(asked(run, (20.0,)))
+    monkeypatch.setattr(judging, "judge", None)  # whoever calls it now fails
+    more = measured(asked(run, (20.0, 30.0, 38.0)))
     assert more.points[0] == first.points[0] and more.points[-1] == first.points[-1]
     assert [point.images for point in more.points] == [10, 10, 20, 20]
 
 
 def test_an_interruption_keeps_what_is_done(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    judge, calls = command.judge, []
+    judge, calls = judging.judge, []
 
     def interrupted(*arguments: object, **named: object) -> object:
         calls.append(arguments)
@@ -76,20 +82,20 @@ def test_an_interruption_keeps_what_is_done(run: Path, monkeypatch: pytest.Monke
             raise KeyboardInterrupt
         return judge(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(command, "judge", interrupted)
+    monkeypatch.setattr(judging, "judge", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        anytime(asked(run, (20.0,)), Voice())
+        measured(asked(run, (20.0,)))
     half = Anytime.load(run / "anytime.json")
     assert half is not None and half.area is None and [point.images for point in half.points] == [10]
-    whole = anytime(asked(run, (20.0,)), Voice())
+    whole = measured(asked(run, (20.0,)))
     assert len(calls) == 3 and whole.points[0] == half.points[0]
 
 
 def test_the_whole_run_is_taken_from_its_record(run: Path) -> None:
-    score = anytime(asked(run, (40.0,)), Voice()).points[-1].accuracy
+    score = measured(asked(run, (40.0,))).points[-1].accuracy
     Record.load(run / "record.json").model_copy(update={"accuracy": score}).save(run / "record.json")
     (run / "anytime.json").unlink()
-    again = anytime(AnytimeOptions(run, points=1, device="cpu"), Voice())
+    again = measured(AnytimeOptions(run, points=1, device="cpu"))
     assert again.points[-1].accuracy == score  # the seconds spent on it too: it was not judged again
 
 
@@ -98,17 +104,17 @@ def test_the_whole_run_is_taken_from_its_record(run: Path) -> None:
 )
 def test_bad_input_is_refused(run: Path, options: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        anytime(AnytimeOptions(run, **options), Voice())  # type: ignore[arg-type]
+        measured(AnytimeOptions(run, **options))  # type: ignore[arg-type]
 
 
 def test_images_of_another_run_are_refused(run: Path) -> None:
     next((run / "images").rglob("*.png")).unlink()
     with pytest.raises(ValueError, match="not those that the run made"):
-        anytime(asked(run, (20.0,)), Voice())
+        measured(asked(run, (20.0,)))
 
 
 def test_a_copy_without_its_times_is_refused(run: Path) -> None:
     for path in (run / "images").rglob("*.png"):
         path.touch()
     with pytest.raises(ValueError, match="cp -a"):
-        anytime(asked(run, (20.0,)), Voice())
+        measured(asked(run, (20.0,)))

@@ -23,6 +23,7 @@ from harness.commands.doctor import (
     is_ready,
     show_checks,
 )
+from harness.report.console import Voice
 from submission.contract.generator import generator_names
 from tests.harness.gpu.cards import card
 from tests.real_data import real_data
@@ -94,15 +95,15 @@ def test_this_machine_runs_digits_and_says_so(capsys: pytest.CaptureFixture[str]
     assert {f"data: {name}" for name in challenges()} | {f"generator: {name}" for name in generator_names()} <= {
         check.name for check in checks
     }
-    assert show_checks(checks, as_json=True) is ExitCode.DONE
+    assert show_checks(checks, Voice(as_json=True)) is ExitCode.DONE
     told = json.loads(capsys.readouterr().out)
     assert told["ready"] is True and len(told["checks"]) == len(checks)
-    show_checks(checks, as_json=False)
+    show_checks(checks, Voice())
     assert "Ready" in capsys.readouterr().out
 
 
 def test_what_is_missing_is_named_and_the_exit_code_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert show_checks([check_python((3, 9)), check_compiler(None)], as_json=False) is ExitCode.REGRESSION
+    assert show_checks([check_python((3, 9)), check_compiler(None)], Voice()) is ExitCode.REGRESSION
     out = capsys.readouterr().out
     assert "Not ready" in out and "missing: python" in out
 

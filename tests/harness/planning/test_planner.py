@@ -7,12 +7,9 @@ from hypothesis import strategies as st
 from harness.planning.planner import (
     batch_seconds,
     images_in,
-    make_plan,
     predict_ipc,
-    predict_on_the_clock,
 )
 from harness.planning.profile import Sustained
-from submission.contract.generator import get_generator
 from submission.worker.pacing import margin_s
 from tests.harness.profiles import key, point, profile, start
 
@@ -91,21 +88,14 @@ def test_the_cap_on_images_per_class_holds(budget: float, cap: int) -> None:
     assert found.ipc <= cap and found.interval[1] <= cap
 
 
-def test_the_fastest_batch_is_planned_and_the_users_is_kept() -> None:
+def test_the_fastest_batch_is_predicted_and_the_users_is_kept() -> None:
     measured = profile(lambda _k, n: 0.2 + 0.01 * n if n <= 32 else 0.03 * n, [(8, n) for n in (8, 16, 32, 64)])
-    maker = get_generator("native")
-    plan = make_plan(maker, None, None, None, measured, 60.0)
-    assert (plan.steps, plan.batch_size, plan.trial) == (8, 32, False)
-    assert plan.predicted_ipc and plan.predicted_ipc_interval
-    assert dict(plan.batch_seconds)[64] == pytest.approx(1.92)
-    given_size = make_plan(maker, None, 4, 24, measured, 60.0)
-    assert (given_size.steps, given_size.batch_size) == (4, 24)
-    assert make_plan(maker, None, None, 24).trial is False
-    assert make_plan(maker, None, None, None).trial is True
-    assert make_plan(None, None, None, None).steps is None
+    assert predict_ipc(measured, 60.0).batch_size == 32
+    given = predict_ipc(measured, 60.0, 4, 24)
+    assert (given.steps, given.batch_size) == (4, 24)
 
 
-def test_a_run_that_writes_is_foreseen_as_such() -> None:
+def test_a_run_that_writes_is_predicted_as_such() -> None:
     alone = profile(lambda _k, n: 0.01 * n, [(8, 32), (8, 64)])
     written = profile(lambda _k, n: 0.01 * n, [(8, 32), (8, 64)], sustained=Sustained(8, 64, 0.8, 0.79, 0.81, 9))
     assert batch_seconds(written, 8, 64).middle == 0.8
@@ -124,12 +114,6 @@ def test_smaller_batches_fill_the_end() -> None:
     assert images_in(10.0, 64, 4.0) == 128
     assert images_in(10.0, 64, 4.0, [(1, 0.1), (8, 0.5), (32, 1.0), (64, 4.0)]) == 128 + 32 + 8 + 4
     assert images_in(-1.0, 64, 4.0) == 0
-
-
-def test_the_beginning_of_a_run_foretells_it() -> None:
-    found = predict_on_the_clock(made=32, images_per_s=10.0, left_s=16.0)
-    assert found.middle == pytest.approx(32 + 160)
-    assert found.low < found.middle < found.high
 
 
 def test_an_empty_profile_is_refused() -> None:

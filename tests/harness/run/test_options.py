@@ -1,28 +1,29 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.commands.inputs import parse_ipc, parse_settings, parse_steps, with_prompts
-from harness.run.options import RunOptions, defaults
-from harness.tuning.successive_halving import split_pda
+from harness.run.options import RunOptions, defaults, parse_counts, parse_ipc, parse_settings, parse_steps
 
 
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
         ({"dataset": "cifar10"}, "choose one of"),
+        ({"generator": "dall-e"}, "no generator is called 'dall-e'"),
         ({"generator": "noise", "command": "x"}, "exclude each other"),
         ({"command": "x", "steps": 4}, "put it into --command"),
         ({"steps": 0}, "--steps must be at least 1"),
         ({"rounds": 0}, "--rounds must be at least 1"),
         ({"epochs": 0}, "--epochs must be at least 1"),
-        ({"keep": 0.0}, "--keep must be above 0"),
-        ({"command": "x", "keep": 0.9}, "--keep is for the project's own generators"),
         ({"ipc": 0}, "--ipc must be at least 1"),
         ({"grace_s": 70.0}, "less than the budget"),
         ({"pda": 0}, "--pda must be at least 1"),
+        ({"as_card": "h200"}, "--as takes"),
+        ({"as_card": "rtx4090", "resume": True}, "--as is for a new run"),
+        ({"command": "x", "batch_size": 5}, "--batch-size is for the project's own generators"),
         ({"command": "x", "pda": 5}, "--pda is for the project's own generators"),
     ],
 )
@@ -41,40 +42,43 @@ def test_the_challenge_gives_budget_and_cap() -> None:
 
 
 def test_values_as_people_write_them() -> None:
-    assert (parse_ipc(None), parse_ipc("none"), parse_ipc("40")) == (None, "none", 40)
+    assert (parse_ipc("none"), parse_ipc("40")) == ("none", 40)
     assert (parse_steps("auto"), parse_steps("12")) == (None, 12)
     assert parse_settings(["a=b", "c=d=e"]) == {"a": "b", "c": "d=e"}
+    assert parse_counts("16,4,4") == (4, 16)
 
 
 @pytest.mark.parametrize("bad", [["a"], ["=b"], ["a=1", "a=2"]])
 def test_bad_settings(bad: list[str]) -> None:
-    with pytest.raises(ValueError, match="--set"):
+    with pytest.raises(ValueError, match=r"NAME=VALUE|given twice"):
         parse_settings(bad)
+
+
+@pytest.mark.parametrize("wrong", ["", "4,", "zero", "0,1"])
+def test_bad_counts(wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"not a whole number|at least 1"):
+        parse_counts(wrong)
+
+
+def test_bad_numbers() -> None:
+    for parse in (parse_ipc, parse_steps):
+        with pytest.raises(ValueError, match="'many' is not a whole number"):
+            parse("many")
 
 
 def test_prompts_become_a_setting_that_holds_them(tmp_path: Path) -> None:
     file = tmp_path / "prompts.txt"
     file.write_text("\n".join(f"the number {label}" for label in range(10)))
-    told = with_prompts({"size": "64"}, file, "digits")
+
+    def settings(dataset: str = "digits", **others: str) -> dict[str, str]:
+        return dict(RunOptions(dataset, settings=others, prompts=file).settings)
+
+    told = settings(size="64")
     assert told["size"] == "64" and json.loads(told["prompts"])["7"] == ["the number 7"]
+    assert replace(RunOptions("digits", prompts=file), seed=3).settings == settings(), "they are read once"
     file.write_text(told["prompts"])
-    assert with_prompts({"size": "64"}, file, "digits") == told
-    assert with_prompts({"size": "64"}, None, "digits") == {"size": "64"}
+    assert settings(size="64") == told
     with pytest.raises(ValueError, match="exclude each other"):
-        with_prompts({"prompts": "{}"}, file, "digits")
+        settings(prompts="{}")
     with pytest.raises(ValueError, match="no class of CIFAR-100"):
-        with_prompts({}, file, "cifar100")
-
-
-def test_pda_among_the_settings_that_are_tried() -> None:
-    assert split_pda({"guidance": "2", "pda": "5"}, 1) == ({"guidance": "2"}, 5)
-    assert split_pda({"guidance": "2"}, 3) == ({"guidance": "2"}, 3)
-    with pytest.raises(ValueError, match="pda takes whole numbers, not 'many'"):
-        split_pda({"pda": "many"}, 1)
-
-
-def test_bad_numbers() -> None:
-    with pytest.raises(ValueError, match="--ipc takes"):
-        parse_ipc("many")
-    with pytest.raises(ValueError, match="--steps takes"):
-        parse_steps("few")
+        settings("cifar100")

@@ -1,4 +1,4 @@
-"""The tuner on made-up accuracies: it finds the best way to spend the budget without paying for all of them."""
+"""Successive halving on made-up accuracies: it finds the best way to spend the budget and does not pay for all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.tuning.forecast import Pilot, forecasts
-from harness.tuning.successive_halving import Candidate, Tuned, levels, tune
+from harness.tuning.successive_halving import Candidate, Tuning, choose, levels
 
 # The min-max paper's Table 3: steps -> (images in the budget, accuracy on CIFAR-100, on Tiny-ImageNet)
 TABLE_3 = {
@@ -46,8 +46,8 @@ class World:
         z = math.log(there / (1 - there)) + self.slope * math.log(ipc / self.budget_ipc[candidate.steps])
         return tuple(1 / (1 + math.exp(-(z + self.noise * self.rng.normal()))) for _ in range(3))
 
-    def tune(self) -> Tuned:
-        return tune([Candidate(steps) for steps in self.budget_ipc], self.ipc_of, self.measure)
+    def tune(self) -> Tuning:
+        return choose([Candidate(steps) for steps in self.budget_ipc], self.ipc_of, self.measure)
 
 
 @pytest.mark.parametrize(("column", "classes"), [(1, 100), (2, 200)], ids=["cifar100", "tiny-imagenet"])
@@ -75,15 +75,15 @@ def test_a_bad_candidate_costs_little() -> None:
     world = World({1: 800.0, 8: 400.0, 64: 50.0}, {1: 0.1, 8: 0.5, 64: 0.3}, noise=0.01)
     tuned = world.tune()
     assert tuned.chosen.steps == 8
-    assert {trial.candidate.steps: trial.level for trial in tuned.trials}[1] == 1
+    assert {result.candidate.steps: result.level for result in tuned.results}[1] == 1
     assert tuned.winner.forecast.best > 0.9
 
 
 def test_what_cannot_be_told_apart_is_piloted_to_the_end() -> None:
     world = World({4: 1000.0, 6: 700.0, 8: 500.0}, {4: 0.97, 6: 0.97, 8: 0.97}, noise=0.0)
-    trials = world.tune().trials
-    assert {trial.level for trial in trials} == {2}
-    assert all(len(trial.pilots) == 4 for trial in trials)
+    results = world.tune().results
+    assert {result.level for result in results} == {2}
+    assert all(len(result.pilots) == 4 for result in results)
 
 
 def test_one_candidate_is_chosen_and_still_forecast() -> None:

@@ -6,8 +6,7 @@ import pytest
 from harness.clock.ledger import Ledger
 from harness.clock.supervisor import Ending
 from harness.records.record import Outcome
-from harness.run.generation import Generation
-from harness.run.outcome import outcome
+from harness.run.generation import Generation, outcome
 
 
 def generation(

@@ -1,0 +1,175 @@
+"""The record of a run, put together step by step: each function adds what one step has found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from evaluation.audits.base.audit import Audit, distinct_ipc
+from evaluation.base.challenge import Challenge, get_challenge
+from evaluation.base.machine import this_machine
+from evaluation.curve.real_equivalent import worth_of
+from harness.planning.batch_trial import BatchTrial
+from harness.records.record import (
+    AccuracyPart,
+    AuditPart,
+    BaselinePart,
+    ClockPart,
+    FilesPart,
+    GeneratorPart,
+    IpcPart,
+    LedgerPart,
+    MachinePart,
+    Outcome,
+    PlanPart,
+    RealEquivalentPart,
+    Record,
+    ThroughputPart,
+)
+from harness.run.collect import Collected
+from harness.run.generation import Generation, outcome
+from harness.run.options import RunOptions
+from harness.run.plan import Plan
+from submission.contract.compile import compiles
+from submission.contract.generator import GeneratorBase
+from submission.worker.pda import generated_images
+
+
+def first_record(options: RunOptions, maker: type[GeneratorBase] | None, plan: Plan, command: Sequence[str]) -> Record:
+    """The record before anything has happened: an interrupted run without a clock."""
+    info, here = maker.info if maker else None, this_machine()
+    settings: dict[str, Any] = dict(plan.settings)
+    settings |= {"command": options.command} if options.command is not None else {"pda": plan.pda}
+    settings |= {"ipc_cap": plan.ipc_cap, "grace_s": options.grace_s}
+    return Record(
+        schema=1,
+        dataset=options.dataset,
+        generator=options.generator_name,
+        declared=GeneratorPart(
+            summary=info.summary,
+            external_data=info.external_data,
+            pretrained=info.pretrained,
+            weights_from=info.weights_from,
+            licence=info.licence,
+            copies=info.copies,
+        )
+        if info
+        else None,
+        settings=settings,
+        seed=options.seed,
+        outcome=Outcome.INTERRUPTED,
+        detail="The harness did not live to see the end",
+        budget_s=plan.budget_s,
+        clock=None,
+        plan=PlanPart(
+            steps=plan.steps,
+            batch_size=plan.batch_size,
+            predicted_ipc=plan.predicted_ipc,
+            predicted_ipc_interval=plan.predicted_ipc_interval,
+            tuned=plan.tuned is not None,
+        ),
+        profile=plan.profile.to_json() if plan.profile else None,
+        other_card=plan.other_card,
+        machine=MachinePart(cpu=here.processor, cores=here.cores, memory_gb=here.memory_gb),
+        versions=here.versions,
+        commit=here.commit,
+        command=list(command),
+    )
+
+
+def with_generation(record: Record, generation: Generation, collected: Collected) -> Record:
+    """`record` with what the clock, the worker and the output folder told."""
+    ending = generation.ending
+    how, detail = outcome(generation, collected.count, collected.invalid)
+    used_s = ending.ended - ending.started
+    return record.model_copy(
+        update={
+            "outcome": how,
+            "detail": detail,
+            "clock": ClockPart(
+                started_at=ending.started_at.isoformat(),
+                started=ending.started,
+                deadline=ending.deadline,
+                ended=ending.ended,
+                ended_by=generation.ended_by,
+                isolation=ending.isolation,
+                stragglers=ending.stragglers,
+                cold=True if compiles(record.settings) else None,
+                ledger=LedgerPart(**asdict(generation.ledger), killed_after_s=ending.killed_after_s),
+            ),
+            "gpu": generation.gpu,
+            "images": collected.count,
+            "images_hash": collected.images_hash,
+            "ipc": ipc_part(collected, get_challenge(record.dataset), record.settings.get("pda", 1)),
+            "files": FilesPart(
+                dropped=collected.dropped,
+                half_written=collected.half_written,
+                examples=list(collected.examples),
+                warnings=list(collected.warnings),
+            ),
+            "images_over_time": list(collected.over_time),
+            "throughput": ThroughputPart(images_per_s=collected.count / used_s) if used_s > 0 else None,
+        }
+    )
+
+
+def with_trial(record: Record, trial: BatchTrial | None) -> Record:
+    """`record` with the batch size that the worker chose on the clock, and what its trials predict."""
+    if trial is None:
+        return record
+    plan: dict[str, Any] = {"batch_size": trial.batch_size}
+    if found := trial.predict_images(record.settings.get("pda", 1)):
+        cap, classes = record.settings.get("ipc_cap"), get_challenge(record.dataset).classes
+        ipc = [round(images / classes, 3) for images in (found.low, found.middle, found.high)]
+        low, middle, high = ipc if cap is None else (min(each, cap) for each in ipc)
+        plan |= {"predicted_ipc": middle, "predicted_ipc_interval": (low, high)}
+    tried = [{"batch_size": images, "seconds": seconds} for images, seconds in trial.tried]
+    return record.model_copy(
+        update={"plan": record.plan.model_copy(update=plan), "profile": {"source": "trial", "points": tried}}
+    )
+
+
+def with_audits(record: Record, audits: Sequence[Audit]) -> Record:
+    """`record` with what the audits found; `ipc.distinct` is theirs."""
+    assert record.ipc is not None, "there is something to audit"
+    audits = with_declared_league(audits, record.declared is not None and record.declared.copies)
+    ipc = record.ipc.model_copy(update={"distinct": distinct_ipc(audits)})
+    return record.model_copy(update={"audits": [AuditPart(**asdict(audit)) for audit in audits], "ipc": ipc})
+
+
+def with_accuracy(
+    record: Record, accuracy: AccuracyPart, baseline: BaselinePart | None, challenge: Challenge
+) -> Record:
+    """`record` with its score, and what that is worth in real images."""
+    worth = worth_of(accuracy.mean, accuracy.ci95, accuracy.epochs, challenge)
+    update: dict[str, Any] = {"accuracy": accuracy, "baseline": baseline}
+    if worth:
+        update |= {"real_equivalent_ipc": worth.ipc, "real_equivalent": RealEquivalentPart(**asdict(worth))}
+    return record.model_copy(update=update)
+
+
+def ipc_part(collected: Collected, challenge: Challenge, pda: int) -> IpcPart | None:
+    """Whole images per class, and how many of them were generated; None without an image."""
+    if collected.contents is None or not collected.count:
+        return None
+    counts = collected.per_class
+    generated = generated_images(collected.contents.paths, pda) / challenge.classes if pda > 1 else None
+    return IpcPart(mean=collected.count / challenge.classes, min=min(counts), max=max(counts), generated=generated)
+
+
+def with_declared_league(audits: Sequence[Audit], copies: bool) -> list[Audit]:
+    """`audits` with the generator's own word: one that copies is in the `copying` league whatever can be found.
+
+    The leakage audit finds whole images and wide crops; a narrow crop, enlarged, is too far from its image for it.
+    """
+    return [_copying(audit) if copies and audit.name == "leakage" else audit for audit in audits]
+
+
+def _copying(audit: Audit) -> Audit:
+    return replace(
+        audit,
+        status="warn" if audit.status == "pass" else audit.status,
+        evidence=f"the generator declares that it writes training images or parts of them; {audit.evidence}",
+        numbers={**audit.numbers, "league": "copying"},
+    )

@@ -1,0 +1,73 @@
+"""The command line made from dataclasses: what is parsed, what is refused, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from typer import Option, Typer
+from typer.testing import CliRunner
+
+from evaluation.base.exits import ExitCode
+from harness.commands.cli import app
+from harness.commands.options import add_command
+from harness.report.console import Voice
+from harness.run.options import Data, Options, parse_counts, parse_settings
+
+
+@dataclass(frozen=True)
+class Toy(Options):
+    name: Annotated[str, Option(help="A name.")]
+    counts: Annotated[tuple[int, ...], Option("--sizes", parser=parse_counts, help="Counts.")] = ()
+    settings: Annotated[dict[str, str], Option("--set", parser=parse_settings)] = field(default_factory=dict)
+    batch_size: Annotated[int, Option(min=2, help="A number.")] = 7
+    data: Data = None
+
+
+def called(*arguments: str) -> tuple[Toy | None, int, str]:
+    """What the command got, its exit code, and what it said on standard error."""
+    app, got = Typer(), []
+
+    def toy(options: Toy, voice: Voice) -> ExitCode:
+        """Help of the toy."""
+        got.append(options)
+        voice.say("done")
+        return ExitCode.NOTHING_TO_JUDGE
+
+    add_command(app, Toy, toy)
+    done = CliRunner().invoke(app, arguments, env={"SUBMISSION_DATA": ""})
+    return got[0] if got else None, done.exit_code, done.stderr
+
+
+def test_options_are_parsed_and_left_out_ones_keep_their_default(tmp_path: Path) -> None:
+    assert called("--name", "a")[:2] == (Toy("a"), ExitCode.NOTHING_TO_JUDGE)
+    given = ("--name", "a", "--sizes", "8,4", "--set", "x=1", "--set", "y=2", "--batch-size", "3")
+    assert called(*given, "--data", str(tmp_path))[0] == Toy("a", (4, 8), {"x": "1", "y": "2"}, 3, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--sizes", "8,few"), "--sizes: 'few' is not a whole number"),
+        (("--set", "x"), "--set: 'x' is not of the form NAME=VALUE"),
+        (("--set", "x=1", "--set", "x=2"), "--set: x is given twice"),
+        (("--batch-size", "1"), "--batch-size must be at least 2, not 1"),
+        (("--data", "/nonexistent"), "--data: there is no folder /nonexistent"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence_that_names_the_option(arguments: tuple[str, ...], sentence: str) -> None:
+    got, code, told = called("--name", "a", *arguments)
+    assert got is None and code == ExitCode.BAD_INPUT
+    assert told.startswith(f"Error: {sentence}") and len(told.splitlines()) == 1
+
+
+def test_json_keeps_standard_output_free() -> None:
+    assert "done" in called("--name", "a", "--json")[2]
+
+
+@pytest.mark.parametrize("command", ["run", "profile", "tune", "generators", "anytime", "doctor"])
+def test_every_command_helps(command: str) -> None:
+    done = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"})
+    assert done.exit_code == 0 and "--json" in done.stdout and "--debug" in done.stdout
