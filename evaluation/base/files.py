@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,19 +14,31 @@ from pathlib import Path
 def written_whole(path: Path) -> Iterator[Path]:
     """A path to write to that becomes `path` when the block ends well and is removed when it does not.
 
-    The parent folder is made. Until the end the file is called `*.part`, which no reader here takes for data.
+    What is written may be a file or a folder; a folder takes the place of an older one. The parent folder is made.
+    Until the end the name ends in `.part`, which no reader here takes for data.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
+        if part.is_dir() and path.is_dir():
+            shutil.rmtree(path)
         part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """`text` as the file `path` in UTF-8, whole or not at all."""
+    with written_whole(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def check_writable(path: Path) -> None:
-    """Whether `path` will be there to write to when long work is done: its folder is made and tried.
+    """Find out now whether `path` can be written when long work is done: its folder is made and tried.
 
     Raises:
         ValueError: it cannot be written.

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from evaluation.base.images import ImageSet
-from evaluation.formats.pickles import loads_plain
 
 FOLDER = "cifar-100-python"
-MD5 = {
-    "train": "16019d7e3df5f24257cddd939b257f8d",
-    "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
-    "meta": "7973b15100ade9c7d40fb424638fde48",
+SHA256 = {
+    "train": "735e79b04f092ca3d2e6d07f368c0a7d70d48c48d28865950cc24454cf45129b",
+    "test": "4b67687d9933c4db8f0831104447f15b93774f4f464bd0516f0f0f2ac83b7864",
 }
-_SHAPE = {"train": (50_000, 3072), "test": (10_000, 3072)}
 
 
 def find(root: Path, split: Literal["train", "test"]) -> Path | None:
@@ -29,17 +27,25 @@ def load(file: Path, split: Literal["train", "test"]) -> ImageSet:
     """Read one official file.
 
     Raises:
-        ValueError: its MD5 is not the official one.
+        ValueError: its SHA-256 is not the official one.
+    """
+    content = unpickle(file, split)
+    return ImageSet(content[b"data"].reshape(-1, 3, 32, 32), np.array(content[b"fine_labels"], np.int64))
+
+
+def unpickle(file: Path, split: Literal["train", "test"]) -> dict[bytes, Any]:
+    """What an official file holds: `data` uint8 (N, 3072), `fine_labels`, `coarse_labels` and `filenames`.
+
+    A pickle can run code, so nothing but the publisher's very bytes is unpickled.
+
+    Raises:
+        ValueError: its SHA-256 is not the official one.
     """
     data = file.read_bytes()
-    found = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    if found != MD5[split]:
+    found = hashlib.sha256(data).hexdigest()
+    if found != SHA256[split]:
         raise ValueError(
-            f"{file} has MD5 {found}, but the official file has {MD5[split]}: it is damaged or another version;"
-            " remove it and fetch the archive again"
+            f"{file} has SHA-256 {found}, but the official file has {SHA256[split]}: it is damaged or another version;"
+            " delete it and download the archive again"
         )
-    content = loads_plain(data, str(file))
-    pixels = np.asarray(content[b"data"])
-    assert pixels.shape == _SHAPE[split]
-    assert pixels.dtype == np.uint8
-    return ImageSet(pixels.reshape(-1, 3, 32, 32), np.array(content[b"fine_labels"], np.int64))
+    return pickle.loads(data, encoding="bytes")

@@ -139,12 +139,12 @@ def _download(challenge: Challenge, split: Split, roots: list[Path]) -> Path:
     archive, cache = ARCHIVES[challenge.name], cache_folder()
     try:
         download(archive, cache)
-    except (ConnectionError, OSError) as error:
+    except (OSError, ValueError) as error:
         places = " or ".join(str(root) for root in roots)
         unpack = "unzip" if archive.url.endswith(".zip") else "tar -xzf"
         raise ValueError(
-            f"the {split} split of {challenge.title} is not in {places}, and {error}; on a machine with a network run"
-            f" `curl -LO {archive.url} && {unpack} {archive.url.rsplit('/', 1)[1]}`, then give the folder that holds"
-            f" {archive.folder} as --data"
+            f"the {split} split of {challenge.title} is not in {places}, and {archive.url} could not be downloaded"
+            f" ({error}); on a machine with a network run `curl -LO {archive.url} &&"
+            f" {unpack} {archive.url.rsplit('/', 1)[1]}`, then pass the folder that holds {archive.folder} as --data"
         ) from error
     return cache

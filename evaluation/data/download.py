@@ -1,22 +1,15 @@
-"""Fetch a publisher's archive, check it, unpack it: whole or not at all."""
+"""Download a publisher's archive, check it, unpack it: whole or not at all."""
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import sys
-import tarfile
 import tempfile
-import urllib.error
-import urllib.request
-import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 
+from evaluation.base.files import written_whole
+from evaluation.base.progress_bar import Update, progress_bar
+
 _TIMEOUT_S = 20.0  # without a byte
-_BLOCK = 2**20
 
 
 @dataclass(frozen=True)
@@ -42,66 +35,43 @@ ARCHIVES = {
 }
 
 
-def show_progress(done: int, total: int | None) -> None:
-    """Progress on standard error, on one line of a terminal; nothing where there is no terminal."""
-    if sys.stderr.isatty():
-        of = f" of {total / 2**20:.0f}" if total else ""
-        sys.stderr.write(f"\r{done / 2**20:.0f}{of} MB")
-        sys.stderr.write("\n" if done == total else "")
-        sys.stderr.flush()
-
-
-def download(archive: Archive, root: Path, progress: Callable[[int, int | None], None] = show_progress) -> Path:
-    """Fetch `archive` and unpack it as `root / archive.folder`, which appears only when it is whole.
-
-    Args:
-        progress: called with the bytes done and the bytes expected, None where the server does not say.
-
-    Returns:
-        `root / archive.folder`.
+def download(archive: Archive, root: Path) -> Path:
+    """Download `archive` and unpack it as `root / archive.folder`, which appears only when it is whole.
 
     Raises:
-        ConnectionError: the address cannot be reached or the transfer broke.
+        OSError: the address cannot be reached, the transfer broke off, or there is no room.
         ValueError: what came is not the official archive.
     """
-    root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=root) as scratch:
-        packed, unpacked = Path(scratch, "archive"), Path(scratch, "unpacked")
-        found = _fetch(archive.url, packed, progress)
-        if found != archive.md5:
-            raise ValueError(
-                f"{archive.url} gave a file with MD5 {found} instead of {archive.md5}; it was thrown away, try again"
+    import pooch  # requests comes with it, and both are slow to import
+
+    pooch.get_logger().setLevel("WARNING")
+    unpack = pooch.Unzip if archive.url.endswith(".zip") else pooch.Untar
+    with written_whole(root / archive.folder) as target, tempfile.TemporaryDirectory(dir=root) as scratch:
+        with progress_bar(f"Downloading {archive.url}") as update:
+            pooch.retrieve(
+                archive.url,
+                known_hash=f"md5:{archive.md5}",
+                fname="archive",
+                path=scratch,
+                downloader=pooch.HTTPDownloader(progressbar=_Bar(update), chunk_size=2**18, timeout=_TIMEOUT_S),
+                processor=unpack(extract_dir="unpacked"),
             )
-        _unpack(packed, unpacked)
-        target = root / archive.folder
-        if target.exists():
-            shutil.rmtree(target)
-        (unpacked / archive.folder).rename(target)
-    return target
+        Path(scratch, "unpacked", archive.folder).rename(target)
+    return root / archive.folder
 
 
-def _fetch(url: str, path: Path, progress: Callable[[int, int | None], None]) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer, path.open("wb") as file:
-            length = answer.headers.get("Content-Length")
-            total, done = (int(length) if length else None), 0
-            while block := answer.read(_BLOCK):
-                file.write(block)
-                digest.update(block)
-                done += len(block)
-                progress(done, total)
-    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
-        raise ConnectionError(f"{url} could not be fetched ({error})") from error
-    if total is not None and done < total:
-        raise ConnectionError(f"{url} could not be fetched (it broke off after {done:,} of {total:,} bytes)")
-    return digest.hexdigest()
+class _Bar:
+    """What pooch tells its progress to. `total` is in bytes, 0 where the server does not say."""
 
+    def __init__(self, update: Update) -> None:
+        self.total = self._done = 0
+        self._update = update
 
-def _unpack(packed: Path, folder: Path) -> None:
-    if zipfile.is_zipfile(packed):
-        with zipfile.ZipFile(packed) as zipped:
-            zipped.extractall(folder)
-    else:
-        with tarfile.open(packed) as tar:
-            tar.extractall(folder, filter="data")
+    def update(self, count: int) -> None:
+        self._done = min(self._done + count, self.total)
+        self._update(self._done / max(1, self.total), f"{self._done / 2**20:.0f} of {self.total / 2**20:.0f} MB")
+
+    def reset(self) -> None:
+        self._done = 0
+
+    def close(self) -> None: ...

@@ -11,18 +11,22 @@ import io
 import math
 import mmap
 import pickle
+import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 from zipfile import is_zipfile
 
 import numpy as np
 
-from evaluation.formats.pickles import Names, PlainDtype, RestrictedUnpickler, read_restricted
-
 # torch's legacy form of a storage: five pickles, of which these are the first two, then the numbers
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
 _DEEPEST, _MOST_MODULES = 20, 10_000
+_NUMBER_TYPES = {"b1", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8"}
+
+# what a pickle may call a name -> our stand-in for it
+_Names = Mapping[tuple[str, str], Any]
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,65 @@ def read_edm_pickle(path: Path, network: str = "ema") -> StoredModule:
     if is_zipfile(path):
         raise ValueError(f"{path} is an archive and no pickle; give a .pkl as published in the EDM format")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        content = read_restricted(RestrictedUnpickler(mapped, _NAMES), str(path), "a network of EDM")
+        content = _read(_Unpickler(mapped, _NAMES), path)
     found = content.get(network) if isinstance(content, dict) else None
     if not isinstance(found, StoredModule):
         raise ValueError(f"{path} holds no network {network!r}; give a .pkl as published in the EDM format")
     return found
+
+
+def _read(unpickler: _Unpickler, path: Path) -> Any:
+    """What `unpickler` reads. Raises ValueError where it is damaged or anything but networks; nothing of it has run."""
+    try:
+        return unpickler.load()
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"{path} holds {error}, which a network of EDM never does; it was not loaded") from None
+    except (
+        EOFError, IndexError, KeyError, TypeError, ValueError, AttributeError, AssertionError, UnicodeDecodeError,
+        MemoryError, OverflowError, RecursionError, struct.error,
+    ):  # fmt: skip
+        raise ValueError(f"{path} is not a whole pickle; fetch it again") from None
+
+
+class _Readable(Protocol):
+    """What a pickle is read from: a BytesIO or a memory map, which give no more than they hold, whatever is asked."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def readline(self) -> bytes: ...
+
+
+class _Unpickler(pickle._Unpickler):  # the Python one: its memo cannot be made to reserve memory by an index
+    """Knows `names` and nothing else, so that nothing can be called but our own stand-ins."""
+
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
+    stack: list[Any]
+
+    def __init__(self, file: _Readable, names: _Names) -> None:
+        super().__init__(file)
+        self.names = names
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return self.names[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"the name {f'{module}.{name}'[:80]!r}") from None
+
+    def load_build(self) -> None:
+        """State goes to what has a way to take it; no attribute is set on anything, our own functions included."""
+        state = self.stack.pop()
+        built = self.stack[-1]
+        if isinstance(built, type) or not hasattr(built, "__setstate__"):
+            raise pickle.UnpicklingError(f"a state for a {type(built).__name__}")
+        built.__setstate__(state)
+
+    dispatch[pickle.BUILD[0]] = load_build
+
+    def load_bytearray8(self) -> None:
+        """Would reserve as much memory as it claims to need, before reading it."""
+        raise pickle.UnpicklingError("a byte array")
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
 
 def _checked(value: Any, kind: type, otherwise: str) -> Any:
@@ -108,6 +166,28 @@ def _persistent_module(meta: Any) -> StoredModule:
     told = _checked(meta, dict, "a module without a description")
     state = _checked(told.get("state"), dict, "a module without its attributes")
     return StoredModule(_checked(told.get("class_name"), str, "a module without a name"), state)
+
+
+class _PlainDtype:
+    """Stands in for `numpy.dtype`: a plain number type and its byte order, nothing nested."""
+
+    __slots__ = ("code", "order")
+
+    def __init__(self, code: Any, *_: Any) -> None:
+        if isinstance(code, bytes):
+            code = code.decode("latin1")
+        if code not in _NUMBER_TYPES:
+            raise pickle.UnpicklingError(f"an array of type {str(code)[:20]!r}")
+        self.code, self.order = code, "|"
+
+    def __setstate__(self, state: Any) -> None:
+        order = state[1].decode("latin1") if isinstance(state[1], bytes) else state[1]
+        if order not in ("<", ">", "|", "="):
+            raise pickle.UnpicklingError("an array of unknown byte order")
+        self.order = order
+
+    def numpy(self) -> np.dtype[Any]:
+        return np.dtype(self.order + self.code)
 
 
 class _EmptyDict:
@@ -140,7 +220,7 @@ def _parameter(data: Any, *_: Any) -> StoredTensor:
 
 def _scalar(kind: Any, data: Any) -> Any:
     """Stands in for numpy's `scalar`; gives a number of Python's."""
-    dtype = _checked(kind, PlainDtype, "a number of an unknown type").numpy()
+    dtype = _checked(kind, _PlainDtype, "a number of an unknown type").numpy()
     return np.frombuffer(_checked(data, bytes, "a number without its bytes"), dtype, 1)[0].item()
 
 
@@ -163,7 +243,7 @@ class _DeclaredStorage:
     count: int
 
 
-class _StorageUnpickler(RestrictedUnpickler):
+class _StorageUnpickler(_Unpickler):
     def persistent_load(self, told: Any) -> _DeclaredStorage:
         kind, code, key, _device, count, view = told
         if kind != "storage" or code not in _STORAGES.values() or view is not None:
@@ -171,7 +251,7 @@ class _StorageUnpickler(RestrictedUnpickler):
         return _DeclaredStorage(key, code, count)
 
 
-_STORAGES: Names = {
+_STORAGES: _Names = {
     ("torch", "FloatStorage"): "<f4",
     ("torch", "HalfStorage"): "<f2",
     ("torch", "DoubleStorage"): "<f8",
@@ -179,8 +259,8 @@ _STORAGES: Names = {
     ("torch", "IntStorage"): "<i4",
 }
 
-_NAMES: Names = {
-    ("numpy", "dtype"): PlainDtype,
+_NAMES: _Names = {
+    ("numpy", "dtype"): _PlainDtype,
     ("numpy.core.multiarray", "scalar"): _scalar,
     ("numpy._core.multiarray", "scalar"): _scalar,
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): _persistent_module,

@@ -67,7 +67,7 @@ def test_changed_cifar100_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "cifar-100-python"
     folder.mkdir()
     (folder / "test").write_bytes(b"not the official file")
-    with pytest.raises(ValueError, match=r"has MD5 .* but the official file has f0ef6b0a"):
+    with pytest.raises(ValueError, match=r"has SHA-256 .* but the official file has 4b67687d"):
         load_split(get_challenge("cifar100"), "test", tmp_path)
 
 
@@ -151,7 +151,7 @@ def test_reference_test_file_stands_in_for_the_test_split(tmp_path: Path) -> Non
 def test_missing_data_without_a_network_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = Archive("http://127.0.0.1:9/cifar-100-python.tar.gz", "0" * 32, "cifar-100-python")
     monkeypatch.setitem(ARCHIVES, "cifar100", nowhere)
-    with pytest.raises(ValueError, match=r"train split of CIFAR-100 is not in .* could not be fetched .*`curl -LO"):
+    with pytest.raises(ValueError, match=r"train split of CIFAR-100 is not in .* could not be downloaded .*`curl -LO"):
         load_split(get_challenge("cifar100"), "train", tmp_path)
 
 
@@ -164,6 +164,29 @@ def test_data_folder_prefers_the_option(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("SUBMISSION_DATA", str(tmp_path / "none"))
     with pytest.raises(ValueError, match="SUBMISSION_DATA names"):
         data_folder(None)
+
+
+def test_a_transfer_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    """A server that promises 1,000 bytes and hangs up after 4."""
+
+    class Short(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"four")
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Short) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        archive = Archive(f"http://127.0.0.1:{server.server_port}/a.zip", "0" * 32, "set")
+        with pytest.raises(OSError, match="IncompleteRead"):
+            download(archive, tmp_path / "into")
+        server.shutdown()
+        thread.join()
+    assert not list((tmp_path / "into").iterdir())
 
 
 @pytest.fixture
@@ -196,15 +219,18 @@ def _tar(path: Path, name: str, content: bytes) -> str:
 def test_download_is_verified_and_whole(served: tuple[str, Path], tmp_path: Path) -> None:
     address, folder = served
     md5 = _tar(folder / "a.tar.gz", "set/train", b"x" * 100)
-    seen: list[tuple[int, int | None]] = []
-    target = download(Archive(f"{address}/a.tar.gz", md5, "set"), tmp_path / "into", lambda *at: seen.append(at))
-    assert (target / "train").read_bytes() == b"x" * 100
-    size = (folder / "a.tar.gz").stat().st_size
-    assert seen[-1] == (size, size)
-    with pytest.raises(ValueError, match="instead of 0000"):
+    archive = Archive(f"{address}/a.tar.gz", md5, "set")
+    for _ in range(2):  # the second time in the place of the first
+        target = download(archive, tmp_path / "into")
+        assert (target / "train").read_bytes() == b"x" * 100
+    with pytest.raises(ValueError, match="expected md5:0000"):
         download(Archive(f"{address}/a.tar.gz", "0" * 32, "other"), tmp_path / "into")
-    with pytest.raises(ConnectionError, match="404"):
+    with pytest.raises(OSError, match="404"):
         download(Archive(f"{address}/none", md5, "other"), tmp_path / "into")
+    whole = (folder / "a.tar.gz").read_bytes()
+    (folder / "a.tar.gz").write_bytes(whole[:-10])
+    with pytest.raises(ValueError, match="hash of downloaded file"):
+        download(archive, tmp_path / "into")
     assert [path.name for path in (tmp_path / "into").iterdir()] == ["set"]
 
 
@@ -216,6 +242,6 @@ def test_fetched_cifar100_is_checked_again(
     md5 = _tar(folder / "cifar-100-python.tar.gz", "cifar-100-python/test", b"small")
     archive = Archive(f"{address}/cifar-100-python.tar.gz", md5, "cifar-100-python")
     monkeypatch.setitem(ARCHIVES, "cifar100", archive)
-    with pytest.raises(ValueError, match="has MD5"):
+    with pytest.raises(ValueError, match="has SHA-256"):
         load_split(get_challenge("cifar100"), "test", tmp_path)
     assert (cache_folder() / "cifar-100-python/test").read_bytes() == b"small"

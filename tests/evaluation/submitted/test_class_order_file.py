@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from evaluation.base.challenge import challenges
 from evaluation.base.images import ImageSet
-from evaluation.formats.pickles import loads_plain
+from evaluation.data import cifar100
 from evaluation.submitted.class_order_file import named_orders, read_order, reorder, write_order
 from evaluation.submitted.contents import FolderContents
 from tests.evaluation.audits.audit_cases import CIFAR, DIGITS, TINY
@@ -30,7 +30,7 @@ def test_named_orders_are_distinct_permutations() -> None:
 def test_superclass_order_is_that_of_the_official_data() -> None:
     """One class alone, snake, is in its right place, so a set in this order scores chance."""
     folder = real_data("cifar-100-python") / "cifar-100-python"
-    train = loads_plain((folder / "test").read_bytes(), "test")
+    train = cifar100.unpickle(folder / "test", "test")
     fine, coarse = np.array(train[b"fine_labels"]), np.array(train[b"coarse_labels"])
     expected = [int(label) for group in range(20) for label in np.unique(fine[coarse == group])]
     order = named_orders(CIFAR)["in superclass order"]

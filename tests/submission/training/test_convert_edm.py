@@ -141,6 +141,22 @@ def test_code_is_refused_by_name_and_does_not_run(tmp_path: Path) -> None:
     assert marker.exists(), "the command is one that runs"
 
 
+@pytest.mark.parametrize("protocol", range(6))
+def test_code_is_refused_in_every_protocol(tmp_path: Path, protocol: int) -> None:
+    marker = tmp_path / "ran"
+    for call in ((Path.touch, marker), (eval, f"open({str(marker)!r}, 'w')"), (np.load, str(marker))):
+        (tmp_path / "a.pkl").write_bytes(pickle.dumps({"ema": Evil(*call)}, protocol))
+        with pytest.raises(ValueError, match=r"holds the name .* was not loaded"):
+            read_edm_pickle(tmp_path / "a.pkl")
+    assert not marker.exists()
+
+
+def test_persistent_ids_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(b"Pid\n.")
+    with pytest.raises(ValueError, match="not loaded"):
+        read_edm_pickle(tmp_path / "a.pkl")
+
+
 def test_what_lies_about_its_size_is_refused(tmp_path: Path) -> None:
     storage = torch.zeros(8)._typed_storage()
     rebuild = torch._utils._rebuild_tensor_v2
