@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import torch
 
 from benchmarks.equivalence import MARGIN, two_one_sided_tests
 from evaluation.base.challenge import get_challenge
+from evaluation.base.files import write_text
 from evaluation.base.machine import this_machine
 from evaluation.data.datasets import data_folder, load_split
 from evaluation.data.subset import first_of_each
@@ -107,10 +107,7 @@ def _conclude(report: dict[str, Any]) -> None:
 
 
 def _save(report: dict[str, Any], out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    part.replace(out)
+    write_text(out, json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

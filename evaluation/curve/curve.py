@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.base.challenge import Challenge
-from evaluation.base.files import written_whole
+from evaluation.base.files import write_text
 from evaluation.base.images import ImageSet, NormalisedSet, content_hash
 from evaluation.data.subset import first_index, random_index
 from evaluation.judge.checkpoint import fingerprint
@@ -146,9 +146,8 @@ def save_curve(curve: Curve, path: Path) -> None:
         for point in sorted(curve.points, key=lambda point: (point.ipc, -point.epochs))
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as part:
-        told = {"dataset": curve.dataset, "of": curve.of, "engine": curve.engine, "points": points}
-        part.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    told = {"dataset": curve.dataset, "of": curve.of, "engine": curve.engine, "points": points}
+    write_text(path, json.dumps(told, indent=1) + "\n")
 
 
 def measure_point(

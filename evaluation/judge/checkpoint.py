@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evaluation.base.files import written_whole
 from evaluation.judge.device_set import Labelled
 from evaluation.judge.protocol import Protocol, Round
 from evaluation.judge.trainer import RoundState
@@ -53,14 +54,8 @@ def save_checkpoint(path: Path, fingerprint: str, checkpoint: Checkpoint) -> Non
         "at_work": [{"seed": seed, "steps_done": s.steps_done, "seconds": s.seconds} for seed, s in at_work],
     }
     tensors = {f"{seed}/{name}": t.contiguous().cpu() for seed, s in at_work for name, t in s.tensors.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # one name for all processes, so that what a killed one leaves is written over by the next
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with written_whole(path) as part:
         save_file(tensors, part, {"judge": json.dumps(told)})
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path, expected_fingerprint: str) -> Checkpoint | None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.base.challenge import Challenge
-from evaluation.base.files import written_whole
+from evaluation.base.files import write_text
 from evaluation.base.images import ImageSet, NormalisedSet
 from evaluation.formats.class_folders import label_of_folder
 from evaluation.submitted.contents import FolderContents
@@ -71,8 +71,7 @@ def reorder(contents: FolderContents, order: Order) -> FolderContents:
 def write_order(path: Path, order: Order, challenge: Challenge) -> None:
     """Write a file for `--class-order`: line i names the class of the images stored under label i."""
     lines = [challenge.folder_name(int(label)) for label in order]
-    with written_whole(path) as part:
-        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def read_order(path: Path, challenge: Challenge) -> Order:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from evaluation.base.files import written_whole
+from evaluation.base.files import write_text
 from evaluation.base.machine import this_machine
 from evaluation.data.datasets import cache_folder
 
@@ -200,6 +200,5 @@ def load_profile(key: ProfileKey) -> Profile | None:
 def store_profile(profile: Profile) -> Path:
     """Store `profile` in place of an older one of the same key."""
     path = profile_path(profile.key)
-    with written_whole(path) as part:
-        part.write_text(json.dumps(profile.to_json(), indent=2) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(profile.to_json(), indent=2) + "\n")
     return path

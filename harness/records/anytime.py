@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from evaluation.base.files import written_whole
+from evaluation.base.files import write_text
 from evaluation.base.images import ImageSet, NormalisedSet
 from harness.records.record import AccuracyPart
 
@@ -69,8 +69,7 @@ class Anytime(_Part):
 
     def save(self, path: Path) -> None:
         """Write it whole or not at all."""
-        with written_whole(path) as part:
-            part.write_text(self.to_json() + "\n", encoding="utf-8")
+        write_text(path, self.to_json() + "\n")
 
     def to_json(self) -> str:
         return self.model_dump_json(by_alias=True, indent=2)

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from evaluation.base.files import write_text
+
 SCHEMA = 1
 RULE = "process-start"
 
@@ -275,9 +277,7 @@ class Record(_Part):
 
     def save(self, path: Path) -> None:
         """Write it whole or not at all."""
-        part = path.with_name(path.name + ".part")
-        part.write_text(self.to_json() + "\n", encoding="utf-8")
-        part.replace(path)
+        write_text(path, self.to_json() + "\n")
 
     def to_json(self) -> str:
         return self.model_dump_json(by_alias=True, indent=2)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from evaluation.base.challenge import get_challenge
 from evaluation.base.durations import show_duration
+from evaluation.base.files import write_text
 from evaluation.base.images import ImageSet
 from evaluation.curve.curve import load_curve
 from evaluation.curve.real_equivalent import worth_words
@@ -105,6 +106,4 @@ def write_report(
     telemetry = read_telemetry(folder.telemetry) if record.gpu else []
     exhibit = read_exhibit(folder.exhibit)
     page = render(record, generated, train, test, Anytime.load(folder.anytime), telemetry, exhibit)
-    part = path.with_name(path.name + ".part")
-    part.write_text(page, encoding="utf-8")
-    part.replace(path)
+    write_text(path, page)

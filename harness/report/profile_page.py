@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from evaluation.base.challenge import get_challenge
 from evaluation.base.durations import show_duration
-from evaluation.base.files import written_whole
+from evaluation.base.files import write_text
 from harness.planning.planner import Prediction
 from harness.planning.profile import Point, Profile
 from harness.report import charts
@@ -73,8 +73,7 @@ def write_page(folder: Path, profile: Profile, predictions: Sequence[Prediction]
     """Write `profile.html`, one file that loads nothing from elsewhere; returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "profile.html"
-    with written_whole(path) as part:
-        part.write_text(render(profile, predictions, budget_s), encoding="utf-8")
+    write_text(path, render(profile, predictions, budget_s))
     return path
 
 

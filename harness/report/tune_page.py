@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from evaluation.base.durations import show_duration
-from evaluation.base.files import written_whole
+from evaluation.base.files import write_text
 from harness.planning.planner import Prediction
 from harness.report.style import GRID, INK, MUTED, OURS, as_svg, new_figure, plain_number
 from harness.tuning.successive_halving import CandidateResult, Tuning
@@ -65,8 +65,7 @@ def write_page(folder: Path, title: str, tuned: Tuning, foreseen: Mapping[str, P
         title=title, charts=charts, columns=COLUMNS, rows=rows(tuned, foreseen), epochs=epochs, tuned=tuned
     )
     path = folder / "tune.html"
-    with written_whole(path) as part:
-        part.write_text(page, encoding="utf-8")
+    write_text(path, page)
     return path
 
 

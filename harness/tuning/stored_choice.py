@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from evaluation.base.files import written_whole
+from evaluation.base.files import write_text
 from evaluation.data.datasets import cache_folder
 from harness.planning.profile import ProfileKey
 from harness.tuning.successive_halving import Candidate
@@ -63,9 +63,7 @@ def choice_path(key: ProfileKey, budget_s: float, ipc_cap: int | None) -> Path:
 def store_choice(choice: TunedChoice) -> Path:
     """Write it, in place of an earlier one; returns where."""
     path = choice_path(choice.key, choice.budget_s, choice.ipc_cap)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as part:
-        part.write_text(json.dumps(asdict(choice), indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(asdict(choice), indent=1) + "\n")
     return path
 
 

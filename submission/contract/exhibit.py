@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.base.files import written_whole
+from evaluation.base.files import write_text
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ class Exhibit:
         """Write JSON with the pictures in it as PNG, whole or not at all."""
         rows = [{"title": row.title, "picture": _png(row.picture_HWC)} for row in self.rows]
         told = {"title": self.title, "caption": self.caption, "rows": rows}
-        with written_whole(path) as part:
-            part.write_text(json.dumps(told), encoding="utf-8")
+        write_text(path, json.dumps(told))
 
 
 def _png(picture_HWC: NDArray[np.uint8]) -> str:

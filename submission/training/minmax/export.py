@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.base.challenge import Challenge
+from evaluation.base.files import written_whole
 from submission.diffusion.dit import MINMAX_FILE, Transformer
 
 
@@ -46,11 +47,6 @@ def save_model(folder: Path, transformer: Transformer, base: Path, challenge: Ch
     transformer = transformer.half()
     if not all(parameter.isfinite().all() for parameter in transformer.parameters()):
         raise ValueError("a weight does not fit in 16 bits; the training has diverged, begin anew at a lower --rate")
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    transformer.save_pretrained(part / "transformer")
-    for name in ("vae", "scheduler"):
-        shutil.copytree(base / name, part / name)
     scheduler = json.loads((base / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
     index = {
         "_class_name": "DiTPipeline",
@@ -60,11 +56,9 @@ def save_model(folder: Path, transformer: Transformer, base: Path, challenge: Ch
         "transformer": ["diffusers", "DiTTransformer2DModel"],
         "vae": ["diffusers", "AutoencoderKL"],
     }
-    _write_json(part / "model_index.json", index)
-    _write_json(part / MINMAX_FILE, asdict(told))
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)
-
-
-def _write_json(path: Path, told: dict[str, Any]) -> None:
-    path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    with written_whole(folder) as part:
+        transformer.save_pretrained(part / "transformer")
+        for name in ("vae", "scheduler"):
+            shutil.copytree(base / name, part / name)
+        for file, content in (("model_index.json", index), (MINMAX_FILE, asdict(told))):
+            (part / file).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

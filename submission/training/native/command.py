@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from evaluation.base.challenge import Challenge, get_challenge
-from evaluation.base.files import written_whole
+from evaluation.base.files import write_text
 from evaluation.base.images import ImageSet
 from evaluation.data.datasets import data_folder, load_split
 from submission.contract.precision import fastest_precision
@@ -184,8 +184,7 @@ def write_export(work: Work, average: int, told: Mapping[str, Any], choice: Mapp
     )
     path = work.out / f"native-{work.challenge.name}.safetensors"
     save_weights(path, work.training.averaged(average).state_dict(), header)
-    with written_whole(work.out / "choice.json") as part:
-        part.write_text(json.dumps(choice, indent=2) + "\n", encoding="utf-8")
+    write_text(work.out / "choice.json", json.dumps(choice, indent=2) + "\n")
     return path
 
 
