@@ -18,9 +18,9 @@ from evaluation.data.subset import first_of_each
 from evaluation.judge.score import judge
 from submission.contract.generator import Generator
 from submission.contract.job import image_seed
+from submission.contract.pixels import resize_uint8
 from submission.training.mixtures.gaussian import with_mirror_images
 from submission.training.native.choose import class_distance
-from submission.worker.source import to_size
 
 BATCH = 100
 NEARNESS_IPC = 10  # images per class whose nearest training image is looked for
@@ -36,7 +36,9 @@ def generated(
     orders = list(zip(labels.split(batch), indices.split(batch), seeds.split(batch), strict=True))
     generator.generate_numbered(*orders[0], steps)
     began = time.monotonic()
-    images = torch.cat([to_size(generator.generate_numbered(*order, steps), challenge.size).cpu() for order in orders])
+    images = torch.cat(
+        [resize_uint8(generator.generate_numbered(*order, steps), challenge.size).cpu() for order in orders]
+    )
     speed = len(labels) / (time.monotonic() - began)
     return ImageSet(images.numpy(), labels.numpy()), speed
 

@@ -32,9 +32,10 @@ from evaluation.base.challenge import get_challenge
 from evaluation.base.machine import this_machine
 from submission.contract.generator import Generator, LoadContext, get_generator
 from submission.contract.job import image_seed
+from submission.contract.pixels import resize_uint8
 from submission.contract.precision import PRECISIONS
 from submission.worker.measure import free_memory, peak_memory_mb, reset_peak, synchroniser
-from submission.worker.source import is_out_of_memory, to_size
+from submission.worker.source import is_out_of_memory
 
 BUDGET_S = 600.0
 GAIN = 1.03
@@ -187,7 +188,7 @@ def ours(
             labels = [index % challenge.classes for index in range(images)]
             seeds = [image_seed(0, label, index) for index, label in enumerate(labels)]
             made = generator.generate(torch.tensor(labels), torch.tensor(seeds), steps)
-            return to_size(made, challenge.size).cpu()
+            return resize_uint8(made, challenge.size).cpu()
 
         return make
 

@@ -28,10 +28,11 @@ from evaluation.data.datasets import load_split
 from evaluation.judge.score import judge
 from submission.contract.generator import Generator, LoadContext
 from submission.contract.precision import fastest_precision
+from submission.diffusion.native_model import inference_denoiser
 from submission.diffusion.networks.denoiser import AUGMENT_CONDITION
 from submission.diffusion.networks.unet import PRESETS, UNet
 from submission.generators.gaussian import Gaussian
-from submission.generators.native import Native, inference_denoiser
+from submission.generators.native import Native
 from submission.training.common.held_out import hold_out
 
 RESULT = Path(__file__).parent / "results" / "native-digits.json"

@@ -12,8 +12,8 @@ from typer import Option
 
 from evaluation.base.exits import ExitCode
 from harness.run.options import GeneratorOptions, parse_counts
-from submission.contract.compile import SETTING as COMPILE
 from submission.contract.generator import get_generator
+from submission.contract.settings import COMPILE as COMPILE
 
 if TYPE_CHECKING:
     from harness.planning.planner import Prediction

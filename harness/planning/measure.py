@@ -39,9 +39,9 @@ from harness.planning.profile import (
     profile_key,
     store_profile,
 )
-from submission.contract.compile import compiles
 from submission.contract.generator import get_generator
 from submission.contract.job import Job
+from submission.contract.settings import compiles
 from submission.worker.batch_size import worth_doubling
 
 REPEATS = 3

@@ -31,8 +31,8 @@ from harness.run.collect import Collected
 from harness.run.generation import Generation, outcome
 from harness.run.options import RunOptions
 from harness.run.plan import Plan
-from submission.contract.compile import compiles
 from submission.contract.generator import GeneratorBase
+from submission.contract.settings import compiles
 from submission.worker.pda import generated_images
 
 

@@ -12,9 +12,9 @@ from harness.records.record import OtherCardPart
 from harness.run.options import RunOptions
 from harness.tuning.stored_choice import TunedChoice, load_choice
 from harness.tuning.successive_halving import split_pda
-from submission.contract.compile import SETTING as COMPILE
-from submission.contract.compile import compiles
 from submission.contract.generator import GeneratorBase
+from submission.contract.settings import COMPILE as COMPILE
+from submission.contract.settings import compiles
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from evaluation.base.challenge import Challenge
-from submission.contract.compile import compiles
+from submission.contract.settings import compiles
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

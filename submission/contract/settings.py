@@ -1,8 +1,18 @@
-"""Numbers among the settings that a user gives as `--set NAME=VALUE`."""
+"""Settings that a user gives as `--set NAME=VALUE`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+
+COMPILE = "compile"
+
+
+def compiles(settings: Mapping[str, str]) -> bool:
+    """Whether the settings ask for compiling. Raises ValueError for a value other than yes and no."""
+    told = settings.get(COMPILE, "no")
+    if told not in ("yes", "no"):
+        raise ValueError(f"{COMPILE} must be yes or no, not {told!r}")
+    return told == "yes"
 
 
 def whole_number(settings: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

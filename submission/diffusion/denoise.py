@@ -1,4 +1,4 @@
-"""What the samplings with a denoiser share: its answer under guidance, and 8-bit images."""
+"""A denoiser's answer under guidance."""
 
 from __future__ import annotations
 
@@ -21,8 +21,3 @@ def denoise_guided(
     null_B = torch.full_like(labels_B, denoiser.network.classes)
     both = denoiser(x_B3HW.repeat(2, 1, 1, 1), sigma_B.repeat(2), torch.cat([labels_B, null_B]))
     return guided(both, guidance)
-
-
-def to_pixels(images_B3HW: Tensor) -> Tensor:
-    """uint8 from [-1, 1]; what lies outside is cut off."""
-    return ((images_B3HW + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).contiguous()

@@ -12,9 +12,8 @@ from torch import Tensor
 from evaluation.base.challenge import Challenge
 from submission.classes.imagenet import CLASSES, imagenet_labels
 from submission.contract.hub import Model, missing_files
-from submission.diffusion.denoise import to_pixels
+from submission.contract.pixels import resize_uint8, to_uint8
 from submission.diffusion.pretrained import load_part
-from submission.worker.source import to_size
 
 # Networks of diffusers, DiTTransformer2DModel and AutoencoderKL, whose types say too little to check against.
 Transformer: TypeAlias = Any
@@ -117,12 +116,12 @@ class DiT:
 
     def _encode(self, images_BCHW: Tensor) -> Tensor:
         # the autoencoder was trained on [-1, 1]
-        x_BCHW = to_size(images_BCHW.to(self.device), self.size) / 127.5 - 1
+        x_BCHW = resize_uint8(images_BCHW.to(self.device), self.size) / 127.5 - 1
         return self.vae.encode(x_BCHW.to(self.vae.dtype)).latent_dist.mode().float() * self.vae.config.scaling_factor
 
     def _decode(self, z_BCHW: Tensor) -> Tensor:
         x_BCHW = self.vae.decode((z_BCHW / self.vae.config.scaling_factor).to(self.vae.dtype)).sample.float()
-        return to_pixels(x_BCHW)
+        return to_uint8(x_BCHW)
 
 
 def noise_and_variance(

@@ -14,8 +14,8 @@ from torch import Tensor
 from evaluation.base.challenge import Challenge
 from submission.classes.prompts import Prompts, template_prompts
 from submission.contract.hub import Model
+from submission.contract.pixels import to_uint8
 from submission.contract.seeded import bits
-from submission.diffusion.denoise import to_pixels
 from submission.diffusion.pretrained import load_part
 
 MODEL = Model(
@@ -74,7 +74,7 @@ class TextModel:
     def decode(self, z_BCHW: Tensor) -> Tensor:
         z_BCHW = (z_BCHW / self._autoencoder.config.scaling_factor).to(self._autoencoder.dtype)
         pixels = self._autoencoder.decode(z_BCHW).sample.float()
-        return to_pixels(pixels)
+        return to_uint8(pixels)
 
     def predict(self, z_BCHW: Tensor, timesteps_B: Tensor, labels_B: Tensor) -> Tensor:
         text_BLD = self._embeddings_CLD[labels_B]

@@ -17,9 +17,9 @@ from submission.classes.imagenet import CLASSES, imagenet_choices
 from submission.classes.label_mapping import SKIP, LabelChoice
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
 from submission.contract.hub import Model
+from submission.contract.pixels import to_uint8
 from submission.contract.precision import check_precision, parse_precision
 from submission.contract.seeded import normal
-from submission.diffusion.denoise import to_pixels
 from submission.diffusion.pretrained import Pretrained, load_part
 from submission.diffusion.samplers import karras_sigmas
 
@@ -153,7 +153,7 @@ class Consistency(Pretrained, Generator):
                 x_B3HW = clean_B3HW + added * noise_B3HW
             clean_B3HW = self._clean(x_B3HW, sigma, labels_B)
         assert isinstance(clean_B3HW, Tensor)
-        return to_pixels(clean_B3HW)
+        return to_uint8(clean_B3HW)
 
     def _noise(self, seeds_B: Tensor, step: int) -> Tensor:
         """Standard normal, fp32 (B, 3, size, size), another for every step."""

@@ -14,10 +14,11 @@ from evaluation.base.challenge import Challenge
 from submission.classes.imagenet import imagenet_choices, imagenet_wnids
 from submission.classes.label_mapping import SKIP, LabelChoice
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
+from submission.contract.pixels import to_uint8
 from submission.contract.precision import check_precision, parse_precision
 from submission.contract.seeded import normal
 from submission.contract.weights import WeightsHeader, read_header, read_tensors
-from submission.diffusion.denoise import denoise_guided, to_pixels
+from submission.diffusion.denoise import denoise_guided
 from submission.diffusion.guidance import parse_guidance
 from submission.diffusion.networks.denoiser import Denoiser
 from submission.diffusion.networks.edm_unet import DhariwalUNet, EDMUNet, EDMUNetConfig, SongUNet
@@ -139,7 +140,7 @@ class Edm(Generator):
         def denoise(x_B3HW: Tensor, sigma: float) -> Tensor:
             return denoise_guided(self.denoiser, x_B3HW, sigma, labels_B, told.guidance)
 
-        return to_pixels(sample(told.solver, denoise, noise_B3HW, steps, told.sigma_max))
+        return to_uint8(sample(told.solver, denoise, noise_B3HW, steps, told.sigma_max))
 
 
 def label_choices(path: Path, header: WeightsHeader, challenge: Challenge) -> tuple[tuple[int, ...], ...]:

@@ -12,14 +12,16 @@ from torch import Tensor, nn
 
 from evaluation.base.challenge import Challenge
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
+from submission.contract.pixels import to_uint8
 from submission.contract.precision import PRECISIONS, check_precision, fastest_precision
 from submission.contract.seeded import normal
 from submission.contract.settings import number
-from submission.contract.weights import WeightsHeader, find_weights_file, load_weights, read_header
-from submission.diffusion.denoise import denoise_guided, to_pixels
+from submission.contract.weights import find_weights_file, read_header
+from submission.diffusion.denoise import denoise_guided
 from submission.diffusion.guidance import parse_guidance
-from submission.diffusion.networks.denoiser import AUGMENT_CONDITION, SIGMA_DATA, Denoiser
-from submission.diffusion.networks.unet import UNet, UNetConfig, fold
+from submission.diffusion.native_model import load_denoiser
+from submission.diffusion.networks.denoiser import Denoiser
+from submission.diffusion.networks.unet import UNet
 from submission.diffusion.samplers import CONSISTENCY, SOLVERS, sample, sample_consistency
 
 
@@ -147,7 +149,7 @@ class Native(Generator):
             x_B3HW = sample_consistency(denoise, lambda i: self._noise(seeds_B, i), steps, self.middle)
         else:
             x_B3HW = sample(self.solver, denoise, self._noise(seeds_B, 0), steps)
-        return to_pixels(x_B3HW)
+        return to_uint8(x_B3HW)
 
     def _noise(self, seeds_B: Tensor, evaluation: int) -> Tensor:
         """Fresh noise of each image's own for each evaluation that takes some; the first is scaled."""
@@ -159,36 +161,3 @@ class Native(Generator):
 
     def _denoise(self, x_B3HW: Tensor, sigma: float, labels_B: Tensor) -> Tensor:
         return denoise_guided(self.denoiser, x_B3HW, sigma, labels_B, self.guidance)
-
-
-def load_denoiser(
-    path: Path, challenge: Challenge, device: str, dtype: torch.dtype
-) -> tuple[Denoiser[UNet], WeightsHeader]:
-    """The denoiser of a weights file, for inference, and its header. Raises ValueError where it does not fit."""
-    tensors, header = load_weights(path, "native", challenge)
-    network = build_network(header.model["network"], challenge)
-    load_tensors(network, tensors, path)
-    return inference_denoiser(network, device, dtype, header.model["sigma_data"]), header
-
-
-def build_network(shape: Mapping[str, Any], challenge: Challenge, dropout: float = 0.0) -> UNet:
-    """The network of `shape`, a UNetConfig as JSON, with random weights."""
-    return UNet(UNetConfig.from_json(shape), challenge.classes, AUGMENT_CONDITION, dropout)
-
-
-def inference_denoiser(
-    network: UNet, device: str, dtype: torch.dtype, sigma_data: float = SIGMA_DATA
-) -> Denoiser[UNet]:
-    """The form for `Native`: `network` itself, folded, its layers in `dtype`; the noise level's features stay fp32."""
-    network = fold(network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    for layer in network.layers():
-        layer.to(dtype)
-    return Denoiser(network, sigma_data, dtype)
-
-
-def load_tensors(network: UNet, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Raises ValueError where the tensors are not those of the network that the header describes."""
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError:
-        raise ValueError(f"{path} does not hold the tensors of the network that its header describes") from None

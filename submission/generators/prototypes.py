@@ -14,6 +14,7 @@ from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet
 from evaluation.data.subset import random_subset
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
+from submission.contract.pixels import resize_uint8
 from submission.contract.precision import check_precision, parse_precision
 from submission.contract.progress_lines import ProgressLines
 from submission.contract.seeded import bits, normal
@@ -23,7 +24,6 @@ from submission.diffusion.guidance import parse_guidance
 from submission.diffusion.latent_samplers import image_to_image
 from submission.diffusion.noise_model import PRETRAINED, WEIGHTS_FROM, NoiseModel, find_noise_model, load_noise_model
 from submission.patches.clusters import cluster
-from submission.worker.source import to_size
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def find_prototypes(model: NoiseModel, images: ImageSet, settings: PrototypeSett
     labels = np.unique(images.labels)
     for label in labels:
         of_class = torch.from_numpy(images.images[images.labels == label])
-        z_NCHW = torch.cat([model.encode(to_size(part, model.size)) for part in of_class.split(settings.batch)])
+        z_NCHW = torch.cat([model.encode(resize_uint8(part, model.size)) for part in of_class.split(settings.batch)])
         _, centres_KD = cluster(z_NCHW.flatten(1).cpu().numpy(), settings.clusters, seed)
         cycled_K = np.arange(settings.clusters) % len(centres_KD)
         found.append(torch.from_numpy(centres_KD[cycled_K]).view(-1, *z_NCHW.shape[1:]))

@@ -20,13 +20,13 @@ from evaluation.base.images import ImageSet
 from evaluation.data.subset import random_subset
 from submission.contract.exhibit import Exhibit
 from submission.contract.generator import GeneratorInfo, LoadContext, Selector
+from submission.contract.pixels import resize_uint8
 from submission.contract.progress_lines import ProgressLines
 from submission.contract.settings import whole_number
 from submission.contract.training_images import read_training_images
 from submission.patches.classifier import Classifier, train_classifier
 from submission.patches.crops import DEFAULT_SIDES, crop_resized, parse_sides, random_boxes, sides_in_pixels
 from submission.patches.region_exhibit import region_exhibit
-from submission.worker.source import to_size
 
 BATCH = 256
 
@@ -148,5 +148,5 @@ def surest_crops(
 def stitched(images_NCHW: Tensor, factor: int) -> Tensor:
     """Each `factor**2` images in a row as one of the same size, row by row."""
     size = images_NCHW.shape[-1]
-    small = to_size(images_NCHW, size // factor).unflatten(0, (-1, factor, factor))
+    small = resize_uint8(images_NCHW, size // factor).unflatten(0, (-1, factor, factor))
     return small.permute(0, 3, 1, 4, 2, 5).reshape(-1, 3, size, size)

@@ -24,9 +24,9 @@ from submission.classes.prompts import (
 )
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
 from submission.contract.hub import Model, find_model
+from submission.contract.pixels import to_uint8
 from submission.contract.precision import check_precision, parse_precision
 from submission.contract.seeded import normal
-from submission.diffusion.denoise import to_pixels
 from submission.diffusion.latent_samplers import euler_ancestral, sigmas_of
 from submission.diffusion.pretrained import Pretrained, load_part
 from submission.diffusion.text_model import PromptTable, encode_prompts
@@ -231,4 +231,4 @@ class Decoder:
             self.autoencoder.dtype, memory_format=torch.channels_last
         )
         x_B3HW: Tensor = self.autoencoder.decode(z_BCHW, return_dict=False)[0]
-        return to_pixels(x_B3HW.float())
+        return to_uint8(x_B3HW.float())

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from submission.contract.pixels import resize_uint8
 from submission.contract.seeded import normal
 from submission.diffusion.noise_model import NoiseModel
-from submission.worker.source import to_size
 
 # The part of the schedule that timesteps are drawn from: nearer to the image the class adds nothing to what can be
 # seen, nearer to the noise only the layout of the whole image is left.
@@ -53,7 +53,7 @@ def difference_maps(model: NoiseModel, images_BCHW: Tensor, labels_B: Tensor, se
         labels_B: int64, of the challenge.
         seeds_B: int64, make each image's noise.
     """
-    z_BCHW = model.encode(to_size(images_BCHW, model.size))
+    z_BCHW = model.encode(resize_uint8(images_BCHW, model.size))
     labels_B, seeds_B = labels_B.to(z_BCHW.device), seeds_B.to(z_BCHW.device)
     both_2B = torch.cat([labels_B, torch.full_like(labels_B, model.null_label)])
     numbers = z_BCHW[0].numel()

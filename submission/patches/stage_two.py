@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from submission.contract.pixels import resize_uint8
 from submission.contract.seeded import normal
 from submission.diffusion.noise_model import NoiseModel
-from submission.worker.source import to_size
 
 FEATURE_TIME = 0.26  # of the schedule, where features of diffusion models tell what things are (arXiv 2306.03881)
 
@@ -35,7 +35,7 @@ def patch_features(
         labels_B: int64; the model is told the class.
         seeds_B: int64, make the noise.
     """
-    z_BCHW = model.encode(to_size(patches_BCHW, model.size))
+    z_BCHW = model.encode(resize_uint8(patches_BCHW, model.size))
     labels_B, seeds_B = labels_B.to(z_BCHW.device), seeds_B.to(z_BCHW.device)
     timestep = int(FEATURE_TIME * len(model.gammas_T))
     gamma = model.gammas_T[timestep]

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.base.challenge import Challenge
-from submission.contract.compile import compile_networks, compiles
 from submission.contract.generator import Generator, GeneratorBase, GeneratorInfo, LoadContext, Selector, get_generator
 from submission.contract.job import Job, image_seed
+from submission.contract.pixels import resize_uint8
+from submission.contract.settings import compiles
 from submission.worker.keeping import block_of
 from submission.worker.pda import images_to_generate
 from submission.worker.schedule import interleaved
@@ -38,6 +39,15 @@ def load_generator(job: Job, challenge: Challenge) -> GeneratorBase:
     if compiles(job.settings):
         compile_networks(generator)
     return generator
+
+
+def compile_networks(generator: GeneratorBase) -> None:
+    """Have every network of `generator` compiled when it is first called.
+
+    A compiled network knows batches of one size; smaller ones are filled up, so that nothing is compiled twice.
+    """
+    for network in generator.networks():
+        network.compile(dynamic=False)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -126,16 +136,6 @@ class Source:
         return self.generator.generate_numbered(labels_B, indices_B, seeds_B, self.steps)[:wanted]
 
 
-def to_size(images_BCHW: Tensor, size: int) -> Tensor:
-    """uint8 images at `size` x `size`: antialiased bicubic where they are of another size."""
-    if images_BCHW.shape[-2:] == (size, size):
-        return images_BCHW
-    from torch.nn.functional import interpolate
-
-    resized = interpolate(images_BCHW.float(), (size, size), mode="bicubic", antialias=True)
-    return resized.round().clamp(0, 255).byte()
-
-
 def decoded(images_BCHW: Tensor, size: int) -> NDArray[np.uint8]:
     """What a generator gave as the writer takes it: uint8 (B, H, W, 3) at `size` in the computer's own memory."""
-    return to_size(images_BCHW, size).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return resize_uint8(images_BCHW, size).permute(0, 2, 3, 1).contiguous().cpu().numpy()

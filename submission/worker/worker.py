@@ -14,12 +14,13 @@ from pathlib import Path
 
 from evaluation.base.challenge import Challenge, get_challenge
 from submission.contract.job import Job
+from submission.contract.pixels import resize_uint8
 from submission.worker.batch_size import size_after_trials, worth_doubling
 from submission.worker.events import EventLog
 from submission.worker.keeping import Keeper, Places, load_keeper
 from submission.worker.pacing import STALL_SHARE, Pacer, margin_s
 from submission.worker.pda import PdaWriter, writers
-from submission.worker.source import Source, decoded, is_out_of_memory, load_generator, to_size
+from submission.worker.source import Source, decoded, is_out_of_memory, load_generator
 from submission.worker.writer import ImageWriter
 
 WARMUP_BATCH = 8
@@ -156,7 +157,7 @@ class Line:
                 self._end = self._source.end
             return None
         start = time.monotonic()
-        images_BCHW = to_size(self._source.make(batch), self._size)
+        images_BCHW = resize_uint8(self._source.make(batch), self._size)
         places: Places = batch
         if self._keeper:
             images_BCHW, places = self._keeper.sift(images_BCHW, batch)

@@ -14,6 +14,7 @@ import torch
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.data.datasets import data_folder, load_split
+from submission.contract.pixels import resize_uint8
 from submission.contract.weights import WeightsHeader, save_weights
 from submission.generators.gaussian import Gaussian, Mixture
 from submission.training.common.arguments import add_piece_arguments
@@ -27,7 +28,6 @@ from submission.training.mixtures.experts import experts_for
 from submission.training.mixtures.gaussian import LARGEST_SIZE
 from submission.training.mixtures.matching import Matching, MatchRecipe, fitted
 from submission.training.native.choose import make_some
-from submission.worker.source import to_size
 
 EXAMPLES = """
 examples:
@@ -96,12 +96,12 @@ def run(args: argparse.Namespace) -> int:
 
     def picture() -> None:
         seeds = torch.arange(_GRID * _GRID)
-        made = to_size(generator().generate(seeds % challenge.classes, seeds, 1), challenge.size)
+        made = resize_uint8(generator().generate(seeds % challenge.classes, seeds, 1), challenge.size)
         save_grid(out / "samples" / f"{training.steps_done:06d}.png", made, _GRID)
 
     def judge() -> float:
         made = make_some(partial(generator().generate, steps=1), challenge.classes, _QUICK_IPC)
-        sized = to_size(torch.from_numpy(made.images), challenge.size).numpy()
+        sized = resize_uint8(torch.from_numpy(made.images), challenge.size).numpy()
         return quick_accuracy(ImageSet(sized, made.labels), held_out, challenge, args.device)
 
     seconds = None if args.minutes is None else 60 * args.minutes

@@ -11,10 +11,11 @@ import torch
 
 from evaluation.base.challenge import Challenge
 from submission.contract.weights import find_weights_file, load_weights
+from submission.diffusion.native_model import inference_denoiser, load_tensors
 from submission.diffusion.networks.denoiser import Denoiser
 from submission.diffusion.networks.unet import UNet
 from submission.diffusion.samplers import CONSISTENCY
-from submission.generators.native import Native, inference_denoiser, load_tensors
+from submission.generators.native import Native
 from submission.training.native.choose import choose, distance_of
 from submission.training.native.command import Command, Start, Work, add_session_arguments, write_export
 from submission.training.native.consistency import ConsistencyTraining

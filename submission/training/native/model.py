@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from evaluation.base.challenge import Challenge
+from submission.diffusion.native_model import build_network
 from submission.diffusion.networks.unet import UNet
-from submission.generators.native import build_network
 from submission.training.native.recipes import Recipe
 
 

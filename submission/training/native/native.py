@@ -11,8 +11,9 @@ import torch
 
 from evaluation.base.challenge import Challenge
 from submission.contract.weights import load_weights
+from submission.diffusion.native_model import inference_denoiser, load_tensors
 from submission.diffusion.networks.unet import PRESETS, UNet
-from submission.generators.native import Native, inference_denoiser, load_tensors
+from submission.generators.native import Native
 from submission.training.native import choose
 from submission.training.native.choose import Candidate, distance_of, held_out_loss
 from submission.training.native.command import Command, Start, Work, add_session_arguments, write_export

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from evaluation.base.challenge import get_challenge
-from submission.contract.compile import compile_networks, compiles
 from submission.contract.generator import (
     Generator,
     GeneratorBase,
@@ -17,7 +16,8 @@ from submission.contract.generator import (
     get_generator,
 )
 from submission.contract.job import Job
-from submission.worker.source import Source
+from submission.contract.settings import compiles
+from submission.worker.source import Source, compile_networks
 
 DIGITS = get_challenge("digits")
 
