@@ -246,7 +246,7 @@ class Record(_Part):
     budget_s: float
     clock: ClockPart | None
     images: int = 0
-    # made and dropped by `--keep`; null where nothing is dropped
+    # images made and then dropped, which former versions could do; null since
     dropped: int | None = None
     images_hash: str | None = None
     ipc: IpcPart | None = None

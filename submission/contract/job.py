@@ -25,7 +25,6 @@ class Job:
         batch_seconds: (images, seconds) of batches as a profile measured them; empty where there is none.
         ipc: images per class to stop at, augmented copies counted; None for as many as the clock allows.
         pda: images in all for each generated one: itself, and augmented copies (`submission.worker.pda`).
-        keep: the share of the images that is kept, the likeliest of their class; 1 for all.
         device: torch device name.
         weights: local path of the weights, None where none are needed.
         training_images: `.npz` of the training split for generators that need it.
@@ -45,7 +44,6 @@ class Job:
     batch_seconds: tuple[tuple[int, float], ...] = ()
     ipc: int | None = None
     pda: int = 1
-    keep: float = 1.0
     device: str = "cpu"
     weights: str | None = None
     training_images: str | None = None

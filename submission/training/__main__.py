@@ -11,7 +11,6 @@ VERBS = {
     "native": ("submission.training.native.native", "the project's own diffusion model"),
     "distill": ("submission.training.native.distill", "it further, to make images in one or two steps"),
     "minmax": ("submission.training.minmax.minmax", "a DiT with the min-max losses"),
-    "scorer": ("submission.training.native.scorer", "the classifier that --keep asks"),
     "gaussian": ("submission.training.mixtures.gaussian", "the mixtures of Gaussians"),
     "matched": (
         "submission.training.mixtures.matched",

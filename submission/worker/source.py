@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,7 @@ from submission.contract.generator import Generator, GeneratorBase, GeneratorInf
 from submission.contract.job import Job, image_seed
 from submission.contract.pixels import resize_uint8
 from submission.contract.settings import compiles
-from submission.worker.keeping import block_of
 from submission.worker.pda import images_to_generate
-from submission.worker.schedule import interleaved
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,13 +54,22 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError))
 
 
+def interleaved(classes: int, ipc: int | None) -> Iterator[tuple[int, int]]:
+    """Yield (label, index), round after round over the classes, so that a cut leaves them within one image.
+
+    Endless where `ipc` is None.
+    """
+    for index in count() if ipc is None else range(ipc):
+        for label in range(classes):
+            yield label, index
+
+
 class Source:
     """What comes next in a job, and the pixels of it.
 
     Attributes:
         steps, batch_size: as the job says, else the generator's defaults; the batch shrinks when memory runs out.
         filled: whether smaller batches are filled up to `batch_size`, because a compiled network knows no other.
-        block: what images are made by, one by one where all are kept.
         end: why there is nothing left: `ipc` reached, or the choices of a selector `exhausted`.
     """
 
@@ -73,10 +80,9 @@ class Source:
         self.steps = job.steps or generator.default_steps(Path(job.weights) if job.weights else None)
         self.batch_size = job.batch_size or info.default_batch
         self.filled = compiles(job.settings)
-        self.block = block_of(job.keep)
-        ipc, self.end = self.block.to_make(images_to_generate(job.ipc, job.pda)), "ipc"
+        ipc, self.end = images_to_generate(job.ipc, job.pda), "ipc"
         if isinstance(generator, Selector):
-            available = self.block.whole(generator.available())
+            available = generator.available()
             if ipc is None or available < ipc:
                 ipc, self.end = available, "exhausted"
         self._workers: Workers | None = None
@@ -84,7 +90,7 @@ class Source:
             from evaluation.judge.cpu_threads import Workers
 
             self._workers = Workers()
-        self._order: Iterator[tuple[int, int]] = interleaved(challenge.classes, ipc, self.block.made)
+        self._order: Iterator[tuple[int, int]] = interleaved(challenge.classes, ipc)
 
     def take(self, size: int) -> list[tuple[int, int]]:
         """The next `size` (label, index) pairs, fewer at the end."""

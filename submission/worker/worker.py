@@ -14,10 +14,8 @@ from pathlib import Path
 
 from evaluation.base.challenge import Challenge, get_challenge
 from submission.contract.job import Job
-from submission.contract.pixels import resize_uint8
 from submission.worker.batch_size import size_after_trials, worth_doubling
 from submission.worker.events import EventLog
-from submission.worker.keeping import Keeper, Places, load_keeper
 from submission.worker.pacing import STALL_SHARE, Pacer, margin_s
 from submission.worker.pda import PdaWriter, writers
 from submission.worker.source import Source, decoded, is_out_of_memory, load_generator
@@ -61,8 +59,7 @@ def work(job: Job, events: EventLog) -> None:
     if job.exhibit and (exhibit := generator.exhibit()):
         exhibit.save(Path(job.exhibit))
     source = Source(generator, job, challenge)
-    keeper = load_keeper(job, challenge)
-    line = Line(source, keeper, writers(job, challenge)(Path(job.output)), pacer, events, challenge)
+    line = Line(source, writers(job, challenge)(Path(job.output)), pacer, events, challenge)
     line.enter("warmup", steps=source.steps, batch_size=source.batch_size)
     line.warm_up()
     pacer.expect(job.batch_seconds)
@@ -74,18 +71,16 @@ def work(job: Job, events: EventLog) -> None:
 
 
 class Line:
-    """The way of an image: made, perhaps dropped, handed to the writer, told to the pacer and to the events."""
+    """The way of an image: made, handed to the writer, told to the pacer and to the events."""
 
     def __init__(
         self,
         source: Source,
-        keeper: Keeper | None,
         writer: ImageWriter | PdaWriter,
         pacer: Pacer,
         events: EventLog,
         challenge: Challenge,
     ) -> None:
-        self._keeper = keeper
         self._source, self._writer, self._pacer, self._events = source, writer, pacer, events
         self._size = challenge.size
         self._phase = "load"
@@ -100,8 +95,7 @@ class Line:
 
     def warm_up(self) -> None:
         """The first batch, a small one. It holds costs that no other has, and only bounds what the others take."""
-        size = min(max(WARMUP_BATCH, self._source.block.made), self._source.batch_size)
-        if made := self._make(self._fitting(size)):
+        if made := self._make(self._fitting(min(WARMUP_BATCH, self._source.batch_size))):
             self._pacer.expect([(self._source.costs(made[0]), made[1])])
         self._writer.drain()  # nothing larger is made before something is known of the disk
 
@@ -142,8 +136,7 @@ class Line:
         """Wait for the disk and say how it ended."""
         self.enter("write")
         self._writer.close()
-        dropped = {"dropped": self._keeper.dropped} if self._keeper else {}
-        self._events.say(end=self._end, images=self._queued, **dropped)
+        self._events.say(end=self._end, images=self._queued)
 
     def _fitting(self, size: int) -> int:
         return self._pacer.next_batch(
@@ -157,16 +150,12 @@ class Line:
                 self._end = self._source.end
             return None
         start = time.monotonic()
-        images_BCHW = resize_uint8(self._source.make(batch), self._size)
-        places: Places = batch
-        if self._keeper:
-            images_BCHW, places = self._keeper.sift(images_BCHW, batch)
-        images_BHWC = decoded(images_BCHW, self._size)
+        images_BHWC = decoded(self._source.make(batch), self._size)
         seconds = time.monotonic() - start
         making = self._phase
-        if self._writer.full(len(places)):
+        if self._writer.full(len(batch)):
             self.enter("write")
-        labels, indices = [label for label, _ in places], [index for _, index in places]
+        labels, indices = zip(*batch, strict=True)
         self._queued += self._writer.write(images_BHWC, labels, indices)
         self._events.say(images=self._queued)
         self.enter(making)

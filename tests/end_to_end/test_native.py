@@ -52,15 +52,3 @@ def test_noise_is_at_chance(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert record_of(run)["accuracy"]["mean"] < 0.25
-
-
-def test_the_least_likely_are_dropped_on_the_clock_and_told(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    arguments = ("--dataset", "digits", "--generator", "native", "--steps", "2", "--no-judge", "--ipc", "6")
-    done = run_harness(*arguments, "--keep", "0.75", "--out", run)
-    assert done.returncode == 0, done.stderr
-    record = record_of(run)
-    assert record["settings"]["keep"] == 0.75 and record["dropped"] == 20
-    assert record["ipc"]["min"] == record["ipc"]["max"] == 6
-    done = run_harness("--dataset", "tiny-imagenet", "--keep", "0.75", "--no-judge", "--out", tmp_path / "none")
-    assert done.returncode == 2 and "submission.training scorer --dataset tiny-imagenet" in done.stderr

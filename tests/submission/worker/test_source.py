@@ -1,9 +1,13 @@
+"""The order of a job's images."""
+
+from __future__ import annotations
+
 from itertools import islice
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from submission.worker.schedule import interleaved
+from submission.worker.source import interleaved
 
 
 @given(classes=st.integers(1, 50), cut=st.integers(0, 500))
@@ -17,7 +21,3 @@ def test_a_cut_leaves_classes_within_one_image(classes: int, cut: int) -> None:
 
 def test_it_stops_at_the_cap() -> None:
     assert list(interleaved(2, 2)) == [(0, 0), (1, 0), (0, 1), (1, 1)]
-
-
-def test_blocks_of_a_class_stay_together() -> None:
-    assert list(interleaved(2, 4, 2)) == [(0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (0, 3), (1, 2), (1, 3)]
