@@ -9,15 +9,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from evaluation.challenge import get_challenge
-from submission.dit_folder import MINMAX_FILE
-from submission.imagenet import imagenet_wnids
-from submission.networks.dhariwal_unet import DhariwalUNet
-from submission.networks.edm import AUGMENT_CONDITION, SIGMA_DATA
-from submission.networks.edm_unet import EDMUNetConfig
-from submission.networks.unet import UNet, UNetConfig, fold
-from submission.samplers import CONSISTENCY
-from submission.weights import WeightsHeader, save_weights
+from evaluation.base.challenge import get_challenge
+from submission.classes.imagenet import imagenet_wnids
+from submission.contract.weights import WeightsHeader, save_weights
+from submission.diffusion.dit_folder import MINMAX_FILE
+from submission.diffusion.networks.denoiser import AUGMENT_CONDITION, SIGMA_DATA
+from submission.diffusion.networks.dhariwal_unet import DhariwalUNet
+from submission.diffusion.networks.edm_unet import EDMUNetConfig
+from submission.diffusion.networks.unet import UNet, UNetConfig, fold
+from submission.diffusion.samplers import CONSISTENCY
 from tests.submission.dits import write_dit
 from tests.submission.edm_files import song
 from tests.submission.generators.test_consistency import save_model
