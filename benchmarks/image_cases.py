@@ -21,7 +21,7 @@ class Case:
 DIGITS, CIFAR, TINY = "digits", "cifar100", "tiny-imagenet"
 NEED_DATA = ("real", "rded", "selection", "prototypes")
 FEW = "--set candidates=4 --set clusters=2"  # of the real images, so that those of 100 classes take seconds
-EDM_SOLVERS = ("euler", "heun", "dpm2m", "ipndm", "unipc", "unipc-bh1")
+EDM_SOLVERS = ("euler", "heun", "dpm2m", "ipndm")
 DIT_SOLVERS = ("dpmsolver++", "unipc", "ddim", "ancestral")
 CASES = (
     *(Case("noise", dataset) for dataset in (DIGITS, TINY)),
