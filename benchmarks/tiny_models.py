@@ -12,10 +12,9 @@ from torch import nn
 from evaluation.base.challenge import get_challenge
 from submission.classes.imagenet import imagenet_wnids
 from submission.contract.weights import WeightsHeader, save_weights
-from submission.diffusion.dit_folder import MINMAX_FILE
+from submission.diffusion.dit import MINMAX_FILE
 from submission.diffusion.networks.denoiser import AUGMENT_CONDITION, SIGMA_DATA
-from submission.diffusion.networks.dhariwal_unet import DhariwalUNet
-from submission.diffusion.networks.edm_unet import EDMUNetConfig
+from submission.diffusion.networks.edm_unet import DhariwalUNet, EDMUNetConfig
 from submission.diffusion.networks.unet import UNet, UNetConfig, fold
 from submission.diffusion.samplers import CONSISTENCY
 from tests.submission.dits import write_dit
