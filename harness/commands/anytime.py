@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from evaluation.base.durations import parse_duration, show_duration
 from evaluation.base.exits import ExitCode
-from harness.run.options import Data, Device, Options
+from evaluation.base.options import Data, Device, Options
 
 if TYPE_CHECKING:
     from harness.records.anytime import Anytime, How

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
+from typing import TYPE_CHECKING
 
 import typer
 
+from evaluation.base.options import add_command
 from harness.commands.anytime import AnytimeOptions, anytime
 from harness.commands.doctor import DoctorOptions, doctor
 from harness.commands.generators import GeneratorsOptions, generators
-from harness.commands.options import add_command
 from harness.commands.profile import ProfileOptions, profile
 from harness.commands.run import run
 from harness.commands.tune import TuneOptions, tune
 from harness.run.options import RunOptions
+
+if TYPE_CHECKING:
+    from harness.report.console import Voice
 
 DEFAULT_COMMAND = "run"
 
@@ -24,36 +29,41 @@ app = typer.Typer(
     help="A time-budgeted harness for generative dataset distillation: generate under the clock, judge, report.\n\n"
     "`run` is the default: `python -m harness --dataset cifar100` is `python -m harness run --dataset cifar100`.",
 )
-add_command(
-    app,
+
+
+def _voice(as_json: bool) -> Voice:
+    from harness.report.console import Voice
+
+    return Voice(as_json)
+
+
+add = partial(add_command, app, output=_voice)
+add(
     RunOptions,
     run,
     epilog="Examples:  python -m harness --dataset digits  |  "
     "python -m harness --dataset cifar100 --generator real --budget 20s --data DATA  |  "
     'python -m harness --dataset cifar100 --command "python my_generator.py --out {output} --classes {classes}"',
 )
-add_command(
-    app,
+add(
     ProfileOptions,
     profile,
     epilog="Examples:  python -m harness profile --dataset digits  |  "
     "python -m harness profile --generator native --dataset digits --steps 4,8,16 --batch-size 50,100 --out PROFILE",
 )
-add_command(
-    app,
+add(
     TuneOptions,
     tune,
     epilog="Examples:  python -m harness tune --dataset digits  |  "
     "python -m harness tune --generator native --dataset digits --steps 4,8,16 --try guidance=1,2 --budget 30s",
 )
-add_command(app, GeneratorsOptions, generators)
-add_command(
-    app,
+add(GeneratorsOptions, generators)
+add(
     AnytimeOptions,
     anytime,
     epilog="Example:  python -m harness anytime runs/mine --at 60,120,300,600 --data DATA",
 )
-add_command(app, DoctorOptions, doctor, epilog="Example:  python -m harness doctor --data DATA")
+add(DoctorOptions, doctor, epilog="Example:  python -m harness doctor --data DATA")
 
 
 def main() -> None:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from evaluation.base.challenge import Challenge, challenges
 from evaluation.base.exits import ExitCode
+from evaluation.base.options import Data, Options
 from harness.clock.cgroup import make_cgroup
 from harness.clock.processes import can_follow_families
 from harness.gpu.nvml import Card, open_nvml
-from harness.run.options import Data, Options
 
 if TYPE_CHECKING:
     from harness.report.console import Voice

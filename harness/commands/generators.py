@@ -11,7 +11,7 @@ from typer import Option
 
 from evaluation.base.challenge import challenges, get_challenge
 from evaluation.base.exits import ExitCode
-from harness.run.options import Data, Options
+from evaluation.base.options import Data, Options
 from submission.contract.generator import generator_names, get_generator
 
 if TYPE_CHECKING:

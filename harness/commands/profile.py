@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from evaluation.base.exits import ExitCode
-from harness.run.options import GeneratorOptions, parse_counts
+from evaluation.base.options import parse_counts
+from harness.run.options import GeneratorOptions
 from submission.contract.generator import get_generator
 from submission.contract.settings import COMPILE as COMPILE
 

@@ -14,7 +14,8 @@ from typer import Option
 
 from evaluation.base.durations import show_duration
 from evaluation.base.exits import ExitCode
-from harness.run.options import GeneratorOptions, Ipc, Seed, cap, parse_counts, parse_settings
+from evaluation.base.options import parse_counts
+from harness.run.options import GeneratorOptions, Ipc, Seed, cap, parse_settings
 from submission.contract.generator import get_generator
 
 if TYPE_CHECKING:

@@ -1,21 +1,30 @@
-"""Options as dataclass fields: each field declares its flag, help and parser beside its type. Those of `run` are here.
-
-`harness.commands.options` turns such a class into a command; whoever calls from Python makes an instance. Both get the
-same checks.
-"""
+"""The options of `run`, and what `profile` and `tune` share with it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, get_type_hints
+from typing import Annotated, Literal
 
 from typer import Option
-from typer.models import ParameterInfo
 
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.durations import parse_duration
+from evaluation.base.options import (
+    Data,
+    Dataset,
+    Device,
+    Engine,
+    Epochs,
+    JudgeSeed,
+    Options,
+    Rounds,
+    Strict,
+    declared,
+    flag,
+    parse_whole,
+)
 from harness.cards.other_card import get_card
 from submission.contract.generator import get_generator
 
@@ -42,14 +51,6 @@ def default_generator(challenge: Challenge) -> str:
     return last
 
 
-def parse_whole(text: str) -> int:
-    """A whole number. Raises ValueError for anything else."""
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a whole number") from None
-
-
 def parse_ipc(text: str) -> int | Literal["none"]:
     """`none` or a whole number. Raises ValueError for anything else."""
     return "none" if text == "none" else parse_whole(text)
@@ -58,14 +59,6 @@ def parse_ipc(text: str) -> int | Literal["none"]:
 def parse_steps(text: str) -> int | None:
     """`auto` as None, or a whole number. Raises ValueError for anything else."""
     return None if text == "auto" else parse_whole(text)
-
-
-def parse_counts(text: str) -> tuple[int, ...]:
-    """`16,4,8` as numbers of at least 1 in order, each once. Raises ValueError for anything else."""
-    counts = sorted({parse_whole(part) for part in text.split(",")})
-    if counts[0] < 1:
-        raise ValueError(f"every number must be at least 1, not {counts[0]}")
-    return tuple(counts)
 
 
 def parse_settings(pairs: list[str]) -> dict[str, str]:
@@ -81,46 +74,11 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
     return settings
 
 
-def parse_folder(text: str) -> Path:
-    """A folder that exists. Raises ValueError for anything else."""
-    if not (folder := Path(text)).is_dir():
-        raise ValueError(f"there is no folder {text}; name the one that holds the data sets")
-    return folder
-
-
 Seed = Annotated[int, Option(help="Seed of the images.")]
 Ipc = Annotated[
     int | Literal["none"] | None,
     Option(min=1, parser=parse_ipc, help="Stop at this many images per class; `none` lifts the data set's own limit."),
 ]
-Dataset = Annotated[str, Option(help="cifar100, tiny-imagenet or digits.")]
-Device = Annotated[str, Option(help="auto, cpu or cuda.")]
-Data = Annotated[
-    Path | None,
-    Option(parser=parse_folder, envvar="SUBMISSION_DATA", help="Folder of the real data sets. Default: the cache."),
-]
-
-
-def declared(options: type[Options]) -> dict[str, ParameterInfo]:
-    """What each field of `options` declares, by the field's name, in order."""
-    hints = get_type_hints(options, include_extras=True)
-    return {each.name: hints[each.name].__metadata__[0] for each in fields(options)}
-
-
-def flag(name: str, info: ParameterInfo) -> str:
-    """The option of a field: the one it names, else its own name with dashes."""
-    return info.default if isinstance(info.default, str) else "--" + name.replace("_", "-")
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of a command. Raises ValueError for a number below what its field declares as `min`."""
-
-    def __post_init__(self) -> None:
-        for name, info in declared(type(self)).items():
-            value = getattr(self, name)
-            if info.min is not None and isinstance(value, int) and value < info.min:
-                raise ValueError(f"{flag(name, info)} must be at least {info.min}, not {value}")
 
 
 @dataclass(frozen=True)
@@ -207,11 +165,11 @@ class RunOptions(GeneratorOptions):
         Option("--grace", parser=parse_duration, help="Send SIGTERM this long before the deadline, e.g. 2s."),
     ] = 0.0
     judged: Annotated[bool, Option("--judge/--no-judge", help="Judge the images after generating.")] = True
-    strict: Annotated[bool, Option("--strict", help="A failed audit is fatal: nothing is judged, exit code 1.")] = False
-    rounds: Annotated[int, Option(min=1, help="Trainings of the judge's network; fewer than 3 is a preview.")] = 3
-    epochs: Annotated[int, Option(min=1, help="Epochs of each training; fewer than 1000 is a preview.")] = 1000
-    engine: Annotated[str, Option(help="The judge's engine: fast or reference.")] = "fast"
-    judge_seed: Annotated[int, Option(help="Seed of the judge's rounds.")] = 0
+    strict: Strict = False
+    rounds: Rounds = 3
+    epochs: Epochs = 1000
+    engine: Engine = "fast"
+    judge_seed: JudgeSeed = 0
     as_card: Annotated[
         str | None, Option("--as", help="Another card's budget, scaled to this machine: rtx4090 or rtx3090.")
     ] = None

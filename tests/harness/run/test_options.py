@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from harness.run.options import RunOptions, defaults, parse_counts, parse_ipc, parse_settings, parse_steps
+from evaluation.base.options import parse_counts
+from harness.run.options import RunOptions, defaults, parse_ipc, parse_settings, parse_steps
 
 
 @pytest.mark.parametrize(

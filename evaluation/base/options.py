@@ -1,0 +1,153 @@
+"""A command from a dataclass of options: each field declares its flag, help and parser beside its type.
+
+    @dataclass(frozen=True)
+    class ToyOptions(Options):
+        dataset: Dataset
+        sizes: Annotated[tuple[int, ...], Option(parser=parse_counts, help="Batch sizes: 32,64.")] = (32,)
+
+    add_command(app, ToyOptions, toy)  # where `toy(options: ToyOptions) -> ExitCode` does the work
+
+Whoever calls from Python makes an instance of the class; both get the same checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import MISSING, Field, dataclass, fields
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+from typer import Exit, Option, Typer
+from typer.models import ParameterInfo
+
+from evaluation.base.exits import ExitCode, guarded
+
+
+def parse_whole(text: str) -> int:
+    """A whole number. Raises ValueError for anything else."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a whole number") from None
+
+
+def parse_counts(text: str) -> tuple[int, ...]:
+    """`16,4,8` as numbers of at least 1 in order, each once. Raises ValueError for anything else."""
+    counts = sorted({parse_whole(part) for part in text.split(",")})
+    if counts[0] < 1:
+        raise ValueError(f"every number must be at least 1, not {counts[0]}")
+    return tuple(counts)
+
+
+def parse_folder(text: str) -> Path:
+    """A folder that exists. Raises ValueError for anything else."""
+    if not (folder := Path(text)).is_dir():
+        raise ValueError(f"there is no folder {text}; name the one that holds the data sets")
+    return folder
+
+
+# what several commands take
+Dataset = Annotated[str, Option(help="cifar100, tiny-imagenet or digits.")]
+Device = Annotated[str, Option(help="auto, cpu or cuda.")]
+Data = Annotated[
+    Path | None,
+    Option(parser=parse_folder, envvar="SUBMISSION_DATA", help="Folder of the real data sets. Default: the cache."),
+]
+Engine = Annotated[str, Option(help="The judge's engine: fast or reference.")]
+Rounds = Annotated[int, Option(min=1, help="Trainings of the judge's network; fewer than 3 is a preview.")]
+Epochs = Annotated[int, Option(min=1, help="Epochs of each training; fewer than 1000 is a preview.")]
+JudgeSeed = Annotated[int, Option(help="Seed of the judge's rounds.")]
+Strict = Annotated[bool, Option("--strict", help="A failed audit is fatal: nothing is judged, exit code 1.")]
+
+_AS_JSON = Annotated[bool, Option("--json", help="Print one JSON object on standard output and nothing else there.")]
+_DEBUG = Annotated[bool, Option("--debug", help="Show the traceback of an error.")]
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a command. Raises ValueError for a number below what its field declares as `min`."""
+
+    def __post_init__(self) -> None:
+        for name, info in declared(type(self)).items():
+            value = getattr(self, name)
+            if info.min is not None and isinstance(value, int) and value < info.min:
+                raise ValueError(f"{flag(name, info)} must be at least {info.min}, not {value}")
+
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+
+def declared(options: type[Options]) -> dict[str, ParameterInfo]:
+    """What each field of `options` declares, by the field's name, in order."""
+    hints = get_type_hints(options, include_extras=True)
+    return {each.name: hints[each.name].__metadata__[0] for each in fields(options)}
+
+
+def flag(name: str, info: ParameterInfo) -> str:
+    """The option of a field: the one it names, else its own name with dashes."""
+    return info.default if isinstance(info.default, str) else "--" + name.replace("_", "-")
+
+
+def add_command(
+    app: Typer,
+    options: type[OptionsT],
+    run: Callable[..., ExitCode],
+    epilog: str = "",
+    output: Callable[[bool], Any] | None = None,
+) -> None:
+    """Add `run` to `app`, under its own name and with its docstring as help; an error is one sentence and an exit code.
+
+    Each field of `options` is an option, beside `--debug`.
+
+    Args:
+        run: called with the options, and with `output(as_json)` where there is an `output`.
+        output: for a command that takes `--json`.
+    """
+
+    def command(debug: bool, as_json: bool = False, **given: Any) -> None:
+        with guarded(debug):
+            raise Exit(run(parsed(options, given), *([output(as_json)] if output else [])))
+
+    common = [_parameter("as_json", _AS_JSON, False)] if output else []
+    parameters = [*map(_parameter_of(options), fields(options)), *common, _parameter("debug", _DEBUG, False)]
+    command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    app.command(run.__name__, help=run.__doc__, epilog=epilog or None)(command)
+
+
+def parsed(options: type[OptionsT], given: dict[str, Any]) -> OptionsT:
+    """The options as typer gave them, the text of those with a parser parsed.
+
+    Raises:
+        ValueError: a value is not allowed; the sentence names its option.
+    """
+    values = {}
+    for name, info in declared(options).items():
+        value = given[name]
+        if info.parser is None:
+            values[name] = value
+        elif value not in (None, []):  # else the field's own default stands
+            try:
+                values[name] = info.parser(value)
+            except ValueError as error:
+                raise ValueError(f"{flag(name, info)}: {error}") from None
+    return options(**values)
+
+
+def _parameter_of(options: type[Options]) -> Callable[[Field[Any]], Parameter]:
+    """What makes typer's parameter of a field: the field's own type, or what its parser takes."""
+    hints = get_type_hints(options)
+
+    def parameter(each: Field[Any]) -> Parameter:
+        info, kind, default = copy(declared(options)[each.name]), hints[each.name], each.default
+        if info.parser is not None:
+            kind, default = next(iter(get_type_hints(info.parser).values())) | None, None
+        info.parser = info.min = None  # ours to apply: typer would answer with a page instead of a sentence
+        return _parameter(each.name, Annotated[kind, info], Parameter.empty if default is MISSING else default)
+
+    return parameter
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
