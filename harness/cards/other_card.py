@@ -46,7 +46,7 @@ class ReferenceCard:
 
 
 @dataclass(frozen=True)
-class Part:
+class PartSpeed:
     """One part of the work, here and there.
 
     Attributes:
@@ -71,7 +71,7 @@ class RelativeSpeed:
     ratio: float
     low: float
     high: float
-    parts: Mapping[str, Part]
+    parts: Mapping[str, PartSpeed]
 
 
 def _figures(tensor_tflops: float, memory_gbs: float) -> dict[str, Figure]:
@@ -103,14 +103,14 @@ def get_card(name: str) -> ReferenceCard:
     return CARDS[name]
 
 
-def compare(figure: Figure, here: float) -> Part:
+def compare(figure: Figure, here: float) -> PartSpeed:
     """A measured figure beside a published one.
 
     Args:
         here: in the figure's unit, more than 0.
     """
     there = figure.peak * figure.reached
-    return Part(
+    return PartSpeed(
         unit=figure.unit,
         here=here,
         there=there,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -17,7 +17,12 @@ _GRID_S = 2.0**-20
 
 @dataclass(frozen=True)
 class Ledger:
-    """Seconds by phase. Their sum, in any order, is exactly the time between start and end."""
+    """Where the time went: seconds by phase. The phases do not overlap; their sum is exactly `ended - started`.
+
+    Attributes:
+        killed_after_s: seconds past the deadline at which the last process was dead, beside that sum; None where
+            nothing had to be killed.
+    """
 
     load: float = 0.0
     warmup: float = 0.0
@@ -25,13 +30,25 @@ class Ledger:
     generate: float = 0.0
     write: float = 0.0
     idle: float = 0.0
+    killed_after_s: float | None = None
+
+    @property
+    def by_phase(self) -> dict[Phase, float]:
+        return {phase: getattr(self, phase) for phase in PHASES}
 
     @property
     def total(self) -> float:
-        return sum(asdict(self).values())
+        """Seconds of all phases."""
+        return sum(self.by_phase.values())
 
 
-def ledger(events: Path | None, started: float, ended: float, default_phase: Phase = "load") -> Ledger:
+def ledger(
+    events: Path | None,
+    started: float,
+    ended: float,
+    default_phase: Phase = "load",
+    killed_after_s: float | None = None,
+) -> Ledger:
     """Divide the time from `started` to `ended` among the phases that the worker wrote down.
 
     A line `{"t": <CLOCK_MONOTONIC seconds>, "phase": <phase>}` says that this phase begins at t and lasts until the
@@ -42,6 +59,7 @@ def ledger(events: Path | None, started: float, ended: float, default_phase: Pha
         events: JSON lines; None or a file that is not there for a generator that writes none.
         started, ended: CLOCK_MONOTONIC seconds.
         default_phase: the phase before the first event; `generate` for a command, of which nothing is known.
+        killed_after_s: as in `Ledger`.
     """
     assert started <= ended
     beginnings = sorted(_beginnings(events, started, ended), key=lambda beginning: beginning[0])
@@ -50,7 +68,7 @@ def ledger(events: Path | None, started: float, ended: float, default_phase: Pha
     seconds: dict[Phase, float] = dict.fromkeys(PHASES, 0.0)
     for (begin, phase), end in zip(timeline, ends, strict=True):
         seconds[phase] += end - begin
-    return Ledger(**_exact(seconds, ended - started))
+    return Ledger(**_exact(seconds, ended - started), killed_after_s=killed_after_s)
 
 
 def _beginnings(events: Path | None, started: float, ended: float) -> list[tuple[float, Phase]]:

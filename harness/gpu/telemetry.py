@@ -1,135 +1,146 @@
-"""What the cards did during a run: `RUN/telemetry.csv`, and what is to be said of it in the record."""
+"""Samples of the cards during a run: `RUN/telemetry.csv`, and their summary for the record."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from statistics import fmean, median
+from typing import Any
 
-from harness.gpu.nvml import Card, throttling
-from harness.records.record import GpuPart
+from harness.gpu.nvml import Card, Reading, throttling
 
 
-@dataclass(frozen=True)
-class Row:
-    """One card at one moment; None for what the driver does not tell.
+@dataclass(frozen=True, kw_only=True)
+class Sample(Reading):
+    """A reading of one card.
 
     Attributes:
         seconds: since the clock's start.
         card: its index in the driver's order.
-        clock_mhz, memory_clock_mhz, power_w, temperature_c, memory_gb, utilisation: as in `harness.gpu.nvml.Reading`.
-        limits: why the clock is lower than it could be, joined with `+`; empty for no reason.
-        others: processes on the card that are not the run's.
-        unseen: processes on the card of which this machine's process table knows nothing, as in a container.
+        others: processes on the card that are not the run's; None where the driver does not report processes.
+        unseen: processes on the card that are not in this machine's process table, as in a container.
     """
 
     seconds: float
     card: int
-    clock_mhz: int | None = None
-    memory_clock_mhz: int | None = None
-    power_w: float | None = None
-    temperature_c: int | None = None
-    memory_gb: float | None = None
-    utilisation: float | None = None
-    limits: str | None = None
     others: int | None = None
     unseen: int | None = None
 
 
-COLUMNS = tuple(field.name for field in fields(Row))
-_TYPES: dict[str, Callable[[str], float | int | str]] = {
-    "seconds": float, "card": int, "clock_mhz": int, "memory_clock_mhz": int, "power_w": float, "temperature_c": int,
-    "memory_gb": float, "utilisation": float, "limits": str, "others": int, "unseen": int,
-}  # fmt: skip
-# written where the driver told that there is no reason, so that it differs from a driver that told nothing
+@dataclass(frozen=True, kw_only=True)
+class GpuSummary:
+    """The record's `gpu`: the card that generated; None for what its driver does not report.
+
+    Attributes:
+        count: cards that the generator could see; `present` in the machine.
+        throttled: held back by heat, a hardware slowdown, a power brake, or a power limit that somebody had lowered.
+        others_present: processes that are not the run's computed on the card.
+        utilisation_mean: fraction of the time in which the card was computing.
+        throttled_share, limits: fraction of the samples; `limits` by reason, including those that are no throttling.
+    """
+
+    name: str
+    count: int
+    driver: str | None = None
+    throttled: bool | None = None
+    others_present: bool | None = None
+    present: int | None = None
+    memory_gb: float | None = None
+    power_limit_w: float | None = None
+    default_power_limit_w: float | None = None
+    samples: int = 0
+    clock_mhz_median: float | None = None
+    clock_mhz_max: float | None = None
+    power_w_mean: float | None = None
+    power_w_max: float | None = None
+    temperature_c_max: float | None = None
+    memory_gb_max: float | None = None
+    utilisation_mean: float | None = None
+    throttled_share: float | None = None
+    limits: dict[str, float] = field(default_factory=dict)
+
+
+COLUMNS = ("seconds", "card", *(each.name for each in fields(Reading)), "others", "unseen")
+# written where the driver reported that there is no reason; an empty cell is a driver that reported nothing
 _NO_REASON = "none"
 
 
-def to_cells(row: Row) -> list[str]:
-    """The row as text; nothing for what is not known."""
-    told = [
-        "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value) for value in astuple(row)
-    ]
-    if row.limits == "":
-        told[COLUMNS.index("limits")] = _NO_REASON
-    return told
+def to_cells(sample: Sample) -> list[str]:
+    """The sample as text; an empty cell for None."""
+    return [_cell(getattr(sample, column)) for column in COLUMNS]
 
 
-def from_cells(cells: Sequence[str]) -> Row:
-    """The row of `to_cells`. Raises ValueError for anything else."""
-    told = {
-        name: None if cell == "" else "" if name == "limits" and cell == _NO_REASON else _TYPES[name](cell)
-        for name, cell in zip(COLUMNS, cells, strict=True)
-    }
-    return Row(**told)  # type: ignore[arg-type]
+def _cell(value: object) -> str:
+    if isinstance(value, tuple):
+        return "+".join(value) or _NO_REASON
+    return "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def read_telemetry(path: Path) -> list[Row]:
-    """The rows of a file; none where there is no file, and without a last line that is half-written."""
+def read_telemetry(path: Path) -> list[Sample]:
+    """The samples in a file: none where there is no file, and without a last line that is half-written."""
+    from pydantic import TypeAdapter
+
     try:
         with path.open(encoding="utf-8", newline="") as file:
             lines = list(csv.reader(file))[1:]
     except FileNotFoundError:
         return []
-    rows = []
+    sample, samples = TypeAdapter(Sample), []
     for cells in lines:
         try:
-            rows.append(from_cells(cells))
-        except (ValueError, TypeError):
+            values: dict[str, Any] = {column: cell for column, cell in zip(COLUMNS, cells, strict=True) if cell}
+            if "limits" in values:
+                values["limits"] = () if values["limits"] == _NO_REASON else values["limits"].split("+")
+            samples.append(sample.validate_python(values))
+        except ValueError:
             continue
-    return rows
+    return samples
 
 
-def is_throttled(row: Row, card: Card) -> bool:
-    """Whether something held the card back that a card in good order would not have."""
-    guilty = throttling(card.power_limit_w, card.default_power_limit_w)
-    return not guilty.isdisjoint((row.limits or "").split("+"))
-
-
-def summarise(rows: Sequence[Row], cards: Sequence[Card], present: int, driver: str | None) -> GpuPart | None:
+def summarise(samples: Sequence[Sample], cards: Sequence[Card], present: int, driver: str | None) -> GpuSummary | None:
     """The record's `gpu`; None without a card.
 
     Args:
-        rows: samples of the run.
+        samples: of the run.
         cards: those that the generator could see.
-        present: cards in the machine.
+        present: number of cards in the machine.
         driver: its version.
     """
     if not cards:
         return None
-    by_index = {card.index: card for card in cards}
-    told = [row for row in rows if row.limits is not None]
-    throttled = [row for row in told if is_throttled(row, by_index[row.card])]
-    reasons = sorted({reason for row in told for reason in (row.limits or "").split("+") if reason})
-    others = [row.others for row in rows if row.others is not None]
-    unseen = any(row.unseen for row in rows)
-    clocks, power = _known(rows, "clock_mhz"), _known(rows, "power_w")
-    temperatures, memory, busy = (_known(rows, name) for name in ("temperature_c", "memory_gb", "utilisation"))
-    return GpuPart(
+    guilty = {card.index: throttling(card.power_limit_w, card.default_power_limit_w) for card in cards}
+    limits = [(sample.card, set(sample.limits)) for sample in samples if sample.limits is not None]
+    throttled = sum(not reasons.isdisjoint(guilty[card]) for card, reasons in limits)
+    others = [sample.others for sample in samples if sample.others is not None]
+    unseen = any(sample.unseen for sample in samples)
+
+    def known(name: str) -> list[float]:
+        return [value for sample in samples if (value := getattr(sample, name)) is not None]
+
+    clocks, power, memory, busy = map(known, ("clock_mhz", "power_w", "memory_gb", "utilisation"))
+    return GpuSummary(
         name=cards[0].name,
         driver=driver,
         count=len(cards),
-        throttled=bool(throttled) if told else None,
+        throttled=throttled > 0 if limits else None,
         others_present=True if any(others) else False if others and not unseen else None,
         present=present,
         memory_gb=cards[0].memory_gb,
         power_limit_w=cards[0].power_limit_w,
         default_power_limit_w=cards[0].default_power_limit_w,
-        samples=len(rows),
+        samples=len(samples),
         clock_mhz_median=median(clocks) if clocks else None,
         clock_mhz_max=max(clocks, default=None),
         power_w_mean=round(fmean(power), 1) if power else None,
         power_w_max=max(power, default=None),
-        temperature_c_max=max(temperatures, default=None),
+        temperature_c_max=max(known("temperature_c"), default=None),
         memory_gb_max=round(max(memory), 2) if memory else None,
         utilisation_mean=round(fmean(busy), 4) if busy else None,
-        throttled_share=len(throttled) / len(told) if told else None,
-        limits={reason: sum(reason in (row.limits or "").split("+") for row in told) / len(told) for reason in reasons},
+        throttled_share=throttled / len(limits) if limits else None,
+        limits={
+            reason: sum(reason in reasons for _, reasons in limits) / len(limits)
+            for reason in sorted(set().union(*(reasons for _, reasons in limits)))
+        },
     )
-
-
-def _known(rows: Sequence[Row], name: str) -> list[float]:
-    values = (getattr(row, name) for row in rows)
-    return [value for value in values if value is not None]

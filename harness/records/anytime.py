@@ -7,20 +7,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from evaluation.base.files import write_text
 from evaluation.base.images import ImageSet, NormalisedSet
-from harness.records.record import AccuracyPart
-
-SCHEMA = 1
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from evaluation.judge.score import Score
+from harness.records.record import Part, ResultFile
 
 
-class How(_Part):
+class How(Part):
     """How every prefix was judged."""
 
     engine: str
@@ -29,28 +23,26 @@ class How(_Part):
     judge_seed: int
 
 
-class AnytimePoint(_Part):
+class AnytimePoint(Part):
     """The run as it was after `seconds`; `accuracy` is null where there was no image yet, which is worth chance."""
 
     seconds: float
     images: int
     ipc: float
-    accuracy: AccuracyPart | None
+    accuracy: Score | None
 
     def worth(self, chance: float) -> float:
         """The accuracy, a fraction."""
         return self.accuracy.mean if self.accuracy else chance
 
 
-class Anytime(_Part):
+class Anytime(ResultFile):
     """`RUN/anytime.json`. Times are seconds since the clock's start; accuracies are fractions.
 
     `points` are in order of time; the last one is the whole run. `area` is the mean accuracy over the budget, null
     until every point is measured.
     """
 
-    # `schema` on disk; the name is taken in pydantic
-    version: int = Field(default=SCHEMA, alias="schema")
     dataset: str
     images_hash: str | None
     budget_s: float
@@ -61,18 +53,9 @@ class Anytime(_Part):
     points: list[AnytimePoint]
     area: float | None
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
-
     @property
     def preview(self) -> bool:
         return any(point.accuracy is not None and point.accuracy.preview for point in self.points)
-
-    def save(self, path: Path) -> None:
-        """Write it whole or not at all."""
-        write_text(path, self.to_json() + "\n")
-
-    def to_json(self) -> str:
-        return self.model_dump_json(by_alias=True, indent=2)
 
     @classmethod
     def load(cls, path: Path) -> Anytime | None:

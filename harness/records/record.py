@@ -11,7 +11,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from evaluation.audits.base.audit import Audit
 from evaluation.base.files import write_text
+from evaluation.curve.real_equivalent import RealEquivalent
+from evaluation.judge.score import Score
+from harness.cards.other_card import PartSpeed
+from harness.clock.ledger import Ledger
+from harness.gpu.telemetry import GpuSummary
 
 SCHEMA = 1
 RULE = "process-start"
@@ -29,24 +35,27 @@ class Outcome(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Part(BaseModel):
+    """A part of a file that others read: no key beyond those named here."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
 
 
-class LedgerPart(_Part):
-    """Where the time went. The phases do not overlap and sum to `ended - started`; `killed_after_s` stands beside."""
+class ResultFile(Part):
+    """A whole file of results."""
 
-    load: float = 0.0
-    warmup: float = 0.0
-    profile: float = 0.0
-    generate: float = 0.0
-    write: float = 0.0
-    idle: float = 0.0
-    # seconds past the deadline at which the last process was dead; null where nothing had to be killed
-    killed_after_s: float | None = None
+    # `schema` on disk; pydantic has a method of that name
+    version: int = Field(default=SCHEMA, alias="schema")
+
+    def save(self, path: Path) -> None:
+        """Write it whole or not at all."""
+        write_text(path, self.to_json() + "\n")
+
+    def to_json(self) -> str:
+        return self.model_dump_json(by_alias=True, indent=2)
 
 
-class ClockPart(_Part):
+class ClockPart(Part):
     """The harness's clock. `rule` says what counts: from process start to the last file on disk."""
 
     rule: str = RULE
@@ -62,10 +71,10 @@ class ClockPart(_Part):
     stragglers: int = 0
     # whether compile caches were empty; null where nothing is compiled
     cold: bool | None = None
-    ledger: LedgerPart
+    ledger: Ledger
 
 
-class IpcPart(_Part):
+class IpcPart(Part):
     """Whole readable images per class, augmented copies among them.
 
     `distinct` counts near-copies once, null where no audit has counted; `generated` are those that the generator made,
@@ -79,7 +88,7 @@ class IpcPart(_Part):
     generated: float | None = None
 
 
-class PlanPart(_Part):
+class PlanPart(Part):
     """What was meant to be done with the budget."""
 
     steps: int | None
@@ -91,7 +100,7 @@ class PlanPart(_Part):
     tuned: bool = False
 
 
-class FilesPart(_Part):
+class FilesPart(Part):
     """What lay in the output folder and was not counted."""
 
     dropped: int = 0
@@ -100,102 +109,20 @@ class FilesPart(_Part):
     warnings: list[str] = Field(default_factory=list)
 
 
-class AuditPart(_Part):
-    """One audit's finding."""
-
-    name: Literal["class_order", "leakage", "duplicates", "diversity", "balance", "pixels", "files"]
-    status: Literal["pass", "warn", "fail"]
-    evidence: str
-    numbers: dict[str, Any]
-
-
-class AccuracyPart(_Part):
-    """The score. `std` has ddof 1; `ci95` is [low, high] by Student's t over rounds; both null for one round."""
-
-    mean: float
-    std: float | None
-    ci95: tuple[float, float] | None
-    rounds: list[float]
-    # by label; null for a class without test images
-    per_class: list[float | None]
-    epochs: int
-    passes: int
-    engine: str
-    # fewer than 1,000 epochs or 3 rounds
-    preview: bool
-    judge_seed: int
-    device: str
-    seconds: float
-    # what differs from the protocol, in sentences
-    deviations: list[str] = Field(default_factory=list)
-
-
-class BaselinePart(_Part):
+class BaselinePart(Part):
     """Random real training images under the same protocol: what the accuracy is held against."""
 
     ipc: float
-    accuracy: AccuracyPart
+    accuracy: Score
 
 
-class RealEquivalentPart(_Part):
-    """How many random real images per class are worth as much, read off the shipped curve of as many epochs."""
-
-    # null above the last point measured
-    ipc: float | None
-    # an end is null above the last point; the whole is null where a single round leaves nothing to make it from
-    ci95: tuple[float | None, float | None] | None
-    # the last point measured
-    highest: float
-
-
-class ThroughputPart(_Part):
+class ThroughputPart(Part):
     """`images_per_s`: whole images over the whole of `ended - started`, loading included."""
 
     images_per_s: float
 
 
-class GpuPart(_Part):
-    """The card that generated, sampled while the clock ran; null for what its driver does not tell."""
-
-    name: str
-    driver: str | None = None
-    # cards that the generator could see; `present` in the machine
-    count: int
-    # held back by heat, a hardware slowdown, a power brake, or a power limit that somebody had lowered
-    throttled: bool | None = None
-    # processes that are not the run's computed on the card
-    others_present: bool | None = None
-    present: int | None = None
-    memory_gb: float | None = None
-    power_limit_w: float | None = None
-    default_power_limit_w: float | None = None
-    samples: int = 0
-    clock_mhz_median: float | None = None
-    clock_mhz_max: float | None = None
-    power_w_mean: float | None = None
-    power_w_max: float | None = None
-    temperature_c_max: float | None = None
-    memory_gb_max: float | None = None
-    # part of the time in which it computed, in [0, 1]
-    utilisation_mean: float | None = None
-    # part of the samples; `limits` by reason, those that are no throttling among them
-    throttled_share: float | None = None
-    limits: dict[str, float] = Field(default_factory=dict)
-
-
-class SpeedPart(_Part):
-    """One part of the work: measured here, and what another card reaches, as published and assumed."""
-
-    unit: str
-    here: float
-    there: float
-    # here over there, with the ends that follow from what part of the published figure programs reach
-    ratio: float
-    low: float
-    high: float
-
-
-class OtherCardPart(_Part):
+class OtherCardPart(Part):
     """Another card's budget on this machine (`docs/other-cards.md`): the run is an estimate of that card's."""
 
     card: str = Field(alias="as")
@@ -206,12 +133,10 @@ class OtherCardPart(_Part):
     budget: float
     scaled_budget: float
     device: str
-    parts: dict[str, SpeedPart]
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
+    parts: dict[str, PartSpeed]
 
 
-class MachinePart(_Part):
+class MachinePart(Part):
     """The host, without its name."""
 
     cpu: str
@@ -219,7 +144,7 @@ class MachinePart(_Part):
     memory_gb: float
 
 
-class GeneratorPart(_Part):
+class GeneratorPart(Part):
     """What the generator declares of itself."""
 
     summary: str
@@ -230,11 +155,9 @@ class GeneratorPart(_Part):
     copies: bool = False
 
 
-class Record(_Part):
+class Record(ResultFile):
     """`RUN/record.json`."""
 
-    # `schema` on disk; the name is taken in pydantic
-    version: int = Field(default=SCHEMA, alias="schema")
     dataset: str
     generator: str
     declared: GeneratorPart | None
@@ -256,31 +179,22 @@ class Record(_Part):
     files: FilesPart = FilesPart()
     # [seconds since the start, whole images by then], thinned to a few hundred points
     images_over_time: list[tuple[float, int]] = Field(default_factory=list)
-    audits: list[AuditPart] = Field(default_factory=list)
-    accuracy: AccuracyPart | None = None
+    audits: list[Audit] = Field(default_factory=list)
+    accuracy: Score | None = None
     baseline: BaselinePart | None = None
     # how many random real images per class give this accuracy; null where no curve was measured with as many epochs,
     # or the accuracy lies above it
     real_equivalent_ipc: float | None = None
     # the same with its interval; null where no curve was measured with as many epochs
-    real_equivalent: RealEquivalentPart | None = None
+    real_equivalent: RealEquivalent | None = None
     throughput: ThroughputPart | None = None
-    gpu: GpuPart | None = None
+    gpu: GpuSummary | None = None
     # set where the budget was another card's
     other_card: OtherCardPart | None = None
     machine: MachinePart
     versions: dict[str, str]
     commit: str | None
     command: list[str]
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
-
-    def save(self, path: Path) -> None:
-        """Write it whole or not at all."""
-        write_text(path, self.to_json() + "\n")
-
-    def to_json(self) -> str:
-        return self.model_dump_json(by_alias=True, indent=2)
 
     @classmethod
     def load(cls, path: Path) -> Record:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from evaluation.base.files import written_whole
 from evaluation.curve.curve import CurvePoint
+from evaluation.judge.score import Score
+from harness.clock.ledger import Ledger, Phase
 from harness.gpu.nvml import THROTTLING
-from harness.gpu.telemetry import Row
+from harness.gpu.telemetry import Sample
 from harness.planning.profile import Point, Sustained
 from harness.records.anytime import Anytime
-from harness.records.record import AccuracyPart, LedgerPart, Record
+from harness.records.record import Record
 from harness.report.published import Published
 from harness.report.style import (
     DEADLINE,
@@ -45,7 +47,7 @@ TELEMETRY = (
 )
 # classes that still have room for their names below a bar
 MOST_NAMED = 20
-PHASES = {
+PHASE_COLOURS: dict[Phase, str] = {
     "load": "#8fa3bf",
     "warmup": "#c9b26b",
     "profile": "#a58bd0",
@@ -55,12 +57,12 @@ PHASES = {
 }
 
 
-def ledger_chart(ledger: LedgerPart, budget_s: float, used_s: float) -> str:
+def ledger_chart(ledger: Ledger, budget_s: float, used_s: float) -> str:
     """The ledger as one bar against the budget."""
     figure, axes = new_figure(9.0, 1.15)
     left = 0.0
-    for phase, colour in PHASES.items():
-        seconds = getattr(ledger, phase)
+    for phase, seconds in ledger.by_phase.items():
+        colour = PHASE_COLOURS[phase]
         axes.barh(0, seconds, left=left, color=colour, height=0.6)
         if seconds > 0.08 * used_s:
             colour = "white" if phase == "generate" else INK
@@ -125,7 +127,7 @@ def accuracy_chart(record: Record, published: Sequence[Published], curve: Sequen
     return as_svg(figure)
 
 
-def class_chart(accuracy: AccuracyPart, names: Sequence[str], chance: float) -> str:
+def class_chart(accuracy: Score, names: Sequence[str], chance: float) -> str:
     """Per-class accuracy, from the best class to the worst; with names where there is room for them."""
     figure, axes = new_figure(9.0, 2.4)
     known = [(value, name) for value, name in zip(accuracy.per_class, names, strict=True) if value is not None]
@@ -170,7 +172,7 @@ def save_anytime(anytime: Anytime, path: Path) -> None:
         _anytime_figure(anytime).savefig(part, format="png", dpi=160, facecolor="white")
 
 
-def telemetry_chart(rows: Sequence[Row], used_s: float, memory_gb: float | None) -> str:
+def telemetry_chart(rows: Sequence[Sample], used_s: float, memory_gb: float | None) -> str:
     """What the cards did over the seconds since the start, one panel for each figure that the driver told.
 
     Seconds in which the card was throttled by its hardware or its heat are shaded.
@@ -188,7 +190,7 @@ def telemetry_chart(rows: Sequence[Row], used_s: float, memory_gb: float | None)
             mine = [row for row in rows if row.card == card and getattr(row, name) is not None]
             values = [scale * getattr(row, name) for row in mine]
             axes.plot([row.seconds for row in mine], values, color=CARDS[number % len(CARDS)], linewidth=1.4)
-        slow = [bool(set((row.limits or "").split("+")) & THROTTLING) for row in rows]
+        slow = [not THROTTLING.isdisjoint(row.limits or ()) for row in rows]
         seconds = [row.seconds for row in rows]
         heights = axes.get_xaxis_transform()
         axes.fill_between(seconds, 0, 1, slow, step="mid", transform=heights, color=DEADLINE, alpha=0.13, linewidth=0)

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluation.audits.base.audit import Audit
 from evaluation.base.progress_bar import plain_console, progress_bar
 from evaluation.commands.display import judging, show_audits
 from evaluation.curve.real_equivalent import worth_words
-from harness.records.record import AuditPart, Record
+from harness.records.record import Record
 from harness.report.sentences import (
     accuracy_words,
     copies_words,
@@ -59,7 +60,7 @@ class Voice:
         """Progress of judging `what`: gives what is to be told the judge's progress."""
         return judging(self.console, what)
 
-    def audited(self, audits: Sequence[AuditPart]) -> None:
+    def audited(self, audits: Sequence[Audit]) -> None:
         """What the audits found."""
         show_audits(self.console, audits)
         for audit in audits:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from evaluation.base.challenge import get_challenge
@@ -12,14 +12,12 @@ from evaluation.base.images import ImageSet
 from evaluation.curve.curve import load_curve
 from evaluation.curve.real_equivalent import worth_words
 from harness.cards.other_card import get_card
-from harness.gpu.telemetry import Row, read_telemetry
+from harness.gpu.telemetry import Sample, read_telemetry
 from harness.records.anytime import Anytime
 from harness.records.record import Outcome, Record
 from harness.records.run_folder import RunFolder
 from harness.report import charts
-from harness.report.audit_exhibits import pairs_of
-from harness.report.generator_exhibit import ShownExhibit, read_exhibit
-from harness.report.pictures import gallery
+from harness.report.pictures import audited_pairs, gallery, picture_uri, positions, read_exhibit
 from harness.report.published import PUBLISHED
 from harness.report.sentences import (
     ENDED_BY,
@@ -33,6 +31,7 @@ from harness.report.sentences import (
     percent,
     preview_words,
 )
+from submission.contract.exhibit import Exhibit
 
 TONES = {Outcome.OK: "good", Outcome.DEADLINE_TRUNCATED: "warn"}
 
@@ -43,8 +42,8 @@ def render(
     train: ImageSet | None,
     test: ImageSet | None = None,
     anytime: Anytime | None = None,
-    telemetry: Sequence[Row] = (),
-    exhibit: ShownExhibit | None = None,
+    telemetry: Sequence[Sample] = (),
+    exhibit: Exhibit | None = None,
 ) -> str:
     """The page of `record`, with pictures of what was `generated` beside real ones where there are any.
 
@@ -67,29 +66,38 @@ def render(
         curve = load_curve(challenge).at(record.accuracy.epochs)
         drawn["accuracy"] = charts.accuracy_chart(record, published, curve, challenge.chance)
         drawn["classes"] = charts.class_chart(record.accuracy, challenge.class_names, challenge.chance)
-    if seen := next((audit.numbers.get("seen") for audit in record.audits if audit.name == "class_order"), None):
-        drawn["order"] = charts.class_order_chart(seen)
+    for audit in record.audits:
+        if audit.name == "class_order" and (seen := positions(audit.numbers, "seen")):
+            drawn["order"] = charts.class_order_chart(seen)
     if anytime and anytime.area is not None:
         drawn["anytime"] = charts.anytime_chart(anytime)
     if telemetry and record.clock:
         memory_gb = record.gpu.memory_gb if record.gpu else None
         drawn["telemetry"] = charts.telemetry_chart(telemetry, record.clock.ended - record.clock.started, memory_gb)
     environment = Environment(loader=PackageLoader("harness.report"), autoescape=True, undefined=StrictUndefined)
-    environment.filters |= {"percent": percent, "duration": show_duration}
-    environment.filters |= {"accuracy": accuracy_words, "worth": worth_words, "preview": preview_words}
-    environment.filters |= {"card_title": lambda name: get_card(name).title, "figure": figure}
+    filters: dict[str, Callable[..., str]] = {
+        "percent": percent,
+        "duration": show_duration,
+        "accuracy": accuracy_words,
+        "worth": worth_words,
+        "preview": preview_words,
+        "card_title": lambda name: get_card(name).title,
+        "figure": figure,
+        "uri": picture_uri,
+    }
+    environment.filters |= filters
     return environment.get_template("report.html").render(
         record=record,
         challenge=challenge,
         published=published,
         charts=drawn,
         rows=gallery(generated, train, challenge) if generated is not None else [],
-        pairs=pairs_of(record.audits, generated, train, test) if generated is not None else [],
+        pairs=audited_pairs(record.audits, generated, train, test) if generated is not None else [],
         tone=TONES.get(record.outcome, "bad"),
         meaning=OUTCOMES[record.outcome],
         ended_by=ENDED_BY,
         foreseen=foreseen_words(record.plan),
-        phases=charts.PHASES,
+        phases=charts.PHASE_COLOURS,
         anytime=anytime,
         exhibit=exhibit,
         card=gpu_words(record.gpu) if record.gpu else "",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from evaluation.base.durations import show_duration
 from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS
+from evaluation.judge.score import Score
 from harness.cards.other_card import get_card
 from harness.gpu.nvml import throttling
+from harness.gpu.telemetry import GpuSummary
 from harness.records.record import (
-    AccuracyPart,
     ClockPart,
-    GpuPart,
     OtherCardPart,
     Outcome,
     PlanPart,
@@ -47,7 +47,7 @@ def figure(number: float) -> str:
     return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
-def accuracy_words(accuracy: AccuracyPart) -> str:
+def accuracy_words(accuracy: Score) -> str:
     """`33.10% [32.40, 33.80], std 0.28, n = 3`; the brackets are the 95% interval. A preview says that it is one."""
     interval = " (one round, no interval)"
     if accuracy.ci95 and accuracy.std is not None:
@@ -56,7 +56,7 @@ def accuracy_words(accuracy: AccuracyPart) -> str:
     return f"{percent(accuracy.mean)}{interval}" + (f", {preview_words(accuracy)}" if accuracy.preview else "")
 
 
-def preview_words(accuracy: AccuracyPart) -> str:
+def preview_words(accuracy: Score) -> str:
     """`preview: 200 epochs, 1 round`: what there is less of than in the challenge; empty where there is not."""
     rounds = len(accuracy.rounds)
     fewer = []
@@ -80,7 +80,7 @@ LIMITS = {
 }
 
 
-def gpu_words(gpu: GpuPart) -> str:
+def gpu_words(gpu: GpuSummary) -> str:
     """`NVIDIA X, driver 550.1; up to 71 °C, 431 W of 450 W, 18.2 of 24.0 GB; busy 93% of the time`, what is known."""
     name = gpu.name if gpu.driver is None else f"{gpu.name}, driver {gpu.driver}"
     reached = []
@@ -98,7 +98,7 @@ def gpu_words(gpu: GpuPart) -> str:
     return "; ".join(told)
 
 
-def gpu_marks(gpu: GpuPart) -> list[tuple[str, str]]:
+def gpu_marks(gpu: GpuSummary) -> list[tuple[str, str]]:
     """What stands against a run's card: (a word or two, a sentence)."""
     marks = []
     if gpu.throttled and gpu.throttled_share is not None:
@@ -149,7 +149,7 @@ def ended_words(record: Record) -> str:
 
 def ledger_words(clock: ClockPart, budget_s: float) -> str:
     """`8.2 s of 60 s: load 3.1, generate 4.9, write 0.2; ended by the cap on images per class`"""
-    phases = clock.ledger.model_dump(exclude={"killed_after_s"})
-    spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in phases.items() if seconds >= 0.05)
+    phases = clock.ledger.by_phase.items()
+    spent = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in phases if seconds >= 0.05)
     used = f"{show_duration(clock.ended - clock.started)} of {show_duration(budget_s)}"
     return f"{used}: {spent}; ended by {ENDED_BY[clock.ended_by]}"

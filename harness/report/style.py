@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from harness.records.record import AccuracyPart
+from evaluation.judge.score import Score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +53,7 @@ def as_svg(figure: Figure) -> str:
     return svg[svg.index("<svg") :]
 
 
-def accuracy_point(axes: Axes, x: float, accuracy: AccuracyPart, colour: str, marker: str) -> None:
+def accuracy_point(axes: Axes, x: float, accuracy: Score, colour: str, marker: str) -> None:
     """A mark at (x, mean accuracy in percent), with its 95% interval where there is one."""
     error = None
     if accuracy.ci95:

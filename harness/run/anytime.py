@@ -12,8 +12,9 @@ from evaluation.base.challenge import get_challenge
 from evaluation.base.durations import show_duration
 from evaluation.base.images import to_pixels
 from evaluation.data.datasets import load_split
+from evaluation.judge.score import Score
 from harness.records.anytime import Anytime, AnytimePoint, How, area, moments, prefix
-from harness.records.record import AccuracyPart, Record
+from harness.records.record import Record
 from harness.records.run_folder import RunFolder
 from harness.report import charts
 from harness.report.console import Voice
@@ -115,7 +116,7 @@ def known_points(before: Anytime | None, record: Record, how: How) -> dict[float
     return {point.seconds: point for point in before.points}
 
 
-def known_accuracies(points: Iterable[AnytimePoint], record: Record, how: How) -> dict[int, AccuracyPart]:
+def known_accuracies(points: Iterable[AnytimePoint], record: Record, how: How) -> dict[int, Score]:
     """Accuracies that need no judging, by the number of images, which is enough to name a prefix."""
     known = {point.images: point.accuracy for point in points if point.accuracy}
     if (whole := record.accuracy) and how == How(

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from evaluation.audits.base.audit import Audit, distinct_ipc
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.machine import this_machine
 from evaluation.curve.real_equivalent import worth_of
+from evaluation.judge.score import Score
 from harness.planning.batch_trial import BatchTrial
 from harness.records.record import (
-    AccuracyPart,
-    AuditPart,
     BaselinePart,
     ClockPart,
     FilesPart,
     GeneratorPart,
     IpcPart,
-    LedgerPart,
     MachinePart,
     Outcome,
     PlanPart,
-    RealEquivalentPart,
     Record,
     ThroughputPart,
 )
@@ -96,7 +93,7 @@ def with_generation(record: Record, generation: Generation, collected: Collected
                 isolation=ending.isolation,
                 stragglers=ending.stragglers,
                 cold=True if compiles(record.settings) else None,
-                ledger=LedgerPart(**asdict(generation.ledger), killed_after_s=ending.killed_after_s),
+                ledger=generation.ledger,
             ),
             "gpu": generation.gpu,
             "images": collected.count,
@@ -135,17 +132,15 @@ def with_audits(record: Record, audits: Sequence[Audit]) -> Record:
     assert record.ipc is not None, "there is something to audit"
     audits = with_declared_league(audits, record.declared is not None and record.declared.copies)
     ipc = record.ipc.model_copy(update={"distinct": distinct_ipc(audits)})
-    return record.model_copy(update={"audits": [AuditPart(**asdict(audit)) for audit in audits], "ipc": ipc})
+    return record.model_copy(update={"audits": audits, "ipc": ipc})
 
 
-def with_accuracy(
-    record: Record, accuracy: AccuracyPart, baseline: BaselinePart | None, challenge: Challenge
-) -> Record:
+def with_accuracy(record: Record, accuracy: Score, baseline: BaselinePart | None, challenge: Challenge) -> Record:
     """`record` with its score, and what that is worth in real images."""
     worth = worth_of(accuracy.mean, accuracy.ci95, accuracy.epochs, challenge)
     update: dict[str, Any] = {"accuracy": accuracy, "baseline": baseline}
     if worth:
-        update |= {"real_equivalent_ipc": worth.ipc, "real_equivalent": RealEquivalentPart(**asdict(worth))}
+        update |= {"real_equivalent_ipc": worth.ipc, "real_equivalent": worth}
     return record.model_copy(update=update)
 
 

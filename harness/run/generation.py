@@ -26,11 +26,12 @@ from harness.clock.launch import (
     with_compile_cache,
     write_classes,
 )
-from harness.clock.ledger import Ledger, ledger
+from harness.clock.ledger import Ledger, Phase, ledger
 from harness.clock.supervisor import Clock, Ending, supervise
-from harness.gpu.monitor import watching
+from harness.gpu.monitor import monitoring
+from harness.gpu.telemetry import GpuSummary
 from harness.planning.batch_trial import BatchTrial, trial_in
-from harness.records.record import GpuPart, Outcome
+from harness.records.record import Outcome
 from harness.records.run_folder import RunFolder
 from harness.report.console import Voice
 from harness.run.options import RunOptions
@@ -63,7 +64,7 @@ class Generation:
     ended_by: EndedBy
     error: str | None
     detail: str | None
-    gpu: GpuPart | None = None
+    gpu: GpuSummary | None = None
     trial: BatchTrial | None = None
 
 
@@ -100,12 +101,12 @@ def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, v
     """
     write_classes(options.challenge, folder.classes)
     with (
-        watching(folder.telemetry, plan.budget_s, os.environ) as watch,
+        monitoring(folder.telemetry, plan.budget_s, os.environ) as monitor,
         voice.generating(plan.budget_s, lambda: images_so_far(folder.events)) as on_tick,
     ):
 
         def prepare(clock: Clock) -> Launch:
-            watch.begin(clock.started)
+            monitor.begin(clock.started)
             return launch(clock, options, plan, needs, folder)
 
         ending = supervise(
@@ -118,10 +119,11 @@ def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, v
     shutil.rmtree(folder.compiled, ignore_errors=True)
     own = options.command is None
     events = read_events(folder.events) if own else []
-    time_spent = ledger(folder.events, ending.started, ending.ended, "load" if own else "generate")
+    phase: Phase = "load" if own else "generate"
+    time_spent = ledger(folder.events, ending.started, ending.ended, phase, ending.killed_after_s)
     error, detail = failure(events)
     # A card that was there and not used says nothing of the run; what a command used nobody knows.
-    gpu = watch.summary() if not own or needs.device != "cpu" else None
+    gpu = monitor.summary() if not own or needs.device != "cpu" else None
     trial = trial_in(events, ending.deadline, needs.device)
     return Generation(ending, time_spent, ended_by(ending, events, own), error, detail, gpu, trial)
 

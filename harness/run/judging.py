@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from evaluation.base.challenge import Challenge
@@ -10,9 +9,9 @@ from evaluation.base.images import ImageSet, NormalisedSet
 from evaluation.data.subset import random_subset
 from evaluation.judge.estimate import Estimate, estimate
 from evaluation.judge.protocol import Protocol
-from evaluation.judge.score import judge
+from evaluation.judge.score import Score, judge
 from harness.records.anytime import How
-from harness.records.record import AccuracyPart, BaselinePart
+from harness.records.record import BaselinePart
 from harness.records.run_folder import RunFolder
 from harness.report.console import Voice
 from harness.run.options import RunOptions
@@ -35,7 +34,7 @@ def judge_images(
     options: RunOptions,
     device: str,
     voice: Voice,
-) -> tuple[AccuracyPart, BaselinePart | None]:
+) -> tuple[Score, BaselinePart | None]:
     """The score of `images`, and that of as many random real training images per class under the same protocol.
 
     An interrupted judgement goes on from the run's checkpoints.
@@ -77,10 +76,10 @@ def judge_shown(
     device: str,
     checkpoint: Path,
     voice: Voice,
-) -> AccuracyPart:
+) -> Score:
     """The score of `images`, with a progress bar that calls them `what`."""
     with voice.judging(what) as on_progress:
-        score = judge(
+        return judge(
             images,
             test,
             challenge,
@@ -92,4 +91,3 @@ def judge_shown(
             on_progress=on_progress,
             checkpoint=checkpoint,
         )
-    return AccuracyPart.model_validate(asdict(score))

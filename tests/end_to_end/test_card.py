@@ -1,4 +1,4 @@
-"""A run on a stand-in for a card: what the driver says reaches record, telemetry, terminal and report."""
+"""A run on a fake card: what the driver says reaches record, telemetry, terminal and report."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.base.challenge import get_challenge
-from harness.gpu.monitor import watching
-from harness.gpu.nvml import open_nvml
+from harness.gpu.monitor import monitoring
 from harness.gpu.telemetry import read_telemetry
 from harness.records.record import Record
 from harness.report.console import Voice
@@ -33,7 +32,7 @@ def test_a_hot_card_in_company_is_marked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake = FakeCards(count=2, bits=0x40, pids=[OTHER_PID])
-    monkeypatch.setattr(generation, "watching", partial(watching, open_library=lambda: open_nvml(fake)))
+    monkeypatch.setattr(generation, "monitoring", partial(monitoring, library=fake))
     program = tmp_path / "program.py"
     program.write_text(PROGRAM, encoding="utf-8")
     command = f"{sys.executable} {program} {{output}}"
@@ -51,7 +50,7 @@ def test_a_hot_card_in_company_is_marked(
 
 def test_without_a_card_nothing_is_said_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeCards(broken=frozenset({"nvmlInit"}))
-    monkeypatch.setattr(generation, "watching", partial(watching, open_library=lambda: open_nvml(fake)))
+    monkeypatch.setattr(generation, "monitoring", partial(monitoring, library=fake))
     options = RunOptions("digits", generator="noise", ipc=1, judged=False, out=tmp_path / "run")
     assert run(options, Voice(), ["test"]).record.gpu is None
     assert not (tmp_path / "run" / "telemetry.csv").exists()

@@ -4,7 +4,6 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import permutations
 from pathlib import Path
 
@@ -101,7 +100,7 @@ def test_the_sum_is_exact_in_every_order(
     events.write_bytes(text[: max(0, len(text) - killed_early)])
     ended = started + used_s
     spent = ledger(events, started, ended, default_phase)
-    seconds = asdict(spent).values()
+    seconds = spent.by_phase.values()
     assert spent.total == ended - started
     assert all(value >= 0 for value in seconds)
     assert {sum(order) for order in permutations(seconds)} == {ended - started}
@@ -114,7 +113,7 @@ def test_each_phase_gets_its_time_to_the_microsecond(
     begins = sorted(((started + offset, phase) for offset, phase in offsets), key=lambda begin: begin[0])
     events = write_events(tmp_path_factory.mktemp("ledger") / "events", begins)
     ended = started + 600
-    spent = asdict(ledger(events, started, ended))
+    spent = ledger(events, started, ended).by_phase
     for phase in PHASES:
         # For each moment, the phase that began last: measured directly, phase by phase.
         alone = [

@@ -10,7 +10,7 @@ from typing import Any
 import pynvml
 
 from harness.gpu.nvml import Card
-from harness.gpu.telemetry import Row
+from harness.gpu.telemetry import Sample
 
 OTHER_PID = 1  # always there, never ours
 
@@ -26,7 +26,7 @@ class FakeCards:
     broken: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
     closed: int = 0
-    NVMLError: type[Exception] = pynvml.NVMLError
+    error: Exception = field(default_factory=lambda: pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED))
 
     def __getattr__(self, call: str) -> Any:
         answers: dict[str, Any] = {
@@ -50,7 +50,7 @@ class FakeCards:
 
         def answer(*arguments: Any) -> Any:
             if call in self.broken:
-                raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+                raise self.error
             if call == "nvmlShutdown":
                 self.closed += 1
             if call == "nvmlDeviceGetHandleByIndex":
@@ -93,7 +93,7 @@ def card(index: int = 0, **changes: Any) -> Card:
     return Card(**{**told, **changes})
 
 
-def row(seconds: float = 0.0, index: int = 0, **changes: Any) -> Row:
+def sample(seconds: float = 0.0, index: int = 0, **changes: Any) -> Sample:
     told: dict[str, Any] = {
         "seconds": seconds,
         "card": index,
@@ -103,8 +103,8 @@ def row(seconds: float = 0.0, index: int = 0, **changes: Any) -> Row:
         "temperature_c": 67,
         "memory_gb": 6.0,
         "utilisation": 0.93,
-        "limits": "",
+        "limits": (),
         "others": 0,
         "unseen": 0,
     }
-    return Row(**{**told, **changes})
+    return Sample(**{**told, **changes})

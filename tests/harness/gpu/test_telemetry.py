@@ -1,18 +1,19 @@
 import csv
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.gpu.nvml import REASONS
-from harness.gpu.telemetry import COLUMNS, Row, from_cells, read_telemetry, summarise, to_cells
-from tests.harness.gpu.cards import card, row
+from harness.gpu.telemetry import COLUMNS, Sample, read_telemetry, summarise, to_cells
+from tests.harness.gpu.cards import card, sample
 
 THOUSANDTHS = st.integers(0, 10**7).map(lambda number: number / 1000)
 WHOLE = st.integers(0, 10_000)
-ROWS = st.builds(
-    Row,
+SAMPLES = st.builds(
+    Sample,
     seconds=THOUSANDTHS,
     card=st.just(0),
     clock_mhz=st.none() | WHOLE,
@@ -21,28 +22,48 @@ ROWS = st.builds(
     temperature_c=st.none() | WHOLE,
     memory_gb=st.none() | THOUSANDTHS,
     utilisation=st.none() | st.sampled_from([0.0, 0.5, 1.0]),
-    limits=st.none() | st.lists(st.sampled_from(list(REASONS.values())), unique=True).map("+".join),
+    limits=st.none() | st.lists(st.sampled_from(list(REASONS.values())), unique=True).map(tuple),
     others=st.none() | st.integers(0, 3),
     unseen=st.none() | st.integers(0, 3),
 )
 
 
-@given(ROWS)
-def test_a_row_comes_back_from_its_cells(told: Row) -> None:
-    assert from_cells(to_cells(told)) == told
+@given(st.lists(SAMPLES, max_size=3))
+def test_samples_come_back_from_their_file(samples: list[Sample]) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "telemetry.csv"
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([COLUMNS, *map(to_cells, samples)])
+        assert read_telemetry(path) == samples
+
+
+def test_a_file_of_before_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "telemetry.csv"
+    path.write_text(
+        "seconds,card,clock_mhz,memory_clock_mhz,power_w,temperature_c,memory_gb,utilisation,limits,others,unseen\n"
+        "0.012,0,2520,10251,312.500,67,6.000,0.930,none,0,0\n"
+        "1.015,0,2490,,437.500,,6.000,1.000,power_cap+thermal_software,,\n"
+        "2.015,0,,,,,,,,,\n"
+    )
+    limited = ("power_cap", "thermal_software")
+    assert read_telemetry(path) == [
+        sample(0.012),
+        Sample(seconds=1.015, card=0, clock_mhz=2490, power_w=437.5, memory_gb=6.0, utilisation=1.0, limits=limited),
+        Sample(seconds=2.015, card=0),
+    ]
 
 
 def test_a_half_written_last_line_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "telemetry.csv"
     assert read_telemetry(path) == []
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([COLUMNS, to_cells(row(0.0)), to_cells(row(1.0))])
+        csv.writer(file).writerows([COLUMNS, to_cells(sample(0.0)), to_cells(sample(1.0))])
         file.write("2.0,0,25")
-    assert read_telemetry(path) == [row(0.0), row(1.0)]
+    assert read_telemetry(path) == [sample(0.0), sample(1.0)]
 
 
-@given(st.lists(ROWS, max_size=12))
-def test_any_rows_have_a_summary(rows: list[Row]) -> None:
+@given(st.lists(SAMPLES, max_size=12))
+def test_any_rows_have_a_summary(rows: list[Sample]) -> None:
     gpu = summarise(rows, [card()], 1, None)
     assert gpu is not None and gpu.samples == len(rows)
     assert all(0 <= share <= 1 for share in gpu.limits.values())
@@ -55,7 +76,7 @@ def test_without_a_card_there_is_nothing_to_say() -> None:
 
 
 def test_the_figures_of_a_good_run() -> None:
-    gpu = summarise([row(0.0), row(1.0, power_w=437.5, limits="power_cap")], [card()], 1, "550")
+    gpu = summarise([sample(0.0), sample(1.0, power_w=437.5, limits=("power_cap",))], [card()], 1, "550")
     assert gpu is not None
     assert (gpu.name, gpu.count, gpu.present, gpu.driver) == ("NVIDIA GeForce RTX 4090", 1, 1, "550")
     assert (gpu.power_w_mean, gpu.power_w_max, gpu.clock_mhz_median) == (375.0, 437.5, 2520)
@@ -67,31 +88,31 @@ def test_the_figures_of_a_good_run() -> None:
 @pytest.mark.parametrize(
     ("limits", "power_limit_w", "throttled"),
     [
-        ("", 450.0, False),
-        ("idle", 450.0, False),
-        ("power_cap", 450.0, False),
-        ("power_cap", 300.0, True),
-        ("power_cap", None, False),
-        ("thermal_software", 450.0, True),
-        ("hardware_slowdown+power_brake", 450.0, True),
-        ("clock_setting", 450.0, False),
+        ((), 450.0, False),
+        (("idle",), 450.0, False),
+        (("power_cap",), 450.0, False),
+        (("power_cap",), 300.0, True),
+        (("power_cap",), None, False),
+        (("thermal_software",), 450.0, True),
+        (("hardware_slowdown", "power_brake"), 450.0, True),
+        (("clock_setting",), 450.0, False),
     ],
 )
-def test_what_counts_as_throttled(limits: str, power_limit_w: float | None, throttled: bool) -> None:
-    gpu = summarise([row(limits=limits)], [card(power_limit_w=power_limit_w)], 1, None)
+def test_what_counts_as_throttled(limits: tuple[str, ...], power_limit_w: float | None, throttled: bool) -> None:
+    gpu = summarise([sample(limits=limits)], [card(power_limit_w=power_limit_w)], 1, None)
     assert gpu is not None and gpu.throttled is throttled
 
 
 @pytest.mark.parametrize(
     ("rows", "present"),
     [
-        ([row()], False),
-        ([row(), row(others=1)], True),
-        ([row(others=None, unseen=None)], None),
-        ([row(unseen=1)], None),  # a container: whose it is nobody can tell
-        ([row(unseen=1), row(others=1)], True),
+        ([sample()], False),
+        ([sample(), sample(others=1)], True),
+        ([sample(others=None, unseen=None)], None),
+        ([sample(unseen=1)], None),  # a container: whose it is nobody can tell
+        ([sample(unseen=1), sample(others=1)], True),
     ],
 )
-def test_company_is_known_or_it_is_not(rows: list[Row], present: bool | None) -> None:
+def test_company_is_known_or_it_is_not(rows: list[Sample], present: bool | None) -> None:
     gpu = summarise(rows, [card()], 1, None)
     assert gpu is not None and gpu.others_present is present

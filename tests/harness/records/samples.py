@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from evaluation.judge.score import Score
+from harness.clock.ledger import Ledger
 from harness.records.record import (
-    AccuracyPart,
     ClockPart,
     IpcPart,
-    LedgerPart,
     MachinePart,
     Outcome,
     PlanPart,
@@ -17,13 +17,13 @@ from harness.records.record import (
 )
 
 
-def accuracy(**changes: Any) -> AccuracyPart:
+def accuracy(**changes: Any) -> Score:
     told: dict[str, Any] = {
         "mean": 0.9,
         "std": 0.01,
         "ci95": (0.88, 0.92),
-        "rounds": [0.89, 0.9, 0.91],
-        "per_class": [0.9] * 10,
+        "rounds": (0.89, 0.9, 0.91),
+        "per_class": (0.9,) * 10,
         "epochs": 1000,
         "passes": 1001,
         "engine": "fast",
@@ -31,8 +31,9 @@ def accuracy(**changes: Any) -> AccuracyPart:
         "judge_seed": 0,
         "device": "cpu",
         "seconds": 12.0,
+        "deviations": (),
     }
-    return AccuracyPart(**{**told, **changes})
+    return Score(**{**told, **changes})
 
 
 def record(**changes: Any) -> Record:
@@ -52,7 +53,7 @@ def record(**changes: Any) -> Record:
             ended=140.0,
             ended_by="ipc",
             isolation="process",
-            ledger=LedgerPart(load=2.0, generate=37.0, write=1.0),
+            ledger=Ledger(load=2.0, generate=37.0, write=1.0),
         ),
         "images": 20,
         "ipc": IpcPart(mean=2.0, min=2, max=2),

@@ -1,24 +1,22 @@
-import base64
-import io
 import re
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from evaluation.audits.base.audit import Audit
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from harness.cards.other_card import CARDS, relative_speed
-from harness.gpu.telemetry import Row, summarise
-from harness.records.record import AuditPart, BaselinePart, FilesPart, IpcPart, Outcome
-from harness.report.audit_exhibits import pairs_of
+from harness.gpu.telemetry import Sample, summarise
+from harness.records.record import BaselinePart, FilesPart, IpcPart, Outcome
 from harness.report.page import render
-from harness.report.pictures import gallery
+from harness.report.pictures import audited_pairs, gallery
 from harness.report.published import PUBLISHED
 from harness.run.card_budget import other_card_part
-from tests.harness.gpu.cards import card, row
+from tests.harness.gpu.cards import card, sample
 from tests.harness.records.samples import accuracy, record
 
+HOT = ("thermal_software",)
 DIGITS = get_challenge("digits")
 
 
@@ -92,14 +90,14 @@ def test_the_same_record_gives_the_same_page() -> None:
 
 def test_what_the_audits_point_at_is_shown() -> None:
     audits = [
-        AuditPart(name="class_order", status="fail", evidence="wrong", numbers={"seen": [1, 0, *range(2, 9), -1]}),
-        AuditPart(
+        Audit(name="class_order", status="fail", evidence="wrong", numbers={"seen": [1, 0, *range(2, 9), -1]}),
+        Audit(
             name="leakage",
             status="fail",
             evidence="copies",
             numbers={"closest": [0, 1], "closest_training": [1, 0], "copied": [2], "copied_test": [1]},
         ),
-        AuditPart(name="duplicates", status="warn", evidence="repeats", numbers={"repeats": [2], "repeated": [1]}),
+        Audit(name="duplicates", status="warn", evidence="repeats", numbers={"repeats": [2], "repeated": [1]}),
     ]
     told = record(audits=audits)
     titles = ("Copies of test images", "The closest to training images", "Repeated images", "looks like to the probe")
@@ -111,18 +109,16 @@ def test_what_the_audits_point_at_is_shown() -> None:
 
 def test_the_pairs_are_the_images_that_the_audits_name() -> None:
     generated, train = pictures([0, 1, 1]), pictures([4, 5])
-    audit = AuditPart(
-        name="leakage", status="pass", evidence="", numbers={"closest": [2, 0], "closest_training": [1, 1]}
-    )
-    (pairs,) = pairs_of([audit], generated, train, None)
-    upper = np.asarray(Image.open(io.BytesIO(base64.b64decode(pairs.upper.partition(",")[2]))))
+    audit = Audit(name="leakage", status="pass", evidence="", numbers={"closest": [2, 0], "closest_training": [1, 1]})
+    (pairs,) = audited_pairs([audit], generated, train, None)
+    upper = pairs.generated_HWC
     np.testing.assert_array_equal(upper[:, :32], generated.images[2].transpose(1, 2, 0))
     np.testing.assert_array_equal(upper[:, 32:], generated.images[0].transpose(1, 2, 0))
 
 
 def test_the_card_is_shown_with_its_marks() -> None:
-    rows = [row(second, power_w=300 + second, limits="thermal_software" if second > 9 else "") for second in range(40)]
-    gpu = summarise([*rows, row(40, others=1)], [card(0), card(1)], 2, "550.54")
+    rows = [sample(second, power_w=300 + second, limits=HOT if second > 9 else ()) for second in range(40)]
+    gpu = summarise([*rows, sample(40, others=1)], [card(0), card(1)], 2, "550.54")
     page = render(record(gpu=gpu), None, None, telemetry=rows)
     for text in ("NVIDIA GeForce RTX 4090, driver 550.54", "throttled for 73%", "another process", "2 cards visible"):
         assert text in page
@@ -138,5 +134,5 @@ def test_an_estimate_for_another_card_says_so_with_its_interval() -> None:
 
 
 def test_a_card_that_tells_nothing_is_no_fault() -> None:
-    silent = [Row(float(second), 0) for second in range(3)]
+    silent = [Sample(seconds=float(second), card=0) for second in range(3)]
     assert "The card" in render(record(gpu=summarise(silent, [card()], 1, None)), None, None, telemetry=silent)

@@ -1,7 +1,8 @@
 import pytest
 
-from evaluation.curve.real_equivalent import worth_words
-from harness.records.record import GpuPart, IpcPart, Outcome, PlanPart, RealEquivalentPart
+from evaluation.curve.real_equivalent import RealEquivalent, worth_words
+from harness.gpu.telemetry import GpuSummary
+from harness.records.record import IpcPart, Outcome, PlanPart
 from harness.report.sentences import (
     accuracy_words,
     copies_words,
@@ -58,8 +59,8 @@ def test_an_unknown_accuracy_is_a_dash() -> None:
 
 
 def test_a_card_in_words_as_far_as_it_is_known() -> None:
-    assert gpu_words(GpuPart(name="A card", count=1)) == "A card"
-    full = GpuPart(
+    assert gpu_words(GpuSummary(name="A card", count=1)) == "A card"
+    full = GpuSummary(
         name="A card",
         driver="550",
         count=1,
@@ -91,13 +92,13 @@ def test_a_card_in_words_as_far_as_it_is_known() -> None:
     ],
 )
 def test_what_stands_against_a_card(told: dict[str, object], sentences: list[str]) -> None:
-    marks = gpu_marks(GpuPart.model_validate({"name": "A card", "count": 1, **told}))
+    marks = gpu_marks(GpuSummary(**{"name": "A card", "count": 1, **told}))
     assert [sentence for _, sentence in marks] == sentences
 
 
 def test_what_an_accuracy_is_worth() -> None:
-    assert worth_words(RealEquivalentPart(ipc=12.34, ci95=None, highest=100)) == "12.3 real images per class"
-    between = RealEquivalentPart(ipc=12.34, ci95=(10.0, None), highest=100)
+    assert worth_words(RealEquivalent(ipc=12.34, ci95=None, highest=100)) == "12.3 real images per class"
+    between = RealEquivalent(ipc=12.34, ci95=(10.0, None), highest=100)
     assert worth_words(between) == "12.3 real images per class (95% interval 10.0 to above 100)"
-    beyond = RealEquivalentPart(ipc=None, ci95=(90.0, None), highest=100)
+    beyond = RealEquivalent(ipc=None, ci95=(90.0, None), highest=100)
     assert worth_words(beyond) == "more real images per class than were measured (above 100)"

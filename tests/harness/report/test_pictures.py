@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.report.generator_exhibit import read_exhibit
 from harness.report.page import render
+from harness.report.pictures import picture_uri, read_exhibit
 from submission.contract.exhibit import Exhibit, ExhibitRow
 from tests.harness.records.samples import record
 
@@ -23,10 +23,12 @@ def test_pictures_come_back_as_they_were(tmp_path: Path) -> None:
     Exhibit("Chosen patches", "What was chosen.", (ExhibitRow("apple", picture),)).save(tmp_path / "exhibit.json")
     shown = read_exhibit(tmp_path / "exhibit.json")
     assert shown is not None and shown.title == "Chosen patches" and shown.rows[0].title == "apple"
-    data = base64.b64decode(shown.rows[0].picture.partition(",")[2])
+    np.testing.assert_array_equal(shown.rows[0].picture_HWC, picture)
+    uri = picture_uri(picture)
+    data = base64.b64decode(uri.partition(",")[2])
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), picture)
     page = render(record(), None, None, exhibit=shown)
-    assert "Chosen patches" in page and "What was chosen." in page and shown.rows[0].picture in page
+    assert "Chosen patches" in page and "What was chosen." in page and uri in page
     assert "Chosen patches" not in render(record(), None, None)
 
 
