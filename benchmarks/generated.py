@@ -22,17 +22,15 @@ from submission.contract.pixels import resize_uint8
 from submission.training.mixtures.gaussian import with_mirror_images
 from submission.training.native.choose import class_distance
 
-BATCH = 100
 NEARNESS_IPC = 10  # images per class whose nearest training image is looked for
 
 
-def generated(
-    generator: Generator, challenge: Challenge, ipc: int, steps: int, seed: int = 0, batch: int = BATCH
-) -> tuple[ImageSet, float]:
+def generated(generator: Generator, challenge: Challenge, ipc: int, steps: int) -> tuple[ImageSet, float]:
     """`ipc` images of each class, round after round over the classes, and images per second after the first batch."""
+    batch = generator.info.default_batch
     labels = torch.arange(challenge.classes).repeat(ipc)
     indices = torch.arange(len(labels)) // challenge.classes
-    seeds = torch.tensor([image_seed(seed, int(label), int(i)) for label, i in zip(labels, indices, strict=True)])
+    seeds = torch.tensor([image_seed(0, int(label), int(i)) for label, i in zip(labels, indices, strict=True)])
     orders = list(zip(labels.split(batch), indices.split(batch), seeds.split(batch), strict=True))
     generator.generate_numbered(*orders[0], steps)
     began = time.monotonic()
@@ -50,10 +48,9 @@ def worth(
     rounds: int,
     epochs: int,
     device: str = "cpu",
-    judge_seed: int = 0,
 ) -> dict[str, Any]:
     """The accuracy on `held_out` of the judge's network after a short training, and the distance within the classes."""
-    score = judge(made, held_out, challenge, rounds=rounds, epochs=epochs, device=device, judge_seed=judge_seed)
+    score = judge(made, held_out, challenge, rounds=rounds, epochs=epochs, device=device)
     return {
         "ipc": len(made) / challenge.classes,
         "accuracy": score.mean,

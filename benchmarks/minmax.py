@@ -25,10 +25,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.machine import machine
 from benchmarks.small_dit import write_small_dit
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.images import ImageSet
+from evaluation.base.machine import this_machine
 from evaluation.data.datasets import data_folder, load_split
 from evaluation.data.subset import first_of_each
 from evaluation.judge.score import student_interval
@@ -117,7 +117,7 @@ def main() -> None:
             "processor_seconds": round(time.process_time()),
             "against_without": against_without(rows),
             "rows": rows,
-            "machine": machine(),
+            "machine": asdict(this_machine()),
         }
         path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     print(path)
