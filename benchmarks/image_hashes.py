@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.image_cases import CASES, LEFT_OUT, MODELS, NEED_DATA, Case
-from benchmarks.machine import machine
+from evaluation.base.machine import this_machine
 
 RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parent.parent
@@ -41,9 +42,9 @@ def main() -> None:
     parser.add_argument("--against", type=Path, help="an earlier file; exit code 1 where its rows are not found again")
     args = parser.parse_args()
     before = json.loads(args.against.read_text(encoding="utf-8")) if args.against else None
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    machine = replace(this_machine(), threads=THREADS)
     rows = list(made_rows(args.data.resolve()))
-    on = {"machine": machine() | {"threads": THREADS}, "commit": commit or None, "fixed": FIXED, "left_out": LEFT_OUT}
+    on = {"machine": asdict(machine), "commit": machine.commit, "fixed": FIXED, "left_out": LEFT_OUT}
     args.out.write_text(json.dumps({**on, "rows": rows}, indent=1) + "\n", encoding="utf-8")
     if before is not None:
         found = differences(before["rows"], rows)
