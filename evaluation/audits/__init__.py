@@ -1,1 +1,1 @@
-"""Audits: checks that a submission is what it seems. Each catches one kind of fault and stays quiet on clean sets."""
+"""Audits: checks that a submission is what it claims to be, one file each, listed in `run.py`."""

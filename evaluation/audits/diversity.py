@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audits.base.audit import Audit, Number
-from evaluation.audits.base.probe import Facts
+from evaluation.audits.audit import Finding, Status
+from evaluation.audits.probe import Facts
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet
 
-_GRID = 8  # distances are taken between means over an 8 x 8 grid, so that noise on one picture is no diversity
-_FEWEST = 3  # images a class needs for its own ratio to be held against it
-# Of 1,200 draws of real images, 3 of a class had at least 0.41 of the spread of the whole class and 10 at least 0.68;
-# the median over all classes was at least 0.81, with 2 of each.
+_GRID = 8  # distances are taken between means over an 8 x 8 grid, so that noise on one picture is not diversity
+_FEWEST_IMAGES = 3  # of a class, for its own ratio to count
+# In 1,200 samples of real images, 3 of a class had at least 0.41 of the spread of the whole class and 10 at least 0.68;
+# the median over all classes was at least 0.81 with 2 of each.
 _COLLAPSED = 0.35
 _NARROW = 0.6
 
@@ -30,21 +30,21 @@ def spread(images: NDArray[np.uint8]) -> float:
     return float(np.sqrt(2 * means.var(0, ddof=1).mean()))
 
 
-def audit_diversity(images: ImageSet, challenge: Challenge, facts: Facts) -> Audit:
-    """Hold the spread of each class against the real one's; warn where a class has collapsed or all are narrow.
+def audit_diversity(images: ImageSet, challenge: Challenge, facts: Facts) -> Finding:
+    """Compare the spread of each class with the real one's; warn if a class has collapsed or all are too narrow.
 
     Numbers: `ratio` (median over classes), `least` (the lowest class), `collapsed` (names of up to 20 classes).
     """
     counts = np.bincount(images.labels, minlength=challenge.classes)
-    several = np.flatnonzero(counts >= 2)
-    if not len(several):
-        return Audit("diversity", "pass", "one image a class has no diversity to look at", {"ratio": None})
-    ratios = np.array([spread(images.images[images.labels == label]) for label in several]) / facts.spreads[several]
-    collapsed = several[(ratios < _COLLAPSED) & (counts[several] >= _FEWEST)]
+    compared = np.flatnonzero(counts >= 2)
+    if not len(compared):
+        return Finding("pass", "a single image per class has no diversity to measure", {"ratio": None})
+    ratios = np.array([spread(images.images[images.labels == label]) for label in compared]) / facts.spreads[compared]
+    collapsed = compared[(ratios < _COLLAPSED) & (counts[compared] >= _FEWEST_IMAGES)]
     ratio = float(np.median(ratios))
     names = [challenge.folder_name(int(label)) for label in collapsed[:20]]
-    numbers: dict[str, Number] = {"ratio": ratio, "least": float(ratios.min()), "collapsed": names}
-    told = f"images of a class differ {ratio:.2f} times as much as real ones"
+    evidence = f"images of a class differ {ratio:.2f} times as much as real ones"
     if len(collapsed):
-        told += f"; {len(collapsed)} classes have nearly one picture ({', '.join(names[:3])})"
-    return Audit("diversity", "warn" if len(collapsed) or ratio < _NARROW else "pass", told, numbers)
+        evidence += f"; {len(collapsed)} classes show nearly the same picture throughout ({', '.join(names[:3])})"
+    status: Status = "warn" if len(collapsed) or ratio < _NARROW else "pass"
+    return Finding(status, evidence, {"ratio": ratio, "least": float(ratios.min()), "collapsed": names})

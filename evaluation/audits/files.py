@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from evaluation.audits.base.audit import Audit, Number, Status
+from evaluation.audits.audit import Finding, Number
 from evaluation.submitted.contents import FolderContents
 
-_FAILED_SHARE = 0.1  # of all files that should have been images
+_FAILED_FRACTION = 0.1  # of all files that should have been images
 
 
-def audit_files(contents: FolderContents) -> Audit:
-    """Warn where files were left out, fail where more than a tenth of them was.
+def audit_files(contents: FolderContents) -> Finding:
+    """Warn if files were left out, fail if more than a tenth was.
 
     Numbers: `dropped`, `half_written` of these, `reasons` (each with its count), `first` (ten paths with reasons).
     """
@@ -21,8 +21,9 @@ def audit_files(contents: FolderContents) -> Audit:
         "first": [f"{entry.path}: {entry.reason}" for entry in contents.dropped[:10]],
     }
     if not dropped:
-        return Audit("files", "pass", f"all {len(contents.images):,} files were whole and readable", numbers)
-    told = ", ".join(f"{count:,} {reason}" for reason, count in list(contents.dropped_reasons.items())[:3])
+        return Finding("pass", f"all {len(contents.images):,} files were complete and readable", numbers)
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in list(contents.dropped_reasons.items())[:3])
     half = f", {contents.half_written:,} of them half-written" if contents.half_written else ""
-    status: Status = "fail" if dropped > _FAILED_SHARE * (dropped + len(contents.images)) else "warn"
-    return Audit("files", status, f"{dropped:,} files were left out ({told}){half}", numbers)
+    many = dropped > _FAILED_FRACTION * (dropped + len(contents.images))
+    evidence = f"{dropped:,} file{'s were' if dropped > 1 else ' was'} left out ({reasons}){half}"
+    return Finding("fail" if many else "warn", evidence, numbers)

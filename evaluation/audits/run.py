@@ -1,42 +1,63 @@
-"""All audits of a submission, in a fixed order."""
+"""The audits of a submission. A new one is a file of its own and an entry in `AUDITS`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from evaluation.audits.audit import Audit, Finding
 from evaluation.audits.balance import audit_balance
-from evaluation.audits.base.audit import Audit
-from evaluation.audits.base.probe import load_probe
-from evaluation.audits.copies.duplicates import audit_duplicates
-from evaluation.audits.copies.leakage import audit_leakage
+from evaluation.audits.class_order import audit_class_order
 from evaluation.audits.diversity import audit_diversity
+from evaluation.audits.duplicates import audit_duplicates
 from evaluation.audits.files import audit_files
-from evaluation.audits.order.class_order import audit_class_order
-from evaluation.audits.pixels.pixels import audit_pixels
+from evaluation.audits.leakage import audit_leakage
+from evaluation.audits.pixels import audit_pixels
+from evaluation.audits.probe import Probe, load_probe
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, NormalisedSet, to_pixels
 from evaluation.submitted.contents import FolderContents
 
 
+@dataclass(frozen=True)
+class AuditInput:
+    """What audits may look at.
+
+    Attributes:
+        contents: what was read, at least one image; float images as they are.
+        pixels: the same images in 8 bits.
+        train, test: the real splits in 8 bits; None where not available.
+    """
+
+    challenge: Challenge
+    contents: FolderContents
+    pixels: ImageSet
+    train: ImageSet | None
+    test: ImageSet | None
+    probe: Probe
+
+
+# The keys are the audits' names, in the order of reports; records store them.
+AUDITS: dict[str, Callable[[AuditInput], Finding]] = {
+    "class_order": lambda given: audit_class_order(given.pixels, given.challenge, given.probe),
+    "leakage": lambda given: audit_leakage(given.pixels, given.challenge, given.train, given.test),
+    "duplicates": lambda given: audit_duplicates(given.pixels, given.challenge),
+    "diversity": lambda given: audit_diversity(given.pixels, given.challenge, given.probe.facts),
+    "balance": lambda given: audit_balance(given.contents.images, given.challenge),
+    "pixels": lambda given: audit_pixels(given.contents, given.pixels, given.challenge, given.probe.facts),
+    "files": lambda given: audit_files(given.contents),
+}
+
+
 def run_audits(
-    contents: FolderContents,
-    challenge: Challenge,
-    train: ImageSet | None,
-    test: ImageSet | NormalisedSet | None,
+    contents: FolderContents, challenge: Challenge, train: ImageSet | None, test: ImageSet | NormalisedSet | None
 ) -> list[Audit]:
-    """Every audit of what was read.
+    """Run every audit on what was read, at least one image.
 
     Args:
-        contents: at least one image.
-        train, test: the real splits; without one, what needs it is left out and the leakage audit says so.
+        train, test: the real splits. Without one, checks that need it are left out; the leakage audit says so.
     """
-    probe = load_probe(challenge)
     pixels = to_pixels(contents.images, challenge)
     real_test = None if test is None else to_pixels(test, challenge)
-    return [
-        audit_class_order(pixels, challenge, probe),
-        audit_leakage(pixels, challenge, train, real_test),
-        audit_duplicates(pixels, challenge),
-        audit_diversity(pixels, challenge, probe.facts),
-        audit_balance(contents.images, challenge),
-        audit_pixels(contents, pixels, challenge, probe.facts),
-        audit_files(contents),
-    ]
+    given = AuditInput(challenge, contents, pixels, train, real_test, load_probe(challenge))
+    return [Audit(name, *audit(given)) for name, audit in AUDITS.items()]

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from evaluation.audits.base.probe import Facts, ProbeNetwork, network_logits, probe_input, probe_path, save_probe
 from evaluation.audits.diversity import spread
+from evaluation.audits.probe import Facts, ProbeNetwork, network_logits, probe_input, probe_path, save_probe
 from evaluation.base.challenge import Challenge, challenges, get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.data.datasets import data_folder, load_split

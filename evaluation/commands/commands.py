@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.audits.base.audit import Audit, distinct_ipc
+from evaluation.audits.audit import Audit, distinct_ipc
 from evaluation.audits.run import run_audits
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.device import resolve_device

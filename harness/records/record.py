@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from evaluation.audits.base.audit import Audit
+from evaluation.audits.audit import Audit
 from evaluation.base.files import write_text
 from evaluation.curve.real_equivalent import RealEquivalent
 from evaluation.judge.score import Score

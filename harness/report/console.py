@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.audits.base.audit import Audit
+from evaluation.audits.audit import Audit
 from evaluation.base.progress_bar import plain_console, progress_bar
 from evaluation.commands.display import judging, show_audits
 from evaluation.curve.real_equivalent import worth_words

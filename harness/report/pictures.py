@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audits.base.audit import Audit, Number
+from evaluation.audits.audit import Audit, Number
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet
 from evaluation.base.untrusted import UnreadableFileError, read_regular

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from evaluation.audits.base.audit import Audit, distinct_ipc
+from evaluation.audits.audit import Audit, distinct_ipc
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.machine import this_machine
 from evaluation.curve.real_equivalent import worth_of

@@ -1,1 +1,1 @@
-"""Finding the picture that another was made of: shifted, turned, cropped, mirrored or recoloured."""
+"""Find the image that another was made from: shifted, rotated, cropped, mirrored or recoloured."""

@@ -1,4 +1,4 @@
-"""The nearest picture of a reference set for each picture, up to mirroring, brightness and contrast."""
+"""The nearest reference image of each image, up to mirroring, brightness and contrast."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 _COARSE, _FINE = 8, 16  # grids of means: one to search in, one to compare on
-_COMPONENTS = 48  # principal components of the coarse grid to search in: 3 x faster, and all of a near-copy is in them
+_COMPONENTS = 48  # principal components of the coarse grid to search in: 3 x faster, and near-copies lie within them
 _QUERIES, _REFERENCES = 256, 4096  # a block of distances that stays in the processor's cache
 _BLOCK = 2048
-FLAT_LEVELS = 2.0  # standard deviation below which a picture is too plain to be told from another
+FLAT_LEVELS = 2.0  # standard deviation below which an image is too plain to be told from another
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """For each of N pictures its nearest reference picture.
+    """The nearest reference image of each of N images.
 
     Attributes:
-        index: int64 (N,), which reference picture.
-        correlation: float32 (N,), over a 16 x 16 grid of means after freeing both of brightness and contrast; at most
-            1, and 0 where either picture is nearly of one colour.
-        exact: bool (N,), whether every pixel agrees, mirrored or not.
+        index: int64 (N,), which reference image.
+        correlation: float32 (N,), of means over a 16 x 16 grid, normalised in brightness and contrast; at most 1, and 0
+            where either image is nearly of one colour.
+        exact: bool (N,), whether all pixels are equal, mirrored or not.
     """
 
     index: NDArray[np.int64]
@@ -32,11 +32,11 @@ class Nearest:
     exact: NDArray[np.bool_]
 
     def take(self, positions: NDArray[np.int64]) -> Nearest:
-        """The same for some of the pictures."""
+        """The same for some of the images."""
         return Nearest(self.index[positions], self.correlation[positions], self.exact[positions])
 
-    def with_more(self, other: Nearest) -> Nearest:
-        """The same with those of other pictures behind."""
+    def followed_by(self, other: Nearest) -> Nearest:
+        """These and then those of other images."""
         return Nearest(
             np.concatenate([self.index, other.index]),
             np.concatenate([self.correlation, other.correlation]),
@@ -45,14 +45,14 @@ class Nearest:
 
     @classmethod
     def none(cls, count: int) -> Nearest:
-        """Of pictures that are near nothing: index and correlation 0."""
+        """For images without a near reference: index and correlation 0."""
         return cls(np.zeros(count, np.int64), np.zeros(count, np.float32), np.zeros(count, bool))
 
 
 def standardised_grid(images: NDArray[np.uint8], grid: int) -> NDArray[np.float32]:
-    """uint8 (N, 3, H, W) -> float32 (N, 3 * grid * grid): means over cells, each picture of mean 0 and length 1.
+    """uint8 (N, 3, H, W) -> float32 (N, 3 * grid * grid): means over cells, each image with mean 0 and norm 1.
 
-    Pictures that are nearly of one colour become all zero.
+    Images that are nearly of one colour become all zero.
     """
     means = np.empty((len(images), 3 * grid * grid), np.float32)
     for start in range(0, len(images), _BLOCK):
@@ -67,7 +67,7 @@ def standardised_grid(images: NDArray[np.uint8], grid: int) -> NDArray[np.float3
 
 
 class ReferenceSet:
-    """Real pictures, ready to be searched.
+    """Reference images, indexed for search.
 
     Args:
         images: uint8 (M, 3, H, W), H and W multiples of 16.
@@ -82,23 +82,23 @@ class ReferenceSet:
         self._half_squares = (self._points**2).sum(1) / 2
 
     def nearest(self, images: NDArray[np.uint8]) -> Nearest:
-        """The nearest reference picture of each of `images` uint8 (N, 3, H, W)."""
+        """The nearest reference image of each of `images` uint8 (N, 3, H, W)."""
         straight, mirrored = (
             self._search(torch.from_numpy(standardised_grid(turned, _COARSE)) @ self._basis)
             for turned in (images, images[..., ::-1])
         )
         results = [self._compare(images, straight), self._compare(images[..., ::-1], mirrored)]
-        return _better(*results)
+        return _closer(*results)
 
     def earlier(self) -> Nearest:
-        """The nearest picture of each reference picture among those before it; of the first, nothing."""
+        """The nearest image of each reference image among those before it; of the first, nothing."""
         mirrored = self.images[..., ::-1]
         turned = torch.from_numpy(standardised_grid(mirrored, _COARSE)) @ self._basis
-        found = _better(
+        found = _closer(
             self._compare(self.images, self._search(self._points, earlier=True)),
             self._compare(mirrored, self._search(turned, earlier=True)),
         )
-        return Nearest.none(1).with_more(found.take(np.arange(1, len(self.images))))
+        return Nearest.none(1).followed_by(found.take(np.arange(1, len(self.images))))
 
     def _search(self, points: Tensor, earlier: bool = False) -> NDArray[np.int64]:
         found = torch.empty(len(points), dtype=torch.int64)
@@ -128,8 +128,8 @@ class ReferenceSet:
         return Nearest(index, correlation, exact)
 
 
-def _better(one: Nearest, other: Nearest) -> Nearest:
-    """For each picture what is nearer."""
+def _closer(one: Nearest, other: Nearest) -> Nearest:
+    """For each image the nearer one."""
     better = other.correlation > one.correlation
     return Nearest(
         index=np.where(better, other.index, one.index),

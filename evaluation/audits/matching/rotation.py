@@ -1,6 +1,6 @@
-"""Pictures as rings around their centre: turning one shifts its rings, mirroring reverses them.
+"""Images as rings around their centre: rotation shifts the rings, mirroring reverses them.
 
-So two pictures can be compared over all turns and both mirrorings at once, by a Fourier transform along the rings.
+So two images can be compared over all rotations and mirrorings at once, by a Fourier transform along the rings.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_SIZE = 32  # pictures are averaged down to it
+_SIZE = 32  # images are averaged down to it
 _RINGS = 8
 _ANGLES = 64
-_BLUR = (0.23, 0.54, 0.23)  # across pixels, so that resampling a turned picture matters less
+_BLUR = (0.23, 0.54, 0.23)  # across pixels, so that resampling a rotated image matters less
 
 
 @cache
@@ -37,8 +37,8 @@ def _sampling() -> Tensor:
 def ring_spectra(images: NDArray[np.uint8]) -> Tensor:
     """uint8 (N, 3, H, W), H and W multiples of 32 -> complex64 (N, 3 * rings, frequencies).
 
-    Each picture is blurred a little, freed of its brightness and contrast, and scaled so that the correlation of two
-    pictures is the sum that `best_correlations` takes, at most 1. A picture of one colour has none: all zero.
+    Each image is blurred slightly, normalised in brightness and contrast, and scaled so that the correlation of two
+    images is the sum that `best_correlations` takes, at most 1. An image of a single colour gives all zero.
     """
     x_BCHW = torch.from_numpy(np.ascontiguousarray(images)).float()
     x_BCHW = torch.nn.functional.avg_pool2d(x_BCHW, x_BCHW.shape[-1] // _SIZE)
@@ -60,12 +60,12 @@ def ring_spectra(images: NDArray[np.uint8]) -> Tensor:
 
 
 def _flat_norm() -> float:
-    """The norm of a picture whose values differ by about one of 255 levels: nothing to compare."""
+    """The norm of an image whose values differ by about one of 255 levels: nothing to compare."""
     return float((3 * (_sampling().sum(1) ** 2).sum()) ** 0.5)
 
 
 def best_correlations(one: Tensor, other: Tensor) -> Tensor:
-    """The correlation of pairs of pictures at their best turn and mirroring.
+    """The correlation of pairs of images at their best rotation and mirroring.
 
     Args:
         one, other: complex64 (P, 3 * rings, frequencies), from `ring_spectra`.
@@ -82,5 +82,5 @@ def best_correlations(one: Tensor, other: Tensor) -> Tensor:
 
 
 def correlation_bounds(one: Tensor, other: Tensor) -> Tensor:
-    """An upper bound of `best_correlations` for every pair: float32 (N, M), from the strengths of the spectra alone."""
+    """An upper bound of `best_correlations` for every pair, from the magnitudes of the spectra: float32 (N, M)."""
     return one.abs().flatten(1) @ other.abs().flatten(1).T

@@ -28,7 +28,7 @@ def test_even_and_nearly_even_sets_pass() -> None:
 def test_missing_and_short_classes() -> None:
     audit = audit_balance(_counts([0] + [5] * 99), CIFAR)
     assert (audit.status, audit.numbers["missing"]) == ("warn", ["000-apple"])
-    assert audit.evidence == "between 0 and 5 images a class, 5.0 on average; 1 of 100 classes have none"
+    assert audit.evidence == "between 0 and 5 images per class, 5.0 on average; 1 of 100 classes have none"
     audit = audit_balance(_counts([2] + [5] * 99), CIFAR)
     assert (audit.status, audit.numbers["short"]) == ("warn", 1)
     audit = audit_balance(_counts([400] + [5] * 99), CIFAR)
@@ -44,11 +44,11 @@ def test_files_left_out(tmp_path: Path) -> None:
         for index in range(2):
             Image.new("RGB", (32, 32)).save(tmp_path / str(label) / f"{index}.png")
     clean = audit_files(read_images(tmp_path, DIGITS))
-    assert (clean.status, clean.evidence) == ("pass", "all 20 files were whole and readable")
+    assert (clean.status, clean.evidence) == ("pass", "all 20 files were complete and readable")
     (tmp_path / "0" / "2.png.part").write_bytes(b"x")
     some = audit_files(read_images(tmp_path, DIGITS))
     assert some.status == "warn"
-    assert some.evidence == "1 files were left out (1 unfinished *.part file), 1 of them half-written"
+    assert some.evidence == "1 file was left out (1 unfinished *.part file), 1 of them half-written"
     assert some.numbers["first"] == ["0/2.png.part: unfinished *.part file"]
     for index in range(3):
         (tmp_path / "1" / f"x{index}.png").write_bytes(b"no image")

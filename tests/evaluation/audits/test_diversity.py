@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evaluation.audits.base.probe import load_probe
 from evaluation.audits.diversity import audit_diversity
+from evaluation.audits.probe import load_probe
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet
 from tests.evaluation.audits.audit_cases import CIFAR, DIGITS, TINY, gaussian, per_class, real_split

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from evaluation.audits.copies.duplicates import audit_duplicates, originals_within_class
+from evaluation.audits.duplicates import audit_duplicates, originals_within_class
 from evaluation.audits.matching.rotation import best_correlations, correlation_bounds, ring_spectra
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet

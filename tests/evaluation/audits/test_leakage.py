@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from evaluation.audits.copies.copies import ROUNDED
-from evaluation.audits.copies.leakage import _MEASURED, audit_leakage
+from evaluation.audits.leakage import _REAL_RATES, audit_leakage
 from evaluation.audits.matching.alignment import AlignedSet
 from evaluation.audits.matching.nearest import ReferenceSet
+from evaluation.audits.real_copies import ROUNDED
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet
 from tests.evaluation.audits.audit_cases import (
@@ -77,7 +77,7 @@ def _aligned(challenge: Challenge) -> AlignedSet:
 def test_altered_test_images_are_known_again(challenge: Challenge, how: str) -> None:
     chosen = np.random.default_rng(1).choice(10_000, 100, replace=False)
     found = _aligned(challenge).nearest(altered(real_split(challenge, "test").images[chosen], how))
-    known = (found.index == chosen) & (found.correlation >= _MEASURED[challenge.name].turned)
+    known = (found.index == chosen) & (found.correlation >= _REAL_RATES[challenge.name].altered)
     assert known.mean() >= 0.75, f"{known.mean():.0%}"  # 80% and more of many
 
 
@@ -121,7 +121,7 @@ def test_known_duplicates_are_listed() -> None:
         places[0]: 7,
         places[1]: 3,
     }
-    assert "2 more of what is in both splits" in audit.evidence
+    assert "2 more are in both splits" in audit.evidence
     assert audit.status != "fail"
 
 
@@ -135,11 +135,11 @@ def test_unseen_real_images_are_quiet(challenge: Challenge, ipc: int) -> None:
     assert audit.numbers["league"] == "generating"
 
 
-def test_what_is_not_looked_for_on_digits_is_not_told() -> None:
+def test_what_is_not_searched_for_on_digits_is_not_reported() -> None:
     train, test = real_split(DIGITS, "train"), real_split(DIGITS, "test")
     audit = audit_leakage(per_class(train, 2), DIGITS, train, test)
     assert not {"turned_share", "real_turned_share", "test_turned"} & audit.numbers.keys()
-    assert "turned" not in audit.evidence and "changed" not in audit.evidence
+    assert "rotated" not in audit.evidence and "altered" not in audit.evidence
 
 
 def test_poor_generators_are_quiet() -> None:
@@ -168,7 +168,7 @@ def test_stored_training_images_are_a_league_of_their_own() -> None:
     )
     audit = audit_leakage(half, CIFAR, some, None)
     assert audit.numbers["league"] == "copying"
-    assert "test images were not at hand" in audit.evidence
+    assert "test images were not available" in audit.evidence
 
 
 @pytest.mark.parametrize(
@@ -184,14 +184,14 @@ def test_what_is_in_both_splits_is_listed_not_blamed(name: str) -> None:
     train, test = real_split(challenge, "train"), real_split(challenge, "test")
     reference = ReferenceSet(train.images)
     found = reference.nearest(test.images)
-    measured = _MEASURED[challenge.name]
+    measured = _REAL_RATES[challenge.name]
     assert int(found.exact.sum()) == measured.in_both
-    assert float((found.correlation >= measured.near).mean()) == pytest.approx(measured.real_share, abs=6e-4)
+    assert float((found.correlation >= measured.near).mean()) == pytest.approx(measured.near_fraction, abs=6e-4)
     assert int((found.correlation >= ROUNDED).sum()) == measured.in_both
-    if measured.turned <= 1:
-        changed = AlignedSet(train.images).nearest(test.images).correlation >= measured.turned
+    if measured.altered <= 1:
+        changed = AlignedSet(train.images).nearest(test.images).correlation >= measured.altered
         share = float((changed & (found.correlation < measured.near)).mean())
-        assert share == pytest.approx(measured.real_turned, abs=6e-4)
+        assert share == pytest.approx(measured.altered_fraction, abs=6e-4)
     if measured.in_both:
         both = ImageSet(train.images[found.index[found.exact]], train.labels[found.index[found.exact]])
         audit = audit_leakage(both, challenge, train, test)

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluation.audits.base.audit import Audit
-from evaluation.audits.base.probe import load_probe
-from evaluation.audits.pixels.normalisation import candidates
-from evaluation.audits.pixels.pixels import audit_pixels
+from evaluation.audits.audit import Finding
+from evaluation.audits.normalisation import candidates
+from evaluation.audits.pixels import audit_pixels
+from evaluation.audits.probe import load_probe
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, NormalisedSet, normalise, to_pixels
 from evaluation.submitted.contents import FolderContents
@@ -28,7 +28,7 @@ _CHANGES = [
 ]
 
 
-def _audit(images: ImageSet | NormalisedSet, challenge: Challenge = CIFAR) -> Audit:
+def _audit(images: ImageSet | NormalisedSet, challenge: Challenge = CIFAR) -> Finding:
     contents = FolderContents(images, ())
     return audit_pixels(contents, to_pixels(images, challenge), challenge, load_probe(challenge).facts)
 
@@ -81,7 +81,7 @@ def test_free_floats_of_the_right_normalisation_pass_and_wild_ones_are_told() ->
     assert _audit(NormalisedSet(right, images.labels)).status == "pass"
     wild = _audit(NormalisedSet((right * 1.15).astype(np.float32), images.labels))
     assert wild.status == "warn"
-    assert "outside of what pixels can give" in wild.evidence
+    assert "outside the range of pixels" in wild.evidence
 
 
 def test_values_that_are_no_numbers_fail() -> None:
@@ -103,7 +103,7 @@ def test_changed_colours_fail_and_are_named(challenge: Challenge, ipc: int, stor
     images = _real(challenge, ipc)
     audit = _audit(ImageSet(images.images[:, stored], images.labels), challenge)
     assert audit.status == "fail"
-    assert audit.evidence.startswith(f"{told}: the colours of the classes run against the real ones"), audit.evidence
+    assert audit.evidence.startswith(f"{told}: the colours of the classes contradict the real ones"), audit.evidence
 
 
 @pytest.mark.parametrize("challenge", [CIFAR, TINY], ids=lambda c: c.name)

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from evaluation.audits.base.audit import Audit
+from evaluation.audits.audit import Audit
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from harness.cards.other_card import CARDS, relative_speed

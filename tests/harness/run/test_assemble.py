@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.audits.base.audit import Audit
+from evaluation.audits.audit import Audit
 from evaluation.base.images import ImageSet
 from evaluation.submitted.contents import FolderContents
 from harness.clock.launch import Needs

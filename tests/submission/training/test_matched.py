@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluation.audits.base.probe import load_probe
-from evaluation.audits.order.class_order import audit_class_order
+from evaluation.audits.class_order import audit_class_order
+from evaluation.audits.probe import load_probe
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.data.datasets import load_split

@@ -1,4 +1,4 @@
-"""With which numbers were float images normalised? Read off the grid that 8-bit pixels leave, or off the extremes."""
+"""With which mean and std were float images normalised? Told by the grid of 8-bit pixels, or by the extremes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from evaluation.base.challenge import Challenge, challenges
 
 _Triple = tuple[float, float, float]
-_ON_GRID = 0.05  # mean distance to whole levels; 0.25 for values that know of no levels
-_SAMPLED = 4096  # images
-_OUTSIDE = 0.02  # of the pixel range: further out is no rounding
+_ON_GRID = 0.05  # mean distance to whole levels; 0.25 for continuous values
+_SAMPLE = 4096  # images
+_OUTSIDE = 0.02  # of the pixel range: further out is not rounding
 _FITS = 0.04  # sum of the distances of the extremes from black and white, per channel
 _BETTER = 0.03  # by which another normalisation must fit better to be believed
 _RIGHT = "the challenge's own"
@@ -28,23 +28,23 @@ class Normalisation:
 
 
 def candidates(challenge: Challenge) -> list[Normalisation]:
-    """The right normalisation first, then the mistakes that people make."""
+    """The challenge's own normalisation first, then common mistakes."""
     mean, std = challenge.mean, challenge.std
     twice_mean: _Triple = tuple(m + s * m for m, s in zip(mean, std, strict=True))  # type: ignore[assignment]
     twice_std: _Triple = tuple(s * s for s in std)  # type: ignore[assignment]
     others = [c for c in challenges().values() if c.name != challenge.name]
     return [
         Normalisation(_RIGHT, mean, std),
-        Normalisation("none at all, values in [0, 1]", (0.0,) * 3, (1.0,) * 3),
-        Normalisation("none at all, values in [0, 255]", (0.0,) * 3, (1 / 255,) * 3),
-        Normalisation("none but a range of [-1, 1]", (0.5,) * 3, (0.5,) * 3),
+        Normalisation("none, values in [0, 1]", (0.0,) * 3, (1.0,) * 3),
+        Normalisation("none, values in [0, 255]", (0.0,) * 3, (1 / 255,) * 3),
+        Normalisation("none, values in [-1, 1]", (0.5,) * 3, (0.5,) * 3),
         Normalisation("the challenge's own, twice", twice_mean, twice_std),
         Normalisation("CIFAR-10's", (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
         Normalisation(
             "CIFAR-10's mean with a widespread wrong std", (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
         ),
         Normalisation("Tiny-ImageNet's own rather than ImageNet's", (0.4802, 0.4481, 0.3975), (0.2770, 0.2691, 0.2821)),
-        *(Normalisation(f"that of the data set {c.title}", c.mean, c.std) for c in others),
+        *(Normalisation(f"that of {c.title}", c.mean, c.std) for c in others),
     ]
 
 
@@ -53,10 +53,10 @@ class Reading:
     """How float images seem to have been normalised.
 
     Attributes:
-        name: of the normalisation, None where nothing fits.
+        name: of the normalisation; None if none fits.
         right: whether it is the challenge's own.
-        certain: read off the grid of 8-bit pixels, not off the extremes.
-        outside: share of values that no 8-bit pixel gives under the challenge's own normalisation.
+        certain: told by the grid of 8-bit pixels, not by the extremes.
+        outside: fraction of values that no 8-bit pixel gives under the challenge's own normalisation.
     """
 
     name: str | None
@@ -67,7 +67,7 @@ class Reading:
 
 def read_normalisation(images: NDArray[np.float32], challenge: Challenge) -> Reading:
     """Find the normalisation behind float images (N, 3, H, W), N at least 1, all values finite."""
-    sample = images[:: max(1, len(images) // _SAMPLED)]
+    sample = images[:: max(1, len(images) // _SAMPLE)]
     known = candidates(challenge)
     pixels = [_undo(sample, normalisation) for normalisation in known]
     outside = float(((pixels[0] < -_OUTSIDE) | (pixels[0] > 1 + _OUTSIDE)).mean())

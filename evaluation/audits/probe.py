@@ -1,4 +1,4 @@
-"""The probe: a small classifier of real images, shipped with facts about them, that the audits ask.
+"""The probe: a small classifier of real images that the audits use, shipped with facts about those images.
 
 It never scores a submission. It was trained by `python -m evaluation.audits.train_probe` on the training split alone.
 """
@@ -19,13 +19,13 @@ from evaluation.base.challenge import Challenge
 from evaluation.base.files import written_whole
 from evaluation.base.images import normalise
 
-_FOLDER = Path(__file__).parents[1] / "probes"
+_FOLDER = Path(__file__).with_name("probes")
 _INPUT_SIZE = 32  # larger images are averaged down to it
 _BATCH = 512
 
 
 class ProbeNetwork(nn.Module):
-    """Four convolutions with batch norm, 22 million multiply-adds an image."""
+    """Four convolutions with batch norm, 22 million multiply-adds per image."""
 
     def __init__(self, classes: int, widths: tuple[int, int, int, int] = (48, 96, 128, 192)) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ def network_logits(network: ProbeNetwork, images: NDArray[np.uint8], challenge: 
 
 
 def probe_path(challenge: Challenge) -> Path:
-    """Where the shipped probe of a challenge lies."""
+    """The file of a challenge's shipped probe."""
     return _FOLDER / f"{challenge.name}.safetensors"
 
 

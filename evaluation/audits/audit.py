@@ -1,38 +1,51 @@
-"""Audit: what one check of a submission found."""
+"""What an audit reports."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
-AuditName = Literal["class_order", "leakage", "duplicates", "diversity", "balance", "pixels", "files"]
 Status = Literal["pass", "warn", "fail"]
 Number = float | int | str | bool | None | list[int] | list[str]
+
+_BY_SEVERITY: tuple[Status, ...] = ("pass", "warn", "fail")
+
+
+class Finding(NamedTuple):
+    """What one check found; the fields mean the same as in `Audit`."""
+
+    status: Status
+    evidence: str
+    numbers: dict[str, Number]
 
 
 @dataclass(frozen=True)
 class Audit:
-    """The finding of one audit.
+    """The result of one audit.
 
     Attributes:
-        name: which audit.
+        name: its name in `evaluation.audits.run.AUDITS`.
         status: `fail` for what makes a score meaningless or unfair, `warn` for what its reader must know.
         evidence: one sentence with the numbers that matter.
         numbers: the same for programs; JSON values.
     """
 
-    name: AuditName
+    name: str
     status: Status
     evidence: str
     numbers: Mapping[str, Number] = field(default_factory=dict)
 
 
+def worst(statuses: Iterable[Status]) -> Status:
+    """The most severe of the statuses."""
+    return max(statuses, key=_BY_SEVERITY.index)
+
+
 def distinct_ipc(audits: Sequence[Audit]) -> float | None:
     """Distinct images per class as the duplicates audit counted them; None where it did not run."""
     for audit in audits:
-        if audit.name == "duplicates":
-            found = audit.numbers["distinct_ipc"]
-            assert isinstance(found, float)
+        found = audit.numbers.get("distinct_ipc")
+        if isinstance(found, float):
             return found
     return None

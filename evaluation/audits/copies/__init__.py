@@ -1,1 +1,0 @@
-"""Copies: of test images, of training images, of each other."""

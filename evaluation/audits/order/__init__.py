@@ -1,1 +1,0 @@
-"""Do the labels say what the images show?"""

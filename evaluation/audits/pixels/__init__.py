@@ -1,1 +1,0 @@
-"""Are the values of the images what the judge takes them for?"""
