@@ -7,7 +7,6 @@ the test split is never read.
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,67 +18,58 @@ from evaluation.audits.diversity import spread
 from evaluation.audits.probe import Facts, ProbeNetwork, network_logits, probe_input, probe_path, save_probe
 from evaluation.base.challenge import Challenge, challenges, get_challenge
 from evaluation.base.images import ImageSet
+from evaluation.base.progress_bar import progress_bar
+from evaluation.base.train_classifier import shift_and_mirror, train_classifier
 from evaluation.data.datasets import data_folder, load_split
 
 _BATCH = 256
-_PEAK_RATE = 0.2
+_PEAK_LR = 0.2
 _SHIFT = 4  # pixels
 
 
 def split_off(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
-    """A random nine tenths of each class to train on and the rest to look at."""
-    draw = np.random.default_rng(seed)
+    """A random nine tenths of each class to train on, and the rest."""
+    rng = np.random.default_rng(seed)
     train, held = [], []
     for label in np.unique(images.labels):
-        order = draw.permutation(np.flatnonzero(images.labels == label))
+        order = rng.permutation(np.flatnonzero(images.labels == label))
         held.append(order[: len(order) // 10])
         train.append(order[len(order) // 10 :])
     return images.take(np.concatenate(train)), images.take(np.concatenate(held))
 
 
-def augment(x_BCHW: Tensor, challenge: Challenge, draw: np.random.Generator) -> Tensor:
-    """Shift and (but for digits) mirror a batch; one in four is blurred, since generated images often are."""
-    height, width = x_BCHW.shape[2:]
-    down, right = draw.integers(0, 2 * _SHIFT + 1, 2)
-    x_BCHW = F.pad(x_BCHW, (_SHIFT,) * 4)[..., down : down + height, right : right + width]
-    if challenge.name != "digits":
-        mirrored = torch.from_numpy(draw.random(len(x_BCHW)) < 0.5).view(-1, 1, 1, 1)
-        x_BCHW = torch.where(mirrored, x_BCHW.flip(3), x_BCHW)
-    if draw.random() < 0.25:
-        small = F.avg_pool2d(x_BCHW, 2)
-        x_BCHW = F.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)
-    return x_BCHW
-
-
 def train_probe(images: ImageSet, challenge: Challenge, epochs: int, seed: int) -> ProbeNetwork:
-    """Train on `images` with SGD, Nesterov momentum and one cycle of the rate."""
+    """Train on shifted and (but for digits) mirrored images; a quarter is blurred, since generated ones often are."""
     torch.manual_seed(seed)
-    draw = np.random.default_rng(seed)
+    rng, labels_N = np.random.default_rng(seed), torch.from_numpy(images.labels)
     network = ProbeNetwork(challenge.classes).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.SGD(network.parameters(), _PEAK_RATE, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    steps = len(images) // _BATCH
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _PEAK_RATE, epochs * steps, pct_start=0.2)
-    for epoch in range(epochs):
-        began, losses = time.monotonic(), []
-        for batch in draw.permutation(len(images))[: steps * _BATCH].reshape(steps, _BATCH):
-            x_BCHW = augment(probe_input(images.images[batch], challenge), challenge, draw).contiguous(
-                memory_format=torch.channels_last
-            )
-            with torch.autocast("cpu", torch.bfloat16):
-                loss = F.cross_entropy(network(x_BCHW).float(), torch.from_numpy(images.labels[batch]))
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            losses.append(float(loss.detach()))
-        print(
-            f"epoch {epoch + 1} of {epochs}: loss {np.mean(losses):.3f}, {time.monotonic() - began:.0f} s", flush=True
+
+    def batch_of(index_B: Tensor) -> tuple[Tensor, Tensor]:
+        x_BCHW = probe_input(images.images[index_B.numpy()], challenge)
+        x_BCHW = shift_and_mirror(x_BCHW, _SHIFT, challenge.name != "digits", rng)
+        if rng.random() < 0.25:
+            x_BCHW = F.interpolate(F.avg_pool2d(x_BCHW, 2), scale_factor=2, mode="bilinear", align_corners=False)
+        return x_BCHW.contiguous(memory_format=torch.channels_last), labels_N[index_B]
+
+    steps = epochs * (len(images) // _BATCH)
+    with progress_bar("Training the probe") as update:
+        train_classifier(
+            network,
+            len(images),
+            batch_of,
+            rng,
+            epochs=epochs,
+            batch_size=_BATCH,
+            peak_lr=_PEAK_LR,
+            warm_up=0.2,
+            dtype=torch.bfloat16,
+            on_step=lambda done, loss: update(done / steps, f"loss {float(loss):.3f}"),
         )
-    return network.eval()
+    return network
 
 
 def facts_of(network: ProbeNetwork, held: ImageSet, images: ImageSet, challenge: Challenge) -> tuple[Facts, float]:
-    """What the audits need to know of real images, and the probe's accuracy on `held`, which it never saw."""
+    """What the audits need to know of real images, and the probe's accuracy on `held`, which it was not trained on."""
     logits = network_logits(network, held.images, challenge)
     of_class = [images.images[images.labels == label] for label in range(challenge.classes)]
     facts = Facts(

@@ -24,7 +24,7 @@ from submission.contract.pixels import resize_uint8
 from submission.contract.progress_lines import ProgressLines
 from submission.contract.settings import whole_number
 from submission.contract.training_images import read_training_images
-from submission.patches.classifier import Classifier, train_classifier
+from submission.patches.classifier import Classifier, train_on
 from submission.patches.crops import DEFAULT_SIDES, crop_resized, parse_sides, random_boxes, sides_in_pixels
 from submission.patches.region_exhibit import region_exhibit
 
@@ -98,7 +98,7 @@ class Rded(Selector):
     def load(cls, context: LoadContext) -> Rded:
         settings, challenge = RdedSettings.parse(context.settings), context.challenge
         training = read_training_images(context)
-        classifier = train_classifier(training, challenge, context.device, settings.epochs, context.seed)
+        classifier = train_on(training, challenge, context.device, settings.epochs, context.seed)
         candidates = random_subset(training, settings.candidates, context.seed)
         boxes_N3, losses_N = surest_crops(classifier, candidates, settings, context.device, context.seed)
         members = [np.flatnonzero(candidates.labels == label) for label in range(challenge.classes)]

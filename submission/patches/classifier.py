@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet
+from evaluation.base.train_classifier import shift_and_mirror, train_classifier
 from submission.contract.progress_lines import ProgressLines
 
 WIDTHS = (32, 48, 96, 192)
 BATCH = 128
-PEAK_RATE = 0.1
-WEIGHT_DECAY = 5e-4
+PEAK_LR = 0.1
 SHIFT = 8  # images are shifted by up to their size over this
 
 
@@ -47,41 +46,33 @@ class Classifier(nn.Module):
         return self.head(self.layers(x_BCHW.contiguous(memory_format=torch.channels_last)).mean((2, 3)))
 
 
-def train_classifier(images: ImageSet, challenge: Challenge, device: str, epochs: int, seed: int) -> Classifier:
-    """A classifier of `images`: SGD with one cycle of the rate, shifted and (but for digits) mirrored images."""
+def train_on(images: ImageSet, challenge: Challenge, device: str, epochs: int, seed: int) -> Classifier:
+    """A classifier of `images`, at least one, trained on shifted and (but for digits) mirrored images."""
     torch.manual_seed(seed)
     network = Classifier(challenge).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images_NCHW, labels_N = (torch.from_numpy(of).to(device) for of in (images.images, images.labels))
-    batch = min(BATCH, len(images))
-    passes = len(images) // batch
-    optimiser = torch.optim.SGD(network.parameters(), PEAK_RATE, momentum=0.9, nesterov=True, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=epochs * passes + 1)
-    rng = np.random.default_rng(seed)
-    progress = ProgressLines("Classifier, training steps", epochs * passes)
-    for step in range(epochs * passes):
-        if step % passes == 0:
-            shuffled_N = torch.from_numpy(rng.permutation(len(images))).to(device)
-        index_B = shuffled_N[step % passes * batch :][:batch]
-        x_BCHW = _shifted(images_NCHW[index_B], challenge.size // SHIFT, rng)
-        if challenge.name != "digits":  # a mirrored digit is none
-            mirrored_B = torch.from_numpy(rng.random(batch) < 0.5).to(device)
-            x_BCHW = torch.where(mirrored_B[:, None, None, None], x_BCHW.flip(3), x_BCHW)
-        loss = F.cross_entropy(network(x_BCHW), labels_N[index_B])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        progress.show(step + 1)
-    return network.eval().requires_grad_(False)
+    batch_size, rng = min(BATCH, len(images)), np.random.default_rng(seed)
+    progress = ProgressLines("Classifier, training steps", epochs * (len(images) // batch_size))
+
+    def batch_of(index_B: Tensor) -> tuple[Tensor, Tensor]:
+        index_B = index_B.to(device)
+        mirror = challenge.name != "digits"  # a mirrored digit is not a digit
+        x_BCHW = shift_and_mirror(images_NCHW[index_B], challenge.size // SHIFT, mirror, rng)
+        return x_BCHW, labels_N[index_B]
+
+    train_classifier(
+        network,
+        len(images),
+        batch_of,
+        rng,
+        epochs=epochs,
+        batch_size=batch_size,
+        peak_lr=PEAK_LR,
+        on_step=lambda done, _: progress.show(done),
+    )
+    return network.requires_grad_(False)
 
 
 def _block(inputs: int, outputs: int, stride: int = 1) -> tuple[nn.Module, ...]:
     convolution = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
     return convolution, nn.BatchNorm2d(outputs), nn.ReLU()
-
-
-def _shifted(images_BCHW: Tensor, most: int, rng: np.random.Generator) -> Tensor:
-    """The batch moved by the same random whole pixels, up to `most` each way, black where nothing moves in."""
-    size = images_BCHW.shape[-1]
-    down, right = rng.integers(0, 2 * most + 1, 2)
-    return F.pad(images_BCHW, (most,) * 4)[..., down : down + size, right : right + size]

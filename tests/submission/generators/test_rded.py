@@ -16,7 +16,7 @@ from evaluation.data.subset import first_of_each, hold_out
 from evaluation.formats.shards import write_shard
 from submission.contract.generator import LoadContext, get_generator
 from submission.generators.rded import Rded, RdedSettings, stitched, surest_crops
-from submission.patches.classifier import Classifier, train_classifier
+from submission.patches.classifier import Classifier, train_on
 
 DIGITS = get_challenge("digits")
 SETTINGS = {"epochs": "1", "candidates": "8", "crops": "3"}
@@ -36,7 +36,7 @@ def stored(parts: tuple[ImageSet, ImageSet], tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="module")
 def classifier(parts: tuple[ImageSet, ImageSet]) -> Classifier:
-    return train_classifier(parts[0], DIGITS, "cpu", epochs=6, seed=0)
+    return train_on(parts[0], DIGITS, "cpu", epochs=6, seed=0)
 
 
 def images_of(rded: Rded, ipc: int) -> torch.Tensor:
