@@ -24,10 +24,11 @@ from evaluation.base.files import write_text
 from evaluation.base.machine import this_machine
 from evaluation.data.datasets import data_folder, load_split
 from evaluation.data.subset import first_of_each
-from evaluation.judge.device_set import resident
+from evaluation.judge.device_set import put_on_device
 from evaluation.judge.draws import round_seed
+from evaluation.judge.parallel import workers_for
 from evaluation.judge.protocol import Protocol
-from evaluation.judge.trainer import ENGINES, build_engine, train_round
+from evaluation.judge.rounds import ENGINES, build_engine, train_round
 
 
 def main() -> None:
@@ -58,24 +59,24 @@ def compare(options: argparse.Namespace) -> None:
     data, protocol = data_folder(options.data), Protocol(epochs=options.epochs)
     train = first_of_each(load_split(challenge, "train", data), options.ipc)
     train_set, test_set = (
-        resident(images, challenge, torch.device(options.device))
+        put_on_device(images, challenge, torch.device(options.device))
         for images in (train, load_split(challenge, "test", data))
     )
     steps = options.seeds * protocol.passes * protocol.steps_per_pass(len(train))
-    engines = {
-        name: build_engine(name, train_set, challenge.classes, protocol, expected_steps=steps) for name in ENGINES
-    }
-    for index in range(options.seeds):
-        for name, engine in engines.items():
-            if str(index) in accuracies[name]:
-                continue
-            done = train_round(engine, test_set, challenge.classes, protocol, round_seed(0, index))
-            accuracies[name][str(index)] = done.accuracy
-            print(f"seed {index}: {name:9} {done.accuracy:.4f} in {done.seconds:.0f} s", flush=True)
-            _conclude(report)
-            _save(report, out)
-    for engine in engines.values():
-        engine.close()
+    with workers_for(torch.device(options.device)) as workers:
+        engines = {
+            name: build_engine(name, train_set, challenge.classes, protocol, expected_steps=steps, workers=workers)
+            for name in ENGINES
+        }
+        for index in range(options.seeds):
+            for name, engine in engines.items():
+                if str(index) in accuracies[name]:
+                    continue
+                done = train_round(engine, test_set, challenge.classes, protocol, round_seed(0, index))
+                accuracies[name][str(index)] = done.accuracy
+                print(f"seed {index}: {name:9} {done.accuracy:.4f} in {done.seconds:.0f} s", flush=True)
+                _conclude(report)
+                _save(report, out)
     if conclusion := report.get("equivalence"):
         low, high = (100 * bound for bound in conclusion["interval90"])
         word = "equivalent" if conclusion["equivalent"] else "not shown to be equivalent"

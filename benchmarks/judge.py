@@ -3,7 +3,7 @@
     python -m benchmarks.judge                        # IPC 10 and 100 of CIFAR-100's size
     python -m benchmarks.judge --ipc 10 --seconds 20  # a short one
 
-`side by side` is the fast engine as a judgement of several rounds uses it (`parallel_rounds`). The ways
+`side by side` is the fast engine as a judgement of several rounds uses it (`parallel`). The ways
 take turns on the same machine in the same run, a slice of a second or more each, so that what else the machine does
 falls on all alike. A slice is whole steps on batches of the protocol's size; building and warming up are
 timed apart. Images are noise: the work does not depend on what they show.
@@ -26,17 +26,17 @@ from benchmarks.published import PublishedWay
 from benchmarks.roofline import Ceilings, Share, measure_ceilings, training_cost
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.machine import this_machine
-from evaluation.judge.device_set import Resident
+from evaluation.judge.device_set import DeviceSet
 from evaluation.judge.draws import draw_pass
 from evaluation.judge.engine import Engine
 from evaluation.judge.fast_engine import FastEngine
-from evaluation.judge.parallel_rounds import Lanes
+from evaluation.judge.parallel import RoundSlots
 from evaluation.judge.protocol import FULL_ROUNDS, Protocol
-from evaluation.judge.trainer import build_engine
+from evaluation.judge.rounds import build_engine
 
 WAYS = ("fast", "side by side", "reference", "published")
 SLICE_S = 1.0
-SIDE_BY_SIDE_SLICE_S = 5.0  # at its end the lanes wait for each other, so it is longer
+SIDE_BY_SIDE_SLICE_S = 5.0  # at its end the slots wait for each other, so it is longer
 STEPS_AT_ONCE = 50
 # On CUDA the first steps of each kind and size compile and capture.
 WARM_UP_S = {"cpu": 0.1, "cuda": 15.0}
@@ -79,14 +79,14 @@ class Comparison:
     side_by_side_over_fast: float
 
 
-def noise(challenge: Challenge, ipc: int, device: torch.device) -> Resident:
+def noise(challenge: Challenge, ipc: int, device: torch.device) -> DeviceSet:
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(challenge.classes).repeat_interleave(ipc)
     images = torch.randint(
         256, (len(labels), 3, challenge.size, challenge.size), dtype=torch.uint8, generator=generator
     )
     mean, std = (torch.tensor(v, device=device).view(3, 1, 1) for v in (challenge.mean, challenge.std))
-    return Resident(images.to(device), labels.to(device), mean, std)
+    return DeviceSet(images.to(device), labels.to(device), mean, std)
 
 
 def engine_stepper(engine: Engine, protocol: Protocol) -> Stepper:
@@ -106,7 +106,7 @@ def engine_stepper(engine: Engine, protocol: Protocol) -> Stepper:
     return batches().__next__
 
 
-def published_stepper(train: Resident, classes: int, protocol: Protocol) -> Stepper:
+def published_stepper(train: DeviceSet, classes: int, protocol: Protocol) -> Stepper:
     way = PublishedWay(train, classes, protocol)
 
     def batches() -> Iterator[int]:
@@ -130,8 +130,8 @@ def timed_slice(step: Stepper, device: torch.device, at_least_s: float) -> float
     return images / (time.perf_counter() - began)
 
 
-def lanes_slice(lanes: Lanes, steps: Sequence[Stepper], at_least_s: float) -> float:
-    """Images per second of all lanes together, over whole steps of each."""
+def slots_slice(slots: RoundSlots, steps: Sequence[Stepper], at_least_s: float) -> float:
+    """Images per second of all slots together, over whole steps of each."""
     began = time.perf_counter()
 
     def images(step: Stepper) -> int:
@@ -140,7 +140,7 @@ def lanes_slice(lanes: Lanes, steps: Sequence[Stepper], at_least_s: float) -> fl
             made += step()
         return made
 
-    return sum(lanes.run(images, steps)) / (time.perf_counter() - began)
+    return sum(slots.run(images, steps)) / (time.perf_counter() - began)
 
 
 def _synchronise(device: torch.device) -> None:
@@ -154,25 +154,24 @@ def measure(challenge: Challenge, ipc: int, device: torch.device, seconds: float
     steps = 3 * protocol.passes * protocol.steps_per_pass(len(train))
     slice_of: dict[str, Callable[[], float]] = {}
     start_s, dtypes = {}, {}
-    lanes = Lanes(FULL_ROUNDS, "fast", device)
+    slots = RoundSlots(FULL_ROUNDS, "fast", device)
     for way in WAYS:
         began = time.perf_counter()
         if way == "published":
             stepper, dtypes[way] = published_stepper(train, challenge.classes, protocol), torch.float32
         else:
             name = "reference" if way == "reference" else "fast"
-            workers = lanes.workers if way == "side by side" else None
             engines = [
-                build_engine(name, train, challenge.classes, protocol, expected_steps=steps, workers=workers)
-                for _ in range(lanes.count if way == "side by side" else 1)
+                build_engine(name, train, challenge.classes, protocol, expected_steps=steps, workers=slots.workers)
+                for _ in range(slots.count if way == "side by side" else 1)
             ]
             abreast = [engine_stepper(engine, protocol) for engine in engines]
             stepper = abreast[0]
             dtypes[way] = engines[0].dtype if isinstance(engines[0], FastEngine) else torch.float32
         timed_slice(stepper, device, WARM_UP_S[device.type])
         slice_of[way] = partial(timed_slice, stepper, device, SLICE_S)
-        if way == "side by side" and lanes.count > 1:
-            slice_of[way] = partial(lanes_slice, lanes, abreast, SIDE_BY_SIDE_SLICE_S)
+        if way == "side by side" and slots.count > 1:
+            slice_of[way] = partial(slots_slice, slots, abreast, SIDE_BY_SIDE_SLICE_S)
         start_s[way] = time.perf_counter() - began
     slices: dict[str, list[float]] = {way: [] for way in WAYS}
     began = time.perf_counter()
@@ -197,7 +196,7 @@ def measure(challenge: Challenge, ipc: int, device: torch.device, seconds: float
     over = {
         way: median(a / b for a, b in zip(slices["fast"], slices[way], strict=True)) for way in WAYS if way != "fast"
     }
-    lanes.close()
+    slots.close()
     return Comparison(ipc, len(train), speeds, over["reference"], over["published"], 1 / over["side by side"])
 
 

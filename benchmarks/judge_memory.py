@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,11 @@ from evaluation.audits.run import run_audits
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.machine import this_machine
 from evaluation.data.datasets import data_folder, load_split
-from evaluation.judge.device_set import resident
+from evaluation.judge.device_set import put_on_device
 from evaluation.judge.draws import draw_pass
+from evaluation.judge.parallel import workers_for
 from evaluation.judge.protocol import Protocol
-from evaluation.judge.trainer import build_engine
+from evaluation.judge.rounds import build_engine
 from evaluation.submitted.folder import read_folder
 from submission.contract.generator import Generator, LoadContext, get_generator
 
@@ -109,10 +110,12 @@ def measure(challenge: Challenge, shards: Path, data: Path | None, device: str) 
         audits = run_audits(contents, challenge, train, test)
     protocol = Protocol()
     with part("load onto the device"):
-        train_set, test_set = (resident(images, challenge, torch.device(device)) for images in (contents.images, test))
-        engine = build_engine("fast", train_set, challenge.classes, protocol, expected_steps=STEPS)
-    with closing(engine):
+        train_set, test_set = (
+            put_on_device(images, challenge, torch.device(device)) for images in (contents.images, test)
+        )
+    with workers_for(torch.device(device)) as workers:
         with part(f"{STEPS} steps of training"):
+            engine = build_engine("fast", train_set, challenge.classes, protocol, expected_steps=STEPS, workers=workers)
             engine.start(seed=0)
             engine.set_rate(protocol.lr)
             draws = draw_pass(0, 0, len(train_set), protocol.batch_size).to(train_set.device)

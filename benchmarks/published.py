@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evaluation.judge.convnet import seeded_convnet
-from evaluation.judge.device_set import Resident
+from evaluation.judge.device_set import DeviceSet
 from evaluation.judge.dsa import Draw, augment, draw
 from evaluation.judge.protocol import Protocol
 
@@ -21,7 +21,7 @@ from evaluation.judge.protocol import Protocol
 class PublishedWay:
     """Trains one network; each step returns its loss and hits as host numbers."""
 
-    def __init__(self, train: Resident, classes: int, protocol: Protocol) -> None:
+    def __init__(self, train: DeviceSet, classes: int, protocol: Protocol) -> None:
         every = slice(None)
         self.images, self.labels = train.normalised(every), train.labels
         self.net = seeded_convnet(classes, train.size, seed=0).to(train.device)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 WIDTH = 128
 DEPTH = 3
 NORM_EPS = 1e-5
-_GLOBAL_GENERATOR = Lock()  # rounds begin side by side in threads, and PyTorch has one generator for all
+_GLOBAL_GENERATOR = Lock()  # rounds begin in parallel threads, which share PyTorch's global generator
 
 
 class ConvNet(nn.Module):

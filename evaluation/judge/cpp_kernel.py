@@ -1,4 +1,4 @@
-"""`fused.cpp` built with the machine's own compiler, as functions of tensors."""
+"""`norm_relu_pool.cpp` compiled on the machine itself, as functions of tensors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _X86_FLAGS = ("-mprefer-vector-width=512",)
 _NAMES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 
-class Native:
+class CppKernel:
     """The C++ functions for channels-last float32 and bfloat16 tensors with 128 channels on the CPU."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
@@ -51,8 +51,8 @@ class Native:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The gradients for `y_NCHW`, `gamma_C` and `beta_C`.
 
-        The first takes the place of `y_NCHW`, which nothing reads again: fresh memory costs more than the arithmetic.
-        So a second backward through the same graph would be wrong; a training step has only one.
+        The first overwrites `y_NCHW`, which nothing reads again: fresh memory costs more than the arithmetic. So a
+        second backward through the same graph would be wrong; a training step has only one.
         """
         images, channels, height, width = y_NCHW.shape
         dgamma_NC, dbeta_NC = torch.empty(images, channels), torch.empty(images, channels)
@@ -62,23 +62,23 @@ class Native:
 
 
 def find_compiler() -> str | None:
-    """The C++ compiler that would be used, as named or found; None where there is none."""
+    """The C++ compiler that would be used, from CXX or the path; None where there is none."""
     return os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
 
 
 @cache
-def build_native() -> Native | None:
-    """Build `fused.cpp`, which takes about a second, once a process; None where no compiler works."""
+def build_cpp_kernel() -> CppKernel | None:
+    """Compile the kernel, which takes about a second, once per process; None where no compiler works."""
     compiler = find_compiler()
     if not compiler:
         return None
     flags = _FLAGS + (_X86_FLAGS if platform.machine() == "x86_64" else ())
     with tempfile.TemporaryDirectory() as folder:
-        built = Path(folder) / "fused.so"
+        built = Path(folder) / "norm_relu_pool.so"
         command = [*shlex.split(compiler), *flags, str(_SOURCE), "-o", str(built)]
         try:
             subprocess.run(command, check=True, capture_output=True, timeout=120)
-            return Native(ctypes.CDLL(str(built)))
+            return CppKernel(ctypes.CDLL(str(built)))
         except (OSError, subprocess.SubprocessError):
             return None
 

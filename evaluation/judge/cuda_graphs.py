@@ -1,4 +1,4 @@
-"""CUDA graphs of a training step: its dozens of kernels as one launch, so that the host never holds the GPU up."""
+"""CUDA graphs of a training step: its dozens of kernels as one launch, so that the GPU never waits for the host."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ class GraphedStep:
     """A step that is captured at its first call for each kind of augmentation and batch size, then replayed.
 
     Args:
-        step: the step; it may change nothing but `at_work` in place, and wait for nothing on the host.
-        at_work: the tensors that a step changes.
+        step: may change nothing but `updated`, in place, and wait for nothing on the host.
+        updated: the tensors that a step changes.
     """
 
-    def __init__(self, step: Step, at_work: list[Tensor]) -> None:
-        self._step, self._at_work = step, at_work
+    def __init__(self, step: Step, updated: list[Tensor]) -> None:
+        self._step, self._updated = step, updated
         self._captured: dict[tuple[str, int], _Captured] = {}
         self._pool = torch.cuda.graph_pool_handle()
-        self._loss = torch.zeros((), device=at_work[0].device)
-        self._works = True
+        self._loss = torch.zeros((), device=updated[0].device)
+        self._capturing = True
 
     def __call__(self, index_B: Tensor, drawn: Draw) -> Tensor:
         key = (drawn.kind, len(index_B))
-        if self._works and key not in self._captured:
+        if self._capturing and key not in self._captured:
             self._try_capture(key, index_B, drawn)
-        if not self._works:
+        if not self._capturing:
             return self._step(index_B, drawn)
         captured = self._captured[key]
         captured.index.copy_(index_B)
@@ -53,20 +53,20 @@ class GraphedStep:
         return self._loss
 
     def _try_capture(self, key: tuple[str, int], index_B: Tensor, drawn: Draw) -> None:
-        before = [tensor.detach().clone() for tensor in self._at_work]
+        before = [tensor.detach().clone() for tensor in self._updated]
         try:
             self._captured[key] = self._capture(index_B.clone(), Draw(drawn.kind, drawn.uniforms.clone()))
         except RuntimeError as error:
-            self._works = False
+            self._capturing = False
             warnings.warn(
                 f"the judge's steps cannot be captured as CUDA graphs and run one by one ({error})", stacklevel=2
             )
         with torch.no_grad():
-            for tensor, value in zip(self._at_work, before, strict=True):
+            for tensor, value in zip(self._updated, before, strict=True):
                 tensor.copy_(value)
 
     def _capture(self, index_B: Tensor, drawn: Draw) -> _Captured:
-        """Warm up on a stream of its own, as capturing wants it, then record. The warm-up's steps are undone after."""
+        """Warm up on a separate stream, as capturing requires, then record. The caller undoes the warm-up's steps."""
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):

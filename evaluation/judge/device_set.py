@@ -1,9 +1,9 @@
-"""Resident: a labelled set held on the training device, normalised batch by batch."""
+"""DeviceSet: a labelled set held on the training device, normalised batch by batch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,25 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evaluation.base.challenge import Challenge
-
-
-class Labelled(Protocol):
-    """What the judge takes: an ImageSet, or float32 images that are normalised already.
-
-    Attributes:
-        images: (N, 3, H, W), uint8 in [0, 255], or float32 with the challenge's mean and std taken off.
-        labels: int64 (N,).
-    """
-
-    @property
-    def images(self) -> NDArray[Any]: ...
-
-    @property
-    def labels(self) -> NDArray[np.int64]: ...
+from evaluation.base.images import ImageSet, NormalisedSet
 
 
 @dataclass(frozen=True)
-class Resident:
+class DeviceSet:
     """A labelled set on one device. 8-bit images stay 8-bit there, a quarter of the memory.
 
     Attributes:
@@ -55,37 +41,34 @@ class Resident:
         return self.images.shape[-1]
 
     def normalised(self, part: Tensor | slice) -> Tensor:
-        """The images at these places, float32 (B, 3, H, W), normalised."""
+        """The images at these positions, float32 (B, 3, H, W), normalised."""
         x_BCHW = self.images[part]
         if x_BCHW.dtype == torch.uint8:
             x_BCHW = (x_BCHW.float() / 255 - self.mean) / self.std
         return x_BCHW
 
 
-def resident(labelled: Labelled, challenge: Challenge, device: torch.device) -> Resident:
-    """Put a labelled set on `device`.
+def put_on_device(labelled: ImageSet | NormalisedSet, challenge: Challenge, device: torch.device) -> DeviceSet:
+    """Put a labelled set on `device`; on the CPU it shares the memory of `labelled`.
 
     Raises:
-        ValueError: the set is empty, of another size than the challenge's, of a type that is neither uint8 nor
-            float32, or has labels outside [0, classes).
+        ValueError: the set is empty, of another size than the challenge's, or has labels outside [0, classes).
     """
     images, labels = labelled.images, labelled.labels
     if len(labels) == 0:
         raise ValueError("there is no image to judge: the set is empty")
-    if images.shape[1:] != (3, challenge.size, challenge.size):
-        height, width = images.shape[-2:]
+    height, width = images.shape[-2:]
+    if (height, width) != (challenge.size, challenge.size):
         raise ValueError(
             f"images are {width}x{height}, but {challenge.title} is judged at {challenge.size}x{challenge.size}: "
             f"resize them first"
         )
-    if images.dtype not in (np.uint8, np.float32):
-        raise ValueError(f"images must be uint8 (0 to 255) or float32 (normalised), not {images.dtype}")
     if labels.min() < 0 or labels.max() >= challenge.classes:
         raise ValueError(
             f"labels go from {labels.min()} to {labels.max()}, but {challenge.title} has classes 0 to "
             f"{challenge.classes - 1}"
         )
-    return Resident(
+    return DeviceSet(
         images=_tensor(images).to(device),
         labels=_tensor(labels).to(device),
         mean=torch.tensor(challenge.mean, device=device).view(3, 1, 1),

@@ -1,7 +1,7 @@
-"""All the chance of a round, from its seed: initial weights, shuffles and augmentation draws.
+"""All randomness of a round, from its seed: initial weights, shuffles and augmentation draws.
 
-Every pass has a generator of its own, seeded from the round's seed and the pass's index, on the CPU. So engines and
-devices share the very same draws, and a judgement resumes at any step without a generator's state.
+Every pass has its own generator, seeded from the round's seed and the pass's index, on the CPU. So engines and devices
+share exactly the same draws, and a judgement resumes at any step without a generator's state.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def round_seed(judge_seed: int, index: int) -> int:
 
 @dataclass(frozen=True)
 class PassDraws:
-    """The chance of one pass.
+    """The random choices of one pass.
 
     Attributes:
         order: int64 (N,), the shuffle.
         kinds: the augmentation of each step.
-        uniforms: float32 (3, N), the augmentation's, in the order of the shuffle.
-        batch_size: images per step, the last step but.
+        uniforms: float32 (3, N), of the augmentation, in the order of the shuffle.
+        batch_size: images per step; the last step may have fewer.
     """
 
     order: Tensor
@@ -44,7 +44,7 @@ class PassDraws:
     batch_size: int
 
     def to(self, device: torch.device) -> PassDraws:
-        """The same draws on `device`, copied once for the whole pass, without waiting for what the device is at."""
+        """The same draws on `device`, copied once for the whole pass, without synchronising with it."""
         order, uniforms = self.order, self.uniforms
         if device.type == "cuda":
             order, uniforms = order.pin_memory(), uniforms.pin_memory()
@@ -60,7 +60,7 @@ class PassDraws:
 
 
 def draw_pass(seed: int, index: int, images: int, batch_size: int) -> PassDraws:
-    """The chance of the pass with this index, in a round with this seed, over this many images."""
+    """The draws of the pass with this index, in a round with this seed, over this many images."""
     generator = torch.Generator().manual_seed(derived_seed(seed, "pass", index))
     order_N = torch.randperm(images, generator=generator)
     drawn = [draw(len(part_B), generator) for part_B in order_N.split(batch_size)]

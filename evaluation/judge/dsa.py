@@ -1,9 +1,9 @@
 """DSA on whole batches: one of six augmentations per batch, its parameters drawn per image.
 
-Drawing is apart from applying, so that an engine, a check and a replay can be given the same draws. A draw is the
-kind and three uniforms per image (a kind that needs fewer leaves the rest). All work on the normalised tensor, so
-"zero" fill is the data set's mean (`docs/protocol.md`, "Training-time augmentation"). Nothing here loops over
-images or waits for the device.
+Drawing is separate from applying, so that engines, tests and replays can be given the same draws. A draw is the kind
+and three uniforms per image (a kind that needs fewer ignores the rest). All work on the normalised tensor, so "zero"
+fill is the data set's mean (`docs/protocol.md`, "Training-time augmentation"). Nothing here loops over images or waits
+for the device.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ UNIFORMS = 3
 
 @dataclass(frozen=True)
 class Draw:
-    """The chance of one batch's augmentation.
+    """The random choices of one batch's augmentation.
 
     Attributes:
         kind: one of `KINDS`.
@@ -73,15 +73,14 @@ def crop(x_BCHW: Tensor, u_3B: Tensor) -> Tensor:
 def cutout(x_BCHW: Tensor, u_3B: Tensor) -> Tensor:
     """Zero a square of side c = int(0.5 * size + 0.5) at an offset uniform in [0, size - (c mod 2)], both included.
 
-    The zeroed coordinates are clamped into the image, so a square over the border always zeroes the border.
+    The square is centred on the offset, and what lies outside the image is cut off. The protocol clamps the zeroed
+    coordinates into the image instead, which is the same: a square always reaches the border that it crosses.
     """
     size = x_BCHW.shape[-1]
     side = int(CUTOUT_RATIO * size + 0.5)
-    first_2B = _integers(u_3B[:2], size + 1 - side % 2) - side // 2
-    low_2B1 = first_2B.clamp(0, size - 1).unsqueeze(-1)
-    high_2B1 = (first_2B + side - 1).clamp(0, size - 1).unsqueeze(-1)
+    first_2B1 = (_integers(u_3B[:2], size + 1 - side % 2) - side // 2).unsqueeze(-1)
     position_P = torch.arange(size, device=x_BCHW.device)
-    return torch.where(_square((position_P >= low_2B1) & (position_P <= high_2B1)), 0.0, x_BCHW)
+    return torch.where(_square((position_P >= first_2B1) & (position_P < first_2B1 + side)), 0.0, x_BCHW)
 
 
 def flip(x_BCHW: Tensor, u_3B: Tensor) -> Tensor:
@@ -97,7 +96,7 @@ def scale(x_BCHW: Tensor, u_3B: Tensor) -> Tensor:
 
 
 def rotate(x_BCHW: Tensor, u_3B: Tensor) -> Tensor:
-    """Sample on a grid turned by an angle uniform in [-15, 15] degrees."""
+    """Sample on a grid rotated by an angle uniform in [-15, 15] degrees."""
     angle_B = (u_3B[0] - 0.5) * (2 * ROTATE_DEGREES * pi / 180)
     cos_B, sin_B = angle_B.cos(), angle_B.sin()
     return _affine(x_BCHW, (cos_B, -sin_B), (sin_B, cos_B))

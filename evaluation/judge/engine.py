@@ -1,13 +1,14 @@
-"""Engine: what trains the judge's network, one step at a time. The reference and the fast one keep this contract."""
+"""Engine: what trains the judge's network, one step at a time; the contract of the reference and the fast one."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from evaluation.judge.device_set import Resident
+from evaluation.judge.device_set import DeviceSet
 from evaluation.judge.dsa import Draw
 
 PREDICT_BATCH = 256
@@ -20,16 +21,16 @@ class Engine(ABC):
         train: the training images.
     """
 
-    def __init__(self, train: Resident) -> None:
+    def __init__(self, train: DeviceSet) -> None:
         self.train = train
 
     @abstractmethod
     def start(self, seed: int) -> None:
-        """Begin anew with the initial weights of `seed`; `set_rate` comes next."""
+        """Start over with the initial weights of `seed`; `set_rate` comes next."""
 
     @abstractmethod
     def set_rate(self, lr: float) -> None:
-        """Create the optimiser anew with this learning rate: momentum restarts from zero."""
+        """Create a new optimiser with this learning rate: momentum restarts from zero."""
 
     @abstractmethod
     def step(self, index_B: Tensor, drawn: Draw) -> Tensor:
@@ -37,27 +38,23 @@ class Engine(ABC):
 
     @abstractmethod
     def logits(self, x_BCHW: Tensor) -> Tensor:
-        """The network's answer (B, classes) to normalised images (B, 3, H, W)."""
+        """The network's logits (B, classes) of normalised images (B, 3, H, W)."""
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
-        """Weights and momentum buffers, as references to what is at work."""
+        """Weights and momentum buffers, as references to the tensors in use."""
 
     @abstractmethod
-    def load(self, state: dict[str, Tensor]) -> None:
-        """Go on from what `state()` gave; the rate has been set before."""
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state()` gave; the learning rate has been set before."""
 
     @property
     @abstractmethod
     def deviations(self) -> tuple[str, ...]:
-        """How its arithmetic differs from the protocol's float32, one sentence each; empty where it does not."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Give back what it holds beyond memory; the engine is of no use afterwards."""
+        """How its arithmetic differs from the protocol's float32, one sentence each; empty if it does not."""
 
     @torch.no_grad()
-    def predict(self, test: Resident) -> Tensor:
+    def predict(self, test: DeviceSet) -> Tensor:
         """The predicted label of every image of `test`, int64 (N,)."""
         parts = (slice(i, i + PREDICT_BATCH) for i in range(0, len(test), PREDICT_BATCH))
         return torch.cat([self.logits(test.normalised(part)).argmax(dim=1) for part in parts])

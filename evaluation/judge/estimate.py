@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from evaluation.base.challenge import Challenge
 from evaluation.base.durations import show_duration
-from evaluation.judge.device_set import Resident
+from evaluation.base.images import ImageSet
+from evaluation.judge.device_set import DeviceSet, put_on_device
 from evaluation.judge.dsa import KINDS, UNIFORMS, Draw
 from evaluation.judge.engine import PREDICT_BATCH, Engine
-from evaluation.judge.parallel_rounds import Lanes
+from evaluation.judge.parallel import RoundSlots
 from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS, Protocol
-from evaluation.judge.trainer import build_engine
+from evaluation.judge.rounds import build_engine
 
 PREVIEWS = ((100, 1), (20, 1))
 _ENOUGH_S = 2.0
@@ -25,13 +26,13 @@ _ENOUGH_S = 2.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """What was timed, and what follows from it.
+    """What was timed, and the times that follow.
 
     Attributes:
         images: training images.
-        start_s: building the engine and its first step, with what it compiles.
-        step_s: one SGD step on a whole batch; where rounds are trained side by side, its share of their time.
-        last_step_s: one SGD step on the short batch that ends a pass; 0 where there is none.
+        start_s: building the engine and its first step, compilation included.
+        step_s: one SGD step on a whole batch; for rounds trained in parallel, its part of their time.
+        last_step_s: one SGD step on the short last batch of a pass; 0 where there is none.
         test_s: testing a network on all test images.
     """
 
@@ -51,7 +52,7 @@ class Estimate:
         return self.start_s + rounds * (Protocol(epochs=epochs).passes * self.pass_s + self.test_s)
 
     def sentence(self, epochs: int = FULL_EPOCHS, rounds: int = FULL_ROUNDS) -> str:
-        """What a person wants to know before it starts, with the previews that are much cheaper."""
+        """The time in words, with the previews that are much cheaper."""
         whole = self.seconds(epochs, rounds)
         cheaper = [
             f"{_extent(*fewer)} {show_duration(seconds)}"
@@ -88,53 +89,43 @@ def estimate(
     """
     if images < 1:
         raise ValueError(f"there must be at least 1 image to judge, not {images}")
-    protocol = Protocol(epochs=epochs)
-    noise = _noise(max(PREDICT_BATCH, min(images, protocol.batch_size)), challenge, torch.device(device))
-    repeated = rounds * protocol.passes * protocol.steps_per_pass(images)
-    began = time.monotonic()
+    protocol, torch_device = Protocol(epochs=epochs), torch.device(device)
     whole, last = min(images, protocol.batch_size), images % protocol.batch_size
-    with ExitStack() as stack:
-        lanes = stack.enter_context(closing(Lanes(rounds, engine, noise.device)))
-        at_work = [
-            stack.enter_context(
-                closing(
-                    build_engine(
-                        engine, noise, challenge.classes, protocol, expected_steps=repeated, workers=lanes.workers
-                    )
-                )
+    noise = put_on_device(_noise(max(PREDICT_BATCH, whole), challenge), challenge, torch_device)
+    expected_steps = rounds * protocol.passes * protocol.steps_per_pass(images)
+    began = time.monotonic()
+    with closing(RoundSlots(rounds, engine, torch_device)) as slots:
+        engines = [
+            build_engine(
+                engine, noise, challenge.classes, protocol, expected_steps=expected_steps, workers=slots.workers
             )
-            for _ in range(lanes.count)
+            for _ in range(slots.count)
         ]
-        for each in at_work:
+        for each in engines:
             each.start(seed=0)
             each.set_rate(protocol.lr)
-        _step_seconds(lanes, at_work, whole, at_most_s=0)
+        _step_seconds(slots, engines, whole, at_most_s=0)
         start_s = time.monotonic() - began
-        step_s = _step_seconds(lanes, at_work, whole) if images >= protocol.batch_size else 0.0
-        last_step_s = _step_seconds(lanes, at_work, last) if last else 0.0
-        test_s = _predict_seconds(at_work[0], noise) * test_images / len(noise)
+        step_s = _step_seconds(slots, engines, whole) if images >= protocol.batch_size else 0.0
+        last_step_s = _step_seconds(slots, engines, last) if last else 0.0
+        test_s = _predict_seconds(engines[0], noise) * test_images / len(noise)
     return Estimate(images, start_s, step_s, last_step_s, test_s)
 
 
 def curve_seconds(expected: Estimate, images: Sequence[int], epochs: int) -> float:
-    """Expected seconds of one round for each of `images` (training images), by what was timed for the most of them."""
+    """Expected seconds of one round for each of `images` (training images), from the timing of the largest."""
     passes = Protocol(epochs=epochs).passes * sum(images) / expected.images
     return passes * expected.pass_s + len(images) * (expected.start_s + expected.test_s)
 
 
-def _noise(images: int, challenge: Challenge, device: torch.device) -> Resident:
-    generator = torch.Generator().manual_seed(0)
+def _noise(images: int, challenge: Challenge) -> ImageSet:
+    rng = np.random.default_rng(0)
     shape = (images, 3, challenge.size, challenge.size)
-    return Resident(
-        images=torch.randint(256, shape, dtype=torch.uint8, generator=generator).to(device),
-        labels=torch.randint(challenge.classes, (images,), generator=generator).to(device),
-        mean=torch.tensor(challenge.mean, device=device).view(3, 1, 1),
-        std=torch.tensor(challenge.std, device=device).view(3, 1, 1),
-    )
+    return ImageSet(rng.integers(256, size=shape, dtype=np.uint8), rng.integers(challenge.classes, size=images))
 
 
-def _step_seconds(lanes: Lanes, engines: Sequence[Engine], batch: int, at_most_s: float = _ENOUGH_S) -> float:
-    """Seconds by steps made, with an engine at work in each lane.
+def _step_seconds(slots: RoundSlots, engines: Sequence[Engine], batch: int, at_most_s: float = _ENOUGH_S) -> float:
+    """Seconds divided by steps made, with an engine running in each slot.
 
     The kinds of augmentation take turns, as many as fit; the first one warms up.
     """
@@ -144,28 +135,30 @@ def _step_seconds(lanes: Lanes, engines: Sequence[Engine], batch: int, at_most_s
     draws = [Draw(kind, uniforms) for kind in KINDS]
     for engine in engines:
         for drawn in draws if device.type == "cuda" else draws[:1]:
-            _finished(engine.step(index_B, drawn))
+            engine.step(index_B, drawn)
+            _synchronize(device)
     began = time.monotonic()
 
-    def made_by(engine: Engine) -> int:
+    def count_steps(engine: Engine) -> int:
         steps = 0
         while steps == 0 or (time.monotonic() - began < at_most_s and steps < 20 * len(KINDS)):
-            _finished(engine.step(index_B, draws[steps % len(KINDS)]))
+            engine.step(index_B, draws[steps % len(KINDS)])
+            _synchronize(device)
             steps += 1
         return steps
 
-    made = sum(lanes.run(made_by, engines))
+    made = sum(slots.run(count_steps, engines))
     return (time.monotonic() - began) / made
 
 
-def _predict_seconds(engine: Engine, images: Resident) -> float:
-    _finished(engine.predict(images))
-    began = time.monotonic()
-    _finished(engine.predict(images))
+def _predict_seconds(engine: Engine, images: DeviceSet) -> float:
+    for _ in range(2):  # the first one warms up
+        began = time.monotonic()
+        engine.predict(images)
+        _synchronize(images.device)
     return time.monotonic() - began
 
 
-def _finished(result: Tensor) -> None:
-    """Wait until the device has made `result`."""
-    if result.device.type == "cuda":
-        torch.cuda.synchronize(result.device)
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,8 +1,8 @@
 """Instance norm, ReLU and average pooling of the judge's network as one operation.
 
-Between two convolutions a step moves far more memory than it computes, so this is where the time is. Three forms with
-one meaning: PyTorch's own operations, which run anywhere; a forward and a backward written out for the compiler to
-fuse, on CUDA; and `fused.cpp`, on the CPU.
+Between two convolutions a step is limited by memory bandwidth, so this is where the time goes. There are three
+equivalent forms: PyTorch's own operations, which run anywhere; a forward and a backward pass written out for the
+compiler to fuse, on CUDA; and `norm_relu_pool.cpp`, on the CPU.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evaluation.judge.convnet import NORM_EPS, WIDTH
-from evaluation.judge.cpp_kernel import build_native
+from evaluation.judge.cpp_kernel import build_cpp_kernel
 
 NormReluPool = Callable[[Tensor, Tensor, Tensor], Tensor]
 Three = tuple[Tensor, Tensor, Tensor]
@@ -25,20 +25,20 @@ Forward = Callable[[Tensor, Tensor, Tensor], Three]
 Backward = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Three]
 
 COMPILE_FROM_STEPS = 10_000
-# Every combination of block, batch and type is compiled for its own sizes; beyond this many PyTorch would give up.
+# Every combination of block, batch and dtype is compiled separately; beyond this many PyTorch would give up.
 _COMPILED_VARIANTS = 64
 
 
 def choose_norm_relu_pool(device: torch.device, expected_steps: float) -> NormReluPool:
-    """The fastest form that works here: (y (N, 128, H, W), gamma (128,), beta (128,)) -> (N, 128, H/2, W/2).
+    """The fastest form that works on this machine: (y (N, 128, H, W), gamma (128,), beta (128,)) -> (N, 128, H/2, W/2).
 
     Args:
         expected_steps: steps of the judgement, counted in batches of 32x32 images; compiling for CUDA takes half a
-            minute, so a short job does without.
+            minute, so short jobs do without.
     """
     if device.type == "cpu":
-        if native := build_native():
-            return fused(native.forward, native.backward)
+        if kernel := build_cpp_kernel():
+            return fused(kernel.forward, kernel.backward)
         warnings.warn("no C++ compiler works here, so the fast judge runs uncompiled and slower", stacklevel=2)
     elif expected_steps >= COMPILE_FROM_STEPS:
         return _compiled_norm_relu_pool(device)
@@ -52,7 +52,7 @@ def plain_norm_relu_pool(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Ten
 
 
 def fused(forward: Forward, backward: Backward) -> NormReluPool:
-    """One differentiable operation of a forward, which also gives statistics, and a backward, which takes them."""
+    """One differentiable operation from a forward, which also returns statistics, and a backward that takes them."""
     return partial(_fused, forward, backward)
 
 
@@ -78,9 +78,9 @@ class _Fused(torch.autograd.Function):
 
 
 def tensor_forward(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Three:
-    """The pooled result and each image's mean and 1 / standard deviation (N, C): what `fused.cpp` does, in tensors.
+    """The pooled result and each image's mean and 1 / std (N, C): what `norm_relu_pool.cpp` does, in tensors.
 
-    Written for a compiler that fuses: slices and sums where pooling operations would make it store what is between.
+    Written for a compiler that fuses: slices and sums, where pooling operations would make it store intermediates.
     """
     y = y_NCHW.float()
     var_NC, mean_NC = torch.var_mean(y, (2, 3), correction=0)
@@ -93,14 +93,14 @@ def tensor_forward(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Three:
 def tensor_backward(
     gradient: Tensor, y_NCHW: Tensor, mean_NC: Tensor, rstd_NC: Tensor, gamma_C: Tensor, beta_C: Tensor
 ) -> Three:
-    """The gradients for `y_NCHW`, `gamma_C` and `beta_C`; the formula stands in `fused.cpp`."""
+    """The gradients for `y_NCHW`, `gamma_C` and `beta_C`; the formula stands in `norm_relu_pool.cpp`."""
     height, width = y_NCHW.shape[2:]
     mean, rstd = mean_NC[..., None, None], rstd_NC[..., None, None]
     gamma, beta = gamma_C.view(-1, 1, 1), beta_C.view(-1, 1, 1)
     yhat = (y_NCHW.float() - mean) * rstd
-    above = F.interpolate(0.25 * gradient.float(), scale_factor=2, mode="nearest")
-    above = F.pad(above, (0, width % 2, 0, height % 2))
-    dz = torch.where(yhat * gamma + beta > 0, above, 0.0)
+    upsampled = F.interpolate(0.25 * gradient.float(), scale_factor=2, mode="nearest")
+    upsampled = F.pad(upsampled, (0, width % 2, 0, height % 2))
+    dz = torch.where(yhat * gamma + beta > 0, upsampled, 0.0)
     dbeta_NC, dgamma_NC = dz.sum((2, 3)), (dz * yhat).sum((2, 3))
     through_statistics = (dbeta_NC[..., None, None] + yhat * dgamma_NC[..., None, None]) / (height * width)
     dy = rstd * gamma * (dz - through_statistics)
@@ -108,14 +108,14 @@ def tensor_backward(
 
 
 def _pooled(z_NCHW: Tensor) -> Tensor:
-    """Mean of each 2x2 square; a last odd row or column is left out."""
+    """Mean of each 2x2 square; an odd last row or column is left out."""
     height, width = (side // 2 * 2 for side in z_NCHW.shape[2:])
     z = z_NCHW[:, :, :height, :width]
     return 0.25 * (z[:, :, ::2, ::2] + z[:, :, ::2, 1::2] + z[:, :, 1::2, ::2] + z[:, :, 1::2, 1::2])
 
 
 def _compiled_norm_relu_pool(device: torch.device) -> NormReluPool:
-    """The tensor form compiled, tried out once so that a missing compiler shows here and not in the first step."""
+    """The tensor form compiled, and run once so that a missing compiler shows here and not in the first step."""
     limit = torch._dynamo.config.recompile_limit
     torch._dynamo.config.recompile_limit = max(limit, _COMPILED_VARIANTS)
     compiled = fused(torch.compile(tensor_forward, dynamic=False), torch.compile(tensor_backward, dynamic=False))

@@ -1,4 +1,4 @@
-"""Protocol: the numbers of the judge's training, and what a round of it gives."""
+"""Protocol: the hyperparameters of the judge's training, and the result of a round."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Protocol:
 
     @property
     def drop_after(self) -> int:
-        """Index of the last pass at `lr`; after it the optimiser is created anew with `lr_after_drop`."""
+        """Index of the last pass at `lr`; after it a new optimiser is created with `lr_after_drop`."""
         return self.epochs // 2 + 1
 
     def lr_of_pass(self, index: int) -> float:
@@ -57,10 +57,10 @@ class Round:
     """One training of the judge's network and its result on the test set.
 
     Attributes:
-        seed: fixes initial weights, shuffles and augmentation draws.
+        seed: determines initial weights, shuffles and augmentation draws.
         accuracy: fraction of the test images, in [0, 1].
         per_class: accuracy by label; None for a class without test images.
-        seconds: spent on this round, over all sessions that worked on it; its part of the time beside other rounds.
+        seconds: spent on this round, over all sessions; its part of the time of rounds trained in parallel.
         passes: passes over the training images.
     """
 
@@ -73,12 +73,12 @@ class Round:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a judgement is. Rounds may be trained side by side, so passes are counted over all of them.
+    """How far a judgement is. Rounds may be trained in parallel, so passes are counted over all of them.
 
     Attributes:
         rounds_done: rounds whose passes are all done.
         rounds: rounds in all.
-        passes_done: passes that the rounds have finished together.
+        passes_done: passes finished, over all rounds.
         passes: passes of all rounds.
         loss: mean training loss since the last report.
     """

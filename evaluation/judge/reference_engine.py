@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from evaluation.judge.convnet import seeded_convnet
-from evaluation.judge.device_set import Resident
+from evaluation.judge.device_set import DeviceSet
 from evaluation.judge.dsa import Draw, augment
 from evaluation.judge.engine import Engine
 from evaluation.judge.protocol import Protocol
@@ -16,7 +18,7 @@ from evaluation.judge.protocol import Protocol
 class ReferenceEngine(Engine):
     """Eager PyTorch with nothing changed for speed."""
 
-    def __init__(self, train: Resident, classes: int, protocol: Protocol) -> None:
+    def __init__(self, train: DeviceSet, classes: int, protocol: Protocol) -> None:
         super().__init__(train)
         self.classes, self.protocol = classes, protocol
 
@@ -48,15 +50,12 @@ class ReferenceEngine(Engine):
                 state[f"momentum.{name}"] = self.optimiser.state[weight]["momentum_buffer"]
         return state
 
-    def load(self, state: dict[str, Tensor]) -> None:
+    def load(self, state: Mapping[str, Tensor]) -> None:
         with torch.no_grad():
             for name, weight in self.net.named_parameters():
                 weight.copy_(state[f"weight.{name}"])
                 if f"momentum.{name}" in state:
                     self.optimiser.state[weight]["momentum_buffer"] = state[f"momentum.{name}"].to(weight.device)
-
-    def close(self) -> None:
-        """It holds nothing."""
 
     @property
     def deviations(self) -> tuple[str, ...]:

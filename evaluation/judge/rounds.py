@@ -1,26 +1,31 @@
-"""Rounds: train several, side by side where that pays, each from where an interruption left it."""
+"""Rounds: train one from scratch, or several in parallel where that pays, each from where an interruption left it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from evaluation.base.challenge import Challenge
-from evaluation.judge.checkpoint import load_checkpoint, save_checkpoint
-from evaluation.judge.device_set import Labelled, resident
+from evaluation.base.images import ImageSet, NormalisedSet
+from evaluation.judge.checkpoint import RoundState, load_checkpoint, save_checkpoint
+from evaluation.judge.device_set import DeviceSet, put_on_device
+from evaluation.judge.draws import draw_pass
 from evaluation.judge.engine import Engine
-from evaluation.judge.parallel_rounds import Lanes
-from evaluation.judge.progress import Watch
+from evaluation.judge.fast_engine import FastEngine
+from evaluation.judge.parallel import RoundSlots, Workers
+from evaluation.judge.progress import Monitor
 from evaluation.judge.protocol import Progress, Protocol, Round
-from evaluation.judge.trainer import RoundState, build_engine, train_round
+from evaluation.judge.reference_engine import ReferenceEngine
 
-Images = Callable[[], Labelled]
+ENGINES = ("fast", "reference")
+Images = Callable[[], ImageSet | NormalisedSet]
 
 
 @dataclass(frozen=True)
@@ -29,25 +34,96 @@ class Job:
 
     Attributes:
         seed: of the round; no two jobs have the same.
-        images: gives the training images, equally many for all jobs; an engine is kept while it is the same callable.
+        images: gives the training images, the same number for all jobs; an engine is reused while it is the same
+            callable.
     """
 
     seed: int
     images: Images
 
 
-@dataclass(frozen=True)
-class Trained:
-    """Rounds in the order of their jobs, and how their arithmetic differs from the protocol's, one sentence each."""
+def check_engine(name: str) -> None:
+    """Raises ValueError where there is no engine of this name."""
+    if name not in ENGINES:
+        raise ValueError(f"there is no engine {name!r}; choose one of: {', '.join(ENGINES)}")
 
-    rounds: tuple[Round, ...]
-    deviations: tuple[str, ...]
+
+def build_engine(
+    name: str,
+    train: DeviceSet,
+    classes: int,
+    protocol: Protocol,
+    *,
+    expected_steps: int = 0,
+    workers: Workers | None = None,
+) -> Engine:
+    """The engine called `name`, to train on `train` by `protocol`.
+
+    Args:
+        expected_steps: SGD steps of the whole judgement, by which an engine decides what to compile.
+        workers: that share out each batch of the fast engine on a CPU; None to take batches whole.
+
+    Raises:
+        ValueError: there is no engine of this name.
+    """
+    check_engine(name)
+    if name == "reference":
+        return ReferenceEngine(train, classes, protocol)
+    return FastEngine(train, classes, protocol, expected_steps=expected_steps, workers=workers)
+
+
+def train_round(
+    engine: Engine,
+    test: DeviceSet,
+    classes: int,
+    protocol: Protocol,
+    seed: int,
+    *,
+    resume: RoundState | None = None,
+    after_step: Callable[[int, Tensor, Callable[[], RoundState]], None] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Round:
+    """Train one network from scratch and test it once, after the last pass.
+
+    Args:
+        engine: built for `classes` and `protocol` on the training images.
+        test: the images that score it, on the engine's device.
+        seed: determines initial weights, shuffles and augmentation draws.
+        resume: where to go on; None to begin.
+        after_step: called after each step with the steps done, the step's loss (0-dim, on the device), and a function
+            that gives the state for a checkpoint.
+        clock: seconds, which time the round.
+    """
+    began, before = clock(), resume.seconds if resume else 0.0
+    steps_per_pass = protocol.steps_per_pass(len(engine.train))
+    steps_done = resume.steps_done if resume else 0
+    first_pass, first_step = divmod(steps_done, steps_per_pass)
+
+    def state() -> RoundState:
+        return RoundState(steps_done, before + clock() - began, engine.state())
+
+    engine.start(seed)
+    engine.set_rate(protocol.lr_of_pass(first_pass))
+    if resume:
+        engine.load(resume.tensors)
+    for index in range(first_pass, protocol.passes):
+        if index == protocol.drop_after + 1 and first_step == 0:
+            engine.set_rate(protocol.lr_after_drop)
+        draws = draw_pass(seed, index, len(engine.train), protocol.batch_size).to(engine.train.device)
+        for index_B, drawn in draws.batches(first_step):
+            loss = engine.step(index_B, drawn)
+            steps_done += 1
+            if after_step:
+                after_step(steps_done, loss, state)
+        first_step = 0
+    accuracy, per_class = _accuracies(engine.predict(test), test.labels, classes)
+    return Round(seed, accuracy, per_class, before + clock() - began, protocol.passes)
 
 
 def train_rounds(
     jobs: Sequence[Job],
     images: int,
-    test: Labelled,
+    test: ImageSet | NormalisedSet,
     challenge: Challenge,
     protocol: Protocol,
     *,
@@ -57,82 +133,70 @@ def train_rounds(
     checkpoint: Path | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_round: Callable[[Round], None] | None = None,
-) -> Trained:
+) -> tuple[list[Round], tuple[str, ...]]:
     """Train the judge's network from scratch in each round, and score it on `test`.
 
     Args:
         images: training images of each job.
         identity: the fingerprint of the judgement, given how the engine's arithmetic deviates.
-        checkpoint: a file to save to every few minutes and to go on from if it is there. It keeps the finished
-            rounds afterwards; deleting it is the caller's.
-        on_progress: told about once a second.
-        on_round: told each round as it is done, in no order; those of the checkpoint first.
+        checkpoint: a file to save to every few minutes and to resume from if it exists. It keeps the finished rounds
+            afterwards; deleting it is the caller's.
+        on_progress: called about once a second.
+        on_round: called with each round as it is done, in any order; those of the checkpoint first.
+
+    Returns:
+        The rounds in the order of their jobs, and how their arithmetic differs from the protocol's, one sentence each.
 
     Raises:
         ValueError: images or labels do not fit the challenge, or the checkpoint is of another judgement.
     """
     torch_device, steps_per_pass = torch.device(device), protocol.steps_per_pass(images)
-    test_set = resident(test, challenge, torch_device)
+    test_set = put_on_device(test, challenge, torch_device)
     expected_steps = len(jobs) * protocol.passes * steps_per_pass
-    with ExitStack() as stack:
-        lanes = stack.enter_context(closing(Lanes(len(jobs), engine, torch_device)))
+    with closing(RoundSlots(len(jobs), engine, torch_device)) as slots:
 
         def build(source: Images) -> Engine:
-            train = resident(source(), challenge, torch_device)
+            train = put_on_device(source(), challenge, torch_device)
             return build_engine(
-                engine, train, challenge.classes, protocol, expected_steps=expected_steps, workers=lanes.workers
+                engine, train, challenge.classes, protocol, expected_steps=expected_steps, workers=slots.workers
             )
 
-        seats = [stack.enter_context(closing(_Seat(build))) for _ in range(lanes.count)]
-        deviations = seats[0].engine(jobs[0].images).deviations
-        watch = Watch(protocol, len(jobs), steps_per_pass, on_progress, on_round)
+        engine_of_slot = [lru_cache(maxsize=1)(build) for _ in range(slots.count)]  # reused for the same images
+        deviations = engine_of_slot[0](jobs[0].images).deviations
+        monitor = Monitor(protocol, len(jobs), steps_per_pass, on_progress, on_round)
         if checkpoint is not None:
-            print_of_job = identity(deviations)
-            if saved := load_checkpoint(checkpoint, print_of_job):
-                watch.resume(saved.only({job.seed for job in jobs}))
-            watch.save = partial(save_checkpoint, checkpoint, print_of_job)
-        waiting = iter([job for job in jobs if job.seed not in watch.finished])
+            fingerprint = identity(deviations)
+            if saved := load_checkpoint(checkpoint, fingerprint):
+                monitor.resume(saved.only({job.seed for job in jobs}))
+            monitor.save = partial(save_checkpoint, checkpoint, fingerprint)
+        waiting = iter([job for job in jobs if job.seed not in monitor.finished])
 
         def after_step(seed: int, steps_done: int, loss: Tensor, state: Callable[[], RoundState]) -> None:
-            lanes.check()
-            watch.after_step(seed, steps_done, loss, state)
+            slots.check()
+            monitor.after_step(seed, steps_done, loss, state)
 
-        def lane(seat: _Seat) -> None:
-            for job in waiting:  # one iterator for all lanes: each takes what is next
-                with lanes.clock.at_work():
-                    watch.after_round(trained(job, seat.engine(job.images)))
+        def train_waiting(engine_for: Callable[[Images], Engine]) -> None:
+            for job in waiting:  # one iterator for all slots: each takes what is next
+                with slots.clock.active():
+                    done = train_round(
+                        engine_for(job.images),
+                        test_set,
+                        challenge.classes,
+                        protocol,
+                        job.seed,
+                        resume=monitor.in_progress.get(job.seed),
+                        after_step=partial(after_step, job.seed),
+                        clock=slots.clock.now,
+                    )
+                    monitor.after_round(done)
 
-        def trained(job: Job, at_work: Engine) -> Round:
-            return train_round(
-                at_work,
-                test_set,
-                challenge.classes,
-                protocol,
-                job.seed,
-                resume=watch.at_work.get(job.seed),
-                after_step=partial(after_step, job.seed),
-                clock=lanes.clock.now,
-            )
-
-        lanes.run(lane, seats)
-    return Trained(tuple(watch.finished[job.seed] for job in jobs), deviations)
+        slots.run(train_waiting, engine_of_slot)
+    return [monitor.finished[job.seed] for job in jobs], deviations
 
 
-class _Seat:
-    """The engine of one lane, built anew where the next job has other images."""
-
-    def __init__(self, build: Callable[[Images], Engine]) -> None:
-        self._build = build
-        self._images: Images | None = None
-        self._engine: Engine | None = None
-
-    def engine(self, images: Images) -> Engine:
-        if self._engine is None or self._images is not images:
-            self.close()
-            self._engine, self._images = self._build(images), images
-        return self._engine
-
-    def close(self) -> None:
-        if self._engine:
-            self._engine.close()
-            self._engine = None
+def _accuracies(predicted_N: Tensor, labels_N: Tensor, classes: int) -> tuple[float, tuple[float | None, ...]]:
+    """The fraction predicted correctly, of all and by label."""
+    correct = torch.bincount(labels_N[predicted_N == labels_N], minlength=classes).tolist()
+    counts = torch.bincount(labels_N, minlength=classes).tolist()
+    per_class = tuple(hits / count if count else None for hits, count in zip(correct, counts, strict=True))
+    return sum(correct) / sum(counts), per_class

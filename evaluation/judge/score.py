@@ -1,4 +1,4 @@
-"""Score: what a judgement says, and `judge`, which makes one."""
+"""Score: the result of a judgement, and `judge`, which makes one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from statistics import fmean, stdev
 
 from evaluation.base.challenge import Challenge
 from evaluation.base.files import check_writable
+from evaluation.base.images import ImageSet, NormalisedSet
 from evaluation.judge.checkpoint import fingerprint
-from evaluation.judge.device_set import Labelled
 from evaluation.judge.draws import round_seed
-from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS, Progress, Protocol, Round
-from evaluation.judge.rounds import Job, train_rounds
-from evaluation.judge.trainer import check_engine
+from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS, Progress, Protocol
+from evaluation.judge.rounds import Job, check_engine, train_rounds
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Score:
         epochs: what the protocol calls epochs; `passes` were run.
         passes: passes over the training images in each round.
         engine: `fast` or `reference`.
-        judge_seed: made the rounds' seeds.
+        judge_seed: from which the rounds' seeds were derived.
         preview: fewer epochs or rounds than the challenge's.
         deviations: how this judgement differs from the protocol, one sentence each.
         device: torch device name.
@@ -71,7 +70,7 @@ def accuracy_interval(accuracies: Sequence[float]) -> tuple[float, float] | None
 
 
 def check_judging(engine: str, rounds: int, epochs: int) -> None:
-    """Raises ValueError for fewer than one round or epoch, or where no engine is called so."""
+    """Raises ValueError for fewer than one round or epoch, or where there is no engine of this name."""
     check_engine(engine)
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1, not {rounds}")
@@ -79,8 +78,8 @@ def check_judging(engine: str, rounds: int, epochs: int) -> None:
 
 
 def judge(
-    train: Labelled,
-    test: Labelled,
+    train: ImageSet | NormalisedSet,
+    test: ImageSet | NormalisedSet,
     challenge: Challenge,
     *,
     engine: str = "fast",
@@ -99,11 +98,11 @@ def judge(
         challenge: gives classes, size, mean and std.
         engine: `fast`, or `reference` for the protocol step by step in float32.
         rounds, epochs: fewer than the challenge's make a preview.
-        judge_seed: makes the rounds' seeds; the same seed on the same machine gives the same score.
+        judge_seed: from which the rounds' seeds are derived; the same seed on the same machine gives the same score.
         device: torch device name.
-        on_progress: told about once a second.
-        checkpoint: a file to save to every few minutes and to go on from if it is there. It keeps the finished
-            rounds afterwards; deleting it is the caller's.
+        on_progress: called about once a second.
+        checkpoint: a file to save to every few minutes and to resume from if it exists. It keeps the finished rounds
+            afterwards; deleting it is the caller's.
 
     Raises:
         ValueError: images or labels do not fit the challenge, fewer than one round or epoch, an unknown engine, or
@@ -114,11 +113,11 @@ def judge(
         check_writable(checkpoint)
     protocol = Protocol(epochs=epochs)
 
-    def images() -> Labelled:
+    def images() -> ImageSet | NormalisedSet:
         return train
 
     chance = f"judge seed {judge_seed}"
-    trained = train_rounds(
+    trained, arithmetic = train_rounds(
         [Job(round_seed(judge_seed, index), images) for index in range(rounds)],
         len(train.labels),
         test,
@@ -130,35 +129,29 @@ def judge(
         checkpoint=checkpoint,
         on_progress=on_progress,
     )
-    return _score(trained.rounds, protocol, engine, judge_seed, device, trained.deviations)
-
-
-def _score(
-    done: Sequence[Round], protocol: Protocol, engine: str, judge_seed: int, device: str, arithmetic: tuple[str, ...]
-) -> Score:
-    accuracies = tuple(each.accuracy for each in done)
+    accuracies = tuple(each.accuracy for each in trained)
     fewer = []
-    if protocol.epochs < FULL_EPOCHS:
-        fewer.append(f"Preview: {protocol.epochs:,} epochs instead of {FULL_EPOCHS:,}.")
-    if len(done) < FULL_ROUNDS:
-        fewer.append(f"Preview: {len(done)} of {FULL_ROUNDS} rounds.")
+    if epochs < FULL_EPOCHS:
+        fewer.append(f"Preview: {epochs:,} epochs instead of {FULL_EPOCHS:,}.")
+    if rounds < FULL_ROUNDS:
+        fewer.append(f"Preview: {rounds} of {FULL_ROUNDS} rounds.")
     return Score(
         mean=fmean(accuracies),
-        std=stdev(accuracies) if len(done) > 1 else None,
+        std=stdev(accuracies) if rounds > 1 else None,
         ci95=accuracy_interval(accuracies),
         rounds=accuracies,
-        per_class=tuple(_mean_of_class(by_round) for by_round in zip(*(each.per_class for each in done), strict=True)),
-        epochs=protocol.epochs,
+        per_class=tuple(_mean(of_class) for of_class in zip(*(each.per_class for each in trained), strict=True)),
+        epochs=epochs,
         passes=protocol.passes,
         engine=engine,
         judge_seed=judge_seed,
         preview=bool(fewer),
         deviations=(*fewer, *arithmetic),
         device=device,
-        seconds=sum(each.seconds for each in done),
+        seconds=sum(each.seconds for each in trained),
     )
 
 
-def _mean_of_class(accuracies: Sequence[float | None]) -> float | None:
+def _mean(accuracies: Sequence[float | None]) -> float | None:
     known = [accuracy for accuracy in accuracies if accuracy is not None]
     return fmean(known) if known else None

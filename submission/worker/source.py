@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from evaluation.judge.cpu_threads import Workers
+    from evaluation.judge.parallel import Workers
 
 
 def load_generator(job: Job, challenge: Challenge) -> GeneratorBase:
@@ -87,7 +87,7 @@ class Source:
                 ipc, self.end = available, "exhausted"
         self._workers: Workers | None = None
         if job.device == "cpu" and info.parts:
-            from evaluation.judge.cpu_threads import Workers
+            from evaluation.judge.parallel import Workers
 
             self._workers = Workers()
         self._order: Iterator[tuple[int, int]] = interleaved(challenge.classes, ipc)

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, content_hash
-from evaluation.judge.device_set import resident
+from evaluation.judge.device_set import put_on_device
 from evaluation.judge.draws import derived_seed, draw_pass
 from evaluation.judge.fast_engine import FastEngine, features
+from evaluation.judge.parallel import workers_for
 from evaluation.judge.protocol import Protocol
 from submission.training.common.checkpoint import load_checkpoint, save_checkpoint
 
@@ -88,10 +89,11 @@ def _trained(
     train: ImageSet, challenge: Challenge, numbers: range, ages: tuple[int, ...], mirrored: bool, seed: int, device: str
 ) -> Iterator[Expert]:
     protocol = Protocol()
-    data = resident(train, challenge, torch.device(device))
+    torch_device = torch.device(device)
+    data = put_on_device(train, challenge, torch_device)
     steps = len(numbers) * max(ages) * protocol.steps_per_pass(len(data))
-    engine = FastEngine(data, challenge.classes, protocol, expected_steps=steps)
-    try:
+    with workers_for(torch_device) as workers:
+        engine = FastEngine(data, challenge.classes, protocol, expected_steps=steps, workers=workers)
         for number in numbers:
             network_seed = derived_seed(seed, "expert", number)
             engine.start(network_seed)
@@ -103,8 +105,6 @@ def _trained(
                     draws = draw_pass(network_seed, age, len(data), protocol.batch_size).to(data.device)
                     for index_B, drawn in draws.batches():
                         engine.step(index_B, drawn)
-    finally:
-        engine.close()
 
 
 @torch.no_grad()

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet
-from evaluation.judge.cpu_threads import Workers
 from evaluation.judge.draws import derived_seed
 from evaluation.judge.fast_engine import features
 from evaluation.judge.norm_relu_pool import choose_norm_relu_pool
+from evaluation.judge.parallel import Workers
 from submission.contract.precision import fastest_precision
 from submission.generators.gaussian import Mixture
 from submission.training.mixtures.experts import Expert

@@ -16,8 +16,8 @@ import pytest
 from evaluation.base.images import ImageSet
 from evaluation.judge import progress
 from evaluation.judge.protocol import Progress
+from evaluation.judge.rounds import ENGINES
 from evaluation.judge.score import Score, judge
-from evaluation.judge.trainer import ENGINES
 from tests.evaluation.small import SMALL, small_test, small_train
 
 
@@ -93,7 +93,7 @@ def test_a_checkpoint_of_another_judgement_is_refused(tmp_path: Path) -> None:
 def test_a_broken_checkpoint_is_refused_with_what_to_do(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "judge.checkpoint"
     file.write_bytes(content)
-    with pytest.raises(ValueError, match="delete it to begin anew"):
+    with pytest.raises(ValueError, match="delete it to start over"):
         judged(file)
 
 

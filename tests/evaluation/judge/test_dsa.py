@@ -141,6 +141,19 @@ def test_crop_reaches_every_shift_and_no_other(size: int) -> None:
     assert set(middle.int().tolist()) == set(range(-reach, reach + 1))
 
 
+@pytest.mark.parametrize("size", range(8, 65))
+def test_cutout_zeroes_the_coordinates_that_the_protocol_clamps_into_the_image(size: int) -> None:
+    """For every offset: cutting the square off at the border zeroes the same rows as clamping its coordinates."""
+    side = int(0.5 * size + 0.5)
+    offsets = range(size + 1 - side % 2)
+    middles = (torch.tensor(offsets) + 0.5) / len(offsets)  # of the interval of uniforms that gives each offset
+    uniforms = torch.stack([middles, torch.zeros(len(offsets)), torch.zeros(len(offsets))])
+    column_BP = augment(torch.ones(len(offsets), 3, size, size), Draw("cutout", uniforms))[:, 0, :, 0]
+    for offset, column_P in zip(offsets, column_BP, strict=True):
+        clamped = {min(max(offset - side // 2 + k, 0), size - 1) for k in range(side)}
+        assert set(torch.nonzero(column_P == 0)[:, 0].tolist()) == clamped
+
+
 def test_cutout_over_the_border_always_zeroes_the_border() -> None:
     corner = augment(torch.ones(1, 3, 32, 32), Draw("cutout", torch.zeros(3, 1)))[0, 0]
     assert corner[:8, :8].sum() == 0

@@ -9,13 +9,13 @@ from evaluation.base.challenge import get_challenge
 from evaluation.data.datasets import load_split
 from evaluation.data.subset import random_subset
 from evaluation.judge import fast_engine
-from evaluation.judge.device_set import Resident, resident
+from evaluation.judge.device_set import DeviceSet, put_on_device
 from evaluation.judge.draws import draw_pass
 from evaluation.judge.dsa import KINDS, Draw
 from evaluation.judge.fast_engine import FastEngine
 from evaluation.judge.protocol import Protocol
 from evaluation.judge.reference_engine import ReferenceEngine
-from evaluation.judge.trainer import train_round
+from evaluation.judge.rounds import train_round
 from tests.evaluation.small import SMALL, small_test, small_train
 
 STEPS = 50
@@ -23,8 +23,8 @@ BATCH = 8
 PROTOCOL = Protocol(batch_size=BATCH)
 
 
-def small_set(device: str = "cpu") -> Resident:
-    return resident(small_train(28), SMALL, torch.device(device))
+def small_set(device: str = "cpu") -> DeviceSet:
+    return put_on_device(small_train(28), SMALL, torch.device(device))
 
 
 def started(engine: ReferenceEngine | FastEngine) -> ReferenceEngine | FastEngine:
@@ -33,7 +33,7 @@ def started(engine: ReferenceEngine | FastEngine) -> ReferenceEngine | FastEngin
     return engine
 
 
-def assert_fifty_steps_equal(train: Resident, kind: str | None, protocol: Protocol = PROTOCOL) -> None:
+def assert_fifty_steps_equal(train: DeviceSet, kind: str | None, protocol: Protocol = PROTOCOL) -> None:
     """Training amplifies rounding, so two things hold: from the reference's own state each step equals its step to
     rounding, and running free the losses stay together."""
     reference = started(ReferenceEngine(train, 10, protocol))
@@ -66,7 +66,7 @@ def test_fifty_steps_equal_the_reference(kind: str) -> None:
 def test_fifty_steps_of_the_protocol_equal_the_reference() -> None:
     """Its own size of images and batches, and its own choice among the augmentations."""
     digits = get_challenge("digits")
-    train = resident(random_subset(load_split(digits, "train", None), 30, seed=0), digits, torch.device("cpu"))
+    train = put_on_device(random_subset(load_split(digits, "train", None), 30, seed=0), digits, torch.device("cpu"))
     assert_fifty_steps_equal(train, None, Protocol())
 
 
@@ -118,6 +118,6 @@ def test_bfloat16_steps_stay_close_and_say_so() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_learns_digits(dtype: torch.dtype) -> None:
-    train, test = (resident(s, SMALL, torch.device("cpu")) for s in (small_train(400), small_test()))
+    train, test = (put_on_device(s, SMALL, torch.device("cpu")) for s in (small_train(400), small_test()))
     protocol = Protocol(epochs=10, batch_size=64)
     assert train_round(FastEngine(train, 10, protocol, dtype=dtype), test, 10, protocol, 0).accuracy > 0.85

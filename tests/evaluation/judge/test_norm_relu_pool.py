@@ -12,7 +12,7 @@ from torch import Tensor
 
 from evaluation.judge import norm_relu_pool as fused_module
 from evaluation.judge.convnet import WIDTH
-from evaluation.judge.cpp_kernel import build_native
+from evaluation.judge.cpp_kernel import build_cpp_kernel
 from evaluation.judge.norm_relu_pool import (
     NormReluPool,
     choose_norm_relu_pool,
@@ -23,7 +23,7 @@ from evaluation.judge.norm_relu_pool import (
 )
 
 CPU = torch.device("cpu")
-FORMS = ("native", "tensors", "plain")
+FORMS = ("kernel", "tensors", "plain")
 SHAPES = [(5, 32, 32), (3, 8, 8), (2, 9, 13), (1, 2, 2)]
 
 
@@ -32,10 +32,10 @@ def the_form(name: str) -> NormReluPool:
         return plain_norm_relu_pool
     if name == "tensors":
         return fused(tensor_forward, tensor_backward)
-    native = build_native()
-    if native is None:
+    kernel = build_cpp_kernel()
+    if kernel is None:
         pytest.skip("no C++ compiler on this machine")
-    return fused(native.forward, native.backward)
+    return fused(kernel.forward, kernel.backward)
 
 
 def inputs(
@@ -68,7 +68,7 @@ def exact(y: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     # A large mean costs PyTorch's own norm three digits; the forms of this project keep them.
     ("form", "shift"),
-    [("native", 0.0), ("tensors", 0.0), ("plain", 0.0), ("native", 50.0), ("tensors", 50.0)],
+    [("kernel", 0.0), ("tensors", 0.0), ("plain", 0.0), ("kernel", 50.0), ("tensors", 50.0)],
 )
 def test_float32_is_the_definition(form: str, images: int, height: int, width: int, shift: float) -> None:
     y, gamma, beta = inputs(images, height, width, torch.float32, shift)
@@ -82,7 +82,7 @@ def test_float32_is_the_definition(form: str, images: int, height: int, width: i
         assert ((mine - theirs).abs() > 2e-3 * scale + 1e-3 * theirs.abs()).double().mean() < 0.01
 
 
-@pytest.mark.parametrize("form", ["native", "tensors"])
+@pytest.mark.parametrize("form", ["kernel", "tensors"])
 def test_bfloat16_is_float32_on_rounded_activations(form: str) -> None:
     function = the_form(form)
     y, gamma, beta = inputs(4, 16, 16, torch.bfloat16)
@@ -143,10 +143,10 @@ def test_without_a_compiler_it_says_so_and_works(monkeypatch: pytest.MonkeyPatch
         raise FileNotFoundError
 
     monkeypatch.setattr(subprocess, "run", no_compiler)
-    build_native.cache_clear()
+    build_cpp_kernel.cache_clear()
     with pytest.warns(UserWarning, match="no C\\+\\+ compiler works here"):
         assert choose_norm_relu_pool(CPU, 0) is plain_norm_relu_pool
-    build_native.cache_clear()
+    build_cpp_kernel.cache_clear()
 
 
 def test_a_broken_tool_chain_falls_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +162,7 @@ def test_a_broken_tool_chain_falls_back(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_choosing_warns_of_nothing_where_a_compiler_works() -> None:
-    the_form("native")
+    the_form("kernel")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert choose_norm_relu_pool(CPU, 0) is not plain_norm_relu_pool

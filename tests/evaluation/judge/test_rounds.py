@@ -1,4 +1,7 @@
-"""Rounds side by side are the same rounds, whatever interrupts them."""
+"""A round is the protocol's passes in order, with the rate drop and the momentum restart where they belong.
+
+Rounds in parallel are the same rounds, whatever interrupts them.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,173 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from evaluation.curve.curve import CurvePoint, Supply, measure_point
-from evaluation.judge import parallel_rounds, progress, rounds
-from evaluation.judge.checkpoint import Checkpoint, load_checkpoint
+from evaluation.judge import parallel, progress, rounds
+from evaluation.judge.checkpoint import Checkpoint, RoundState, load_checkpoint
 from evaluation.judge.convnet import seeded_convnet
-from evaluation.judge.parallel_rounds import Lanes, LaneStoppedError, SharedClock
-from evaluation.judge.protocol import Progress
+from evaluation.judge.device_set import DeviceSet, put_on_device
+from evaluation.judge.draws import derived_seed, draw_pass, round_seed
+from evaluation.judge.dsa import KINDS, Draw, augment
+from evaluation.judge.engine import Engine
+from evaluation.judge.fast_engine import FastEngine
+from evaluation.judge.protocol import Progress, Protocol
+from evaluation.judge.reference_engine import ReferenceEngine
+from evaluation.judge.rounds import ENGINES, build_engine, train_round
 from evaluation.judge.score import Score, judge
 from tests.evaluation.small import SMALL, small_test, small_train
 
 CPU = torch.device("cpu")
+
+
+def small_sets(images: int = 200) -> tuple[DeviceSet, DeviceSet]:
+    return put_on_device(small_train(images), SMALL, CPU), put_on_device(small_test(), SMALL, CPU)
+
+
+def test_protocol_is_the_challenges() -> None:
+    protocol = Protocol()
+    assert (protocol.passes, protocol.drop_after, protocol.batch_size) == (1001, 501, 256)
+    assert (protocol.lr, protocol.lr_after_drop, protocol.momentum, protocol.weight_decay) == (0.01, 0.001, 0.9, 5e-4)
+    assert [protocol.lr_of_pass(index) for index in (0, 501, 502, 1000)] == [0.01, 0.01, 0.001, 0.001]
+    assert [protocol.steps_per_pass(images) for images in (1, 256, 257, 1000)] == [1, 1, 2, 4]
+
+
+def test_protocol_refuses_what_cannot_be() -> None:
+    with pytest.raises(ValueError, match="epochs must be at least 1"):
+        Protocol(epochs=0)
+    with pytest.raises(ValueError, match="batch size"):
+        Protocol(batch_size=0)
+
+
+def test_images_are_not_copied_on_the_cpu() -> None:
+    """100,000 images of 64x64 are 1.2 GB, and as float32 they would be four times that."""
+    images = small_train(50)
+    held = put_on_device(images, SMALL, CPU)
+    assert held.images.dtype == torch.uint8
+    assert held.images.data_ptr() == images.images.ctypes.data
+
+
+def test_every_pass_is_a_shuffle_of_its_own() -> None:
+    first, second, other = draw_pass(1, 0, 700, 256), draw_pass(1, 1, 700, 256), draw_pass(2, 0, 700, 256)
+    for draws in (first, second, other):
+        assert draws.order.sort().values.tolist() == list(range(700))
+        assert len(draws.kinds) == 3
+        assert [len(index) for index, _ in draws.batches()] == [256, 256, 188]
+        assert all(drawn.uniforms.shape == (3, len(index)) for index, drawn in draws.batches())
+    assert not torch.equal(first.order, second.order)
+    assert not torch.equal(first.order, other.order)
+    assert torch.equal(first.order, draw_pass(1, 0, 700, 256).order)
+
+
+def test_kinds_are_uniform_over_steps() -> None:
+    kinds = [kind for index in range(300) for kind in draw_pass(0, index, 8, 2).kinds]
+    assert all(150 < kinds.count(kind) < 250 for kind in KINDS)
+
+
+def test_seeds_differ_by_use() -> None:
+    assert len({round_seed(0, 0), round_seed(0, 1), round_seed(1, 0), derived_seed(0, "pass", 0)}) == 4
+
+
+@pytest.mark.parametrize("kind", ["fast", "reference"])
+def test_a_round_is_the_protocol_written_out(kind: str) -> None:
+    """Weights after four passes, over the rate drop, equal those of a loop written from the protocol alone."""
+    train, test = small_sets(150)
+    protocol = Protocol(epochs=3, batch_size=64)
+    engine: Engine = ReferenceEngine(train, SMALL.classes, protocol)
+    if kind == "fast":
+        engine = FastEngine(train, SMALL.classes, protocol, dtype=torch.float32)
+    losses: list[float] = []
+    done = train_round(
+        engine, test, SMALL.classes, protocol, 7, after_step=lambda _, loss, __: losses.append(float(loss))
+    )
+
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (SMALL.mean, SMALL.std))
+    images = (torch.from_numpy(small_train(150).images).float() / 255 - mean) / std
+    labels = torch.from_numpy(small_train(150).labels)
+    net = seeded_convnet(10, 16, 7)
+    weights = list(net.parameters())
+    rate, velocity = 0.01, [torch.zeros_like(w) for w in weights]
+    expected_losses = []
+    for index in (0, 1, 2, 3):
+        for at, drawn in draw_pass(7, index, 150, 64).batches():
+            loss = F.cross_entropy(net(augment(images[at], drawn)), labels[at])
+            for w, v, g in zip(weights, velocity, torch.autograd.grad(loss, weights), strict=True):
+                v.mul_(0.9).add_(g + 5e-4 * w.detach())
+                w.data.sub_(rate * v)
+            expected_losses.append(loss.item())
+        if index == 3 // 2 + 1:
+            rate, velocity = 0.001, [torch.zeros_like(w) for w in weights]
+
+    # training amplifies rounding: the two sum in different orders
+    assert losses == pytest.approx(expected_losses, rel=1e-4)
+    initial = dict(seeded_convnet(10, 16, 7).named_parameters())
+    for name, weight in net.named_parameters():
+        if name.endswith(".0.bias"):
+            continue  # the norm behind a convolution cancels its bias: what moves it is rounding alone
+        change = weight.detach() - initial[name].detach()
+        off = engine.state()[f"weight.{name}"] - weight.detach()
+        assert float(off.norm() / change.norm()) < 3e-3, name
+    mean_test = (torch.from_numpy(small_test().images).float() / 255 - mean) / std
+    right = net(mean_test).argmax(1) == torch.from_numpy(small_test().labels)
+    assert done.accuracy == pytest.approx(right.float().mean().item())
+    assert done.passes == 4
+    per_class = [right[torch.from_numpy(small_test().labels) == label].float().mean().item() for label in range(10)]
+    assert list(done.per_class) == pytest.approx(per_class)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_same_seed_same_round(engine: str) -> None:
+    train, test = small_sets(100)
+    protocol = Protocol(epochs=1, batch_size=32)
+
+    def losses(seed: int) -> list[float]:
+        told: list[float] = []
+
+        def listen(_: int, loss: Tensor, __: object) -> None:
+            told.append(float(loss))
+
+        train_round(build_engine(engine, train, 10, protocol), test, 10, protocol, seed, after_step=listen)
+        return told
+
+    assert losses(3) == losses(3)
+    assert losses(3) != losses(4)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_resuming_at_any_step_changes_no_bit(engine: str) -> None:
+    train, test = small_sets(100)
+    protocol = Protocol(epochs=3, batch_size=32)
+    states: list[RoundState] = []
+
+    def keep(_: int, __: Tensor, state: object) -> None:
+        now = state()  # type: ignore[operator]
+        copies = {name: tensor.clone() for name, tensor in now.tensors.items()}
+        states.append(RoundState(now.steps_done, now.seconds, copies))
+
+    whole = build_engine(engine, train, 10, protocol)
+    expected = train_round(whole, test, 10, protocol, 5, after_step=keep)
+    assert [state.steps_done for state in states] == list(range(1, 17))
+    # 3: within a pass; 4: between passes; 12: where the rate drops; 14: after it; 16: all steps done.
+    for state in (states[step - 1] for step in (3, 4, 12, 14, 16)):
+        again = build_engine(engine, train, 10, protocol)
+        resumed = train_round(again, test, 10, protocol, 5, resume=state)
+        assert resumed.accuracy == expected.accuracy
+        assert all(torch.equal(again.state()[name], tensor) for name, tensor in whole.state().items())
+
+
+def test_unknown_engine() -> None:
+    with pytest.raises(ValueError, match="choose one of: fast, reference"):
+        build_engine("turbo", small_sets()[0], 10, Protocol())
+
+
+def test_draw_of_a_step_is_applied_to_its_own_images() -> None:
+    draws = draw_pass(9, 0, 10, 4)
+    by_step = [drawn for _, drawn in draws.batches()]
+    assert torch.equal(torch.cat([drawn.uniforms for drawn in by_step], dim=1), draws.uniforms)
+    assert [drawn.uniforms.shape[1] for _, drawn in draws.batches(first=1)] == [4, 2]
+    assert isinstance(by_step[0], Draw)
 
 
 def judged(count: int = 4, checkpoint: Path | None = None, stop_at: int | None = None) -> Score:
@@ -39,8 +198,8 @@ def judged(count: int = 4, checkpoint: Path | None = None, stop_at: int | None =
 
 
 @pytest.fixture
-def one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel_rounds, "AT_ONCE", 1)
+def sequential(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "MAX_SLOTS", 1)
 
 
 @pytest.fixture
@@ -50,33 +209,17 @@ def saving_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("three_torch_threads")
-def test_side_by_side_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    side_by_side = judged()
+def test_in_parallel_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_parallel = judged()
     assert torch.get_num_threads() == 3, "PyTorch has its threads back"
-    monkeypatch.setattr(parallel_rounds, "AT_ONCE", 1)
-    assert judged() == side_by_side
-    assert len(set(side_by_side.rounds)) > 1
-
-
-@pytest.mark.usefixtures("three_torch_threads")
-def test_lanes_are_for_the_fast_engine_on_several_cores() -> None:
-    for count, engine, device, expected in (
-        (30, "fast", "cpu", 3),
-        (2, "fast", "cpu", 2),
-        (1, "fast", "cpu", 1),
-        (3, "reference", "cpu", 1),
-        (3, "fast", "cuda", 1),
-    ):
-        some = Lanes(count, engine, torch.device(device))
-        assert some.count == expected
-        some.close()
-    torch.set_num_threads(1)
-    assert Lanes(3, "fast", CPU).count == 1
+    monkeypatch.setattr(parallel, "MAX_SLOTS", 1)
+    assert judged() == in_parallel
+    assert len(set(in_parallel.rounds)) > 1
 
 
 @pytest.mark.usefixtures("three_torch_threads", "saving_every_step")
 @pytest.mark.parametrize("stop_at", [2, 7, 13])
-def test_interrupted_side_by_side_and_resumed_equals_uninterrupted(tmp_path: Path, stop_at: int) -> None:
+def test_interrupted_in_parallel_and_resumed_equals_uninterrupted(tmp_path: Path, stop_at: int) -> None:
     file = tmp_path / "judge.checkpoint"
     with pytest.raises(TimeoutError):
         judged(checkpoint=file, stop_at=stop_at)
@@ -85,69 +228,32 @@ def test_interrupted_side_by_side_and_resumed_equals_uninterrupted(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("three_torch_threads", "saving_every_step")
-def test_a_checkpoint_holds_all_rounds_at_work_and_fewer_may_go_on(
+def test_a_checkpoint_holds_all_rounds_in_progress_and_fewer_may_be_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file, at_work = tmp_path / "judge.checkpoint", []
+    file, in_progress = tmp_path / "judge.checkpoint", []
     save = rounds.save_checkpoint
 
     def counted(path: Path, fingerprint: str, checkpoint: Checkpoint) -> None:
         save(path, fingerprint, checkpoint)
         read = load_checkpoint(path, fingerprint)
-        assert read and set(read.at_work) == set(checkpoint.at_work)
-        at_work.append(len(read.at_work))
+        assert read and set(read.in_progress) == set(checkpoint.in_progress)
+        in_progress.append(len(read.in_progress))
 
     monkeypatch.setattr(rounds, "save_checkpoint", counted)
     with pytest.raises(TimeoutError):
         judged(checkpoint=file, stop_at=7)
-    assert max(at_work) == 3
+    assert max(in_progress) == 3
     assert judged(2, checkpoint=file).rounds == judged().rounds[:2]
 
 
-@pytest.mark.usefixtures("three_torch_threads", "one_after_another", "saving_every_step")
-def test_begun_one_after_another_goes_on_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("three_torch_threads", "sequential", "saving_every_step")
+def test_begun_sequential_goes_on_in_parallel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "judge.checkpoint"
     with pytest.raises(TimeoutError):
         judged(checkpoint=file, stop_at=6)
-    monkeypatch.setattr(parallel_rounds, "AT_ONCE", 3)
+    monkeypatch.setattr(parallel, "MAX_SLOTS", 3)
     assert judged(checkpoint=file) == judged()
-
-
-@pytest.mark.usefixtures("three_torch_threads")
-def test_the_parts_of_the_time_add_up(tmp_path: Path) -> None:
-    began = time.monotonic()
-    score = judge(small_train(100), small_test(), SMALL, rounds=4, epochs=30)
-    assert score.seconds <= time.monotonic() - began
-    clock = SharedClock()
-    with clock.at_work(), clock.at_work():
-        first = clock.now()
-        time.sleep(0.2)
-        assert 0.1 <= clock.now() - first < 0.2
-    with clock.at_work():
-        first = clock.now()
-        time.sleep(0.2)
-        assert clock.now() - first >= 0.2
-
-
-@pytest.mark.usefixtures("three_torch_threads")
-def test_what_one_lane_raises_ends_the_others() -> None:
-    some, seen = Lanes(3, "fast", CPU), []
-
-    def work(number: int) -> None:
-        if number == 1:
-            raise ZeroDivisionError
-        while True:
-            try:
-                some.check()
-            except LaneStoppedError:
-                seen.append(number)
-                raise
-            time.sleep(0.001)
-
-    with pytest.raises(ZeroDivisionError):
-        some.run(work, range(3))
-    some.close()
-    assert sorted(seen) == [0, 2]
 
 
 _INTERRUPTED = """
@@ -161,7 +267,7 @@ judge(small_train(100), small_test(), SMALL, rounds=3, epochs=100_000, checkpoin
 """
 
 
-def test_an_interrupt_ends_all_lanes(tmp_path: Path) -> None:
+def test_an_interrupt_ends_all_slots(tmp_path: Path) -> None:
     file = tmp_path / "judge.checkpoint"
     process = subprocess.Popen([sys.executable, "-c", _INTERRUPTED, str(file)], stderr=subprocess.PIPE, text=True)
     while not file.exists() and process.poll() is None:
@@ -169,7 +275,7 @@ def test_an_interrupt_ends_all_lanes(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     told = process.communicate(timeout=60)[1]
     assert process.returncode == -signal.SIGINT
-    assert "KeyboardInterrupt" in told and "LaneStopped" not in told.rpartition("KeyboardInterrupt")[2]
+    assert "KeyboardInterrupt" in told and "RoundCancelled" not in told.rpartition("KeyboardInterrupt")[2]
     assert not list(tmp_path.glob(".*.part"))
 
 
@@ -182,7 +288,7 @@ def test_initial_weights_begun_in_threads_follow_their_seeds() -> None:
 
 
 @pytest.mark.usefixtures("three_torch_threads")
-def test_a_curves_rounds_side_by_side_are_told_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_curves_rounds_in_parallel_are_told_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     supply, told = Supply(small_train(600), drawn=True), []
 
     def point(on_round: object = lambda _: None) -> CurvePoint:
@@ -190,9 +296,9 @@ def test_a_curves_rounds_side_by_side_are_told_in_order(tmp_path: Path, monkeypa
             3, supply, small_test(), SMALL, rounds=5, epochs=2, device="cpu", checkpoints=tmp_path, on_round=on_round
         )  # type: ignore[arg-type]
 
-    side_by_side = point(told.append)
+    in_parallel = point(told.append)
     assert [len(each.rounds) for each in told] == [1, 2, 3, 4, 5]
-    assert all(each.rounds == side_by_side.rounds[: len(each.rounds)] for each in told)
-    monkeypatch.setattr(parallel_rounds, "AT_ONCE", 1)
-    assert point().rounds == side_by_side.rounds
+    assert all(each.rounds == in_parallel.rounds[: len(each.rounds)] for each in told)
+    monkeypatch.setattr(parallel, "MAX_SLOTS", 1)
+    assert point().rounds == in_parallel.rounds
     assert not list(tmp_path.iterdir())

@@ -16,7 +16,7 @@ from evaluation.base.images import ImageSet
 from evaluation.data.datasets import load_split
 from evaluation.data.subset import first_of_each
 from evaluation.judge.convnet import ConvNet
-from evaluation.judge.device_set import resident
+from evaluation.judge.device_set import put_on_device
 from submission.contract.generator import LoadContext
 from submission.contract.weights import read_header
 from submission.generators.gaussian import Gaussian
@@ -53,7 +53,7 @@ def matching(train: ImageSet, experts: list[Expert], recipe: MatchRecipe = RECIP
 
 
 def test_an_expert_is_the_judges_network_and_knows_what_it_sees(train: ImageSet, experts: list[Expert]) -> None:
-    data = resident(train, DIGITS, torch.device("cpu"))
+    data = put_on_device(train, DIGITS, torch.device("cpu"))
     for expert in experts:
         network = ConvNet(10, 32)
         network.load_state_dict(dict(expert.weights))
