@@ -1,4 +1,4 @@
-"""Accuracy by IPC under the protocol: of a submission, or of random real images, which all are held against."""
+"""Accuracy by IPC under the protocol: of a submission, or of random real images, the baseline of all."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Supply:
     """Where a curve's images come from.
 
     Attributes:
-        images: all there are.
-        drawn: whether each round draws its own at random; else it is always the first of each class.
+        images: all that are available.
+        drawn: whether each round samples its own at random; otherwise all take the first of each class.
     """
 
     images: ImageSet | NormalisedSet
@@ -40,7 +40,7 @@ class Supply:
 
     @property
     def of(self) -> str:
-        """In words, the same for the same images."""
+        """What the images are, in words; the same for the same images."""
         return REAL if self.drawn else f"submission {content_hash(self.images)[:12]}"
 
     def take(self, ipc: int, number: int, challenge: Challenge) -> ImageSet | NormalisedSet:
@@ -92,7 +92,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Curve:
-    """Points in order of IPC, the engine that judged them, and what images they are of."""
+    """Points in order of IPC, the engine that judged them, and the images they are of."""
 
     dataset: str
     points: tuple[CurvePoint, ...]
@@ -105,10 +105,10 @@ class Curve:
 
 
 def load_curve(challenge: Challenge, path: Path | None = None) -> Curve:
-    """The curve in `path`, or the one that is shipped; without a point where there is none.
+    """The curve in `path`, or the shipped one; a curve without points where there is none.
 
     Raises:
-        ValueError: the file holds anything else, or the curve of another challenge.
+        ValueError: the file is not a curve, or that of another challenge.
     """
     path = path or _SHIPPED / f"{challenge.name}.json"
     if not path.exists():
@@ -116,7 +116,7 @@ def load_curve(challenge: Challenge, path: Path | None = None) -> Curve:
     try:
         curve = _read_curve(path.read_text(encoding="utf-8"))
     except (LookupError, TypeError, ValueError, OSError) as error:
-        raise ValueError(f"{path} is no curve ({type(error).__name__}: {error}); choose another file") from None
+        raise ValueError(f"{path} is not a curve ({type(error).__name__}: {error}); choose another file") from None
     if curve.dataset != challenge.name:
         raise ValueError(f"{path} is a curve of {curve.dataset}, not of {challenge.name}; choose another file")
     return curve
@@ -134,7 +134,7 @@ def _read_curve(text: str) -> Curve:
 
 
 def save_curve(curve: Curve, path: Path) -> None:
-    """Write it whole or not at all; mean, spread and interval are written beside the rounds they follow from."""
+    """Write it whole or not at all; mean, std and interval are stored beside the rounds they follow from."""
     points = [
         {
             **asdict(point),
@@ -168,9 +168,9 @@ def measure_point(
     """Judge `ipc` images per class `rounds` times.
 
     Args:
-        before: rounds that are done already; only the missing ones are run.
-        checkpoints: folder for what an interrupted round goes on from.
-        on_round: told the point after each round, so that it can be saved.
+        before: rounds that are already done; only the missing ones are run.
+        checkpoints: folder for the files that interrupted rounds resume from.
+        on_round: called with the point after each round, so that it can be saved.
 
     Raises:
         ValueError: a class has fewer than `ipc` images.
@@ -184,7 +184,7 @@ def measure_point(
     done: dict[int, Round] = {}
 
     def keep(round_done: Round) -> None:
-        """Rounds end in no order; a point holds those that no missing one stands before."""
+        """Rounds end in any order; a point holds those before the first missing one."""
         nonlocal point
         done[round_done.seed] = round_done
         while (at := len(point.rounds)) < rounds and (following := done.get(round_seed(at, 0))):

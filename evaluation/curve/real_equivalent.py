@@ -1,4 +1,4 @@
-"""What an accuracy is worth: how many random real images per class give it, read off the measured curve."""
+"""How many random real images per class give an accuracy, interpolated on the measured curve."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from evaluation.base.challenge import Challenge
 from evaluation.curve.curve import CurvePoint, load_curve
@@ -18,12 +17,12 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RealEquivalent:
-    """Random real images per class that are worth as much as a submission.
+    """The number of random real images per class that reach a submission's accuracy.
 
     Attributes:
-        ipc: None where the accuracy lies above the last point measured.
-        ci95: low and high end; `high` is None where it lies above the last point, `low` where even that does. The
-            whole is None where a single round leaves nothing to make an interval from.
+        ipc: None if the accuracy lies above the last point measured.
+        ci95: low and high end, each None if it lies above the last point; None as a whole if single rounds leave no
+            interval.
         highest: IPC of the last point measured.
     """
 
@@ -46,12 +45,12 @@ class Worth(Protocol):
 def worth_of(
     accuracy: float, ci95: tuple[float, float] | None, epochs: int, challenge: Challenge
 ) -> RealEquivalent | None:
-    """What an accuracy is worth on the shipped curve of as many epochs; None where there is none of these."""
+    """The real equivalent of an accuracy on the shipped curve with the same epochs; None without such a curve."""
     return real_equivalent(accuracy, ci95, load_curve(challenge).at(epochs), challenge.chance)
 
 
 def worth_words(worth: Worth) -> str:
-    """`12.3 real images per class (95% interval 10.1 to 14.9)`; what lies beyond the measured curve is said so."""
+    """`12.3 real images per class (95% interval 10.1 to 14.9)`; beyond the measured curve it says so."""
     if worth.ipc is None:
         return f"more real images per class than were measured (above {worth.highest:g})"
     told = f"{worth.ipc:.1f} real images per class"
@@ -66,14 +65,14 @@ def real_equivalent(
 ) -> RealEquivalent | None:
     """How many random real images per class give `accuracy`, with the interval that both sides' rounds leave.
 
-    The end points are those IPC at which the curve differs from the accuracy by the 95% half-width of that difference:
-    the root of the sum of both squared half-widths (Fieller's construction, linear in between as the curve is).
+    The ends are the IPC at which the curve differs from the accuracy by the 95% half-width of that difference: the root
+    of the sum of both squared half-widths (Fieller's construction, interpolated like the curve).
 
     Args:
         accuracy: a fraction, the mean of rounds.
         ci95: its 95% interval; None for one round.
-        points: of one number of epochs, in order of IPC. One with a single round takes its spread from all others.
-        chance: the accuracy of a guess.
+        points: with the same number of epochs, in order of IPC. One with a single round takes its std from all others.
+        chance: the accuracy of random guessing.
 
     Returns:
         None where there are no points.
@@ -103,16 +102,18 @@ def _inverse(accuracy: float, ipc_P: _Floats, mean_P: _Floats, chance: float) ->
         above = mean_P[0] - chance
         return float(ipc_P[0] * max(0.0, accuracy - chance) / above) if above > 0 else float(ipc_P[0])
     right = int(np.searchsorted(mean_P, accuracy))
-    share = (accuracy - mean_P[right - 1]) / (mean_P[right] - mean_P[right - 1])
+    fraction = (accuracy - mean_P[right - 1]) / (mean_P[right] - mean_P[right - 1])
     low, high = np.log(ipc_P[right - 1]), np.log(ipc_P[right])
-    return float(np.exp(low + share * (high - low)))
+    return float(np.exp(low + fraction * (high - low)))
 
 
 def _half_widths(points: Sequence[CurvePoint]) -> _Floats | None:
-    """Half of each point's 95% interval; of a single round with the spread of all others. None if all are single."""
+    """Half of each point's 95% interval; of a single round by the pooled std of all others. None if all are single."""
+    from scipy.stats import t
+
     freedom = sum(len(point.rounds) - 1 for point in points)
     if freedom == 0:
         return None
     pooled = sum(float(np.var(point.rounds)) * len(point.rounds) for point in points) / freedom
-    single = float(student.ppf(0.975, freedom)) * pooled**0.5
+    single = float(t.ppf(0.975, freedom)) * pooled**0.5
     return np.array([single if point.ci95 is None else (point.ci95[1] - point.ci95[0]) / 2 for point in points])

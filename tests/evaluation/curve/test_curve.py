@@ -29,7 +29,7 @@ def test_a_curve_comes_back_from_its_file(tmp_path: Path) -> None:
 )
 def test_a_broken_curve_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "curve.json").write_text(content)
-    with pytest.raises(ValueError, match=r"curve\.json is no curve"):
+    with pytest.raises(ValueError, match=r"curve\.json is not a curve"):
         load_curve(DIGITS, tmp_path / "curve.json")
 
 
