@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
 
 from evaluation.base.challenge import get_challenge
 from harness.planning.profile import Point, Profile
@@ -22,8 +25,7 @@ START_UNCERTAINTY = 0.3
 UNMEASURED_UNCERTAINTY = 0.15
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """An estimate with an interval around it."""
 
     low: float
@@ -215,23 +217,14 @@ def _rate(profile: Profile, found: Prediction) -> float:
 def _alone(points: Sequence[Point], steps: int, batch_size: int) -> Span:
     """Seconds of a batch with nothing going on behind it, measured or from the lines between what was."""
     sizes = sorted({point.batch_size for point in points})
-    at_or_below = [size for size in sizes if size <= batch_size]
-    above = [size for size in sizes if size >= batch_size]
     if batch_size in sizes:
         return _at_steps(points, steps, batch_size)
-    if not above or not at_or_below:  # beyond what was measured: in proportion, as the batches are then alike
-        nearest = sizes[-1] if not above else sizes[0]
-        found = _at_steps(points, steps, nearest)
-        scale = batch_size / nearest if not above else 1.0
-        return _widened(found.low * scale, found.middle * scale, found.high * scale, UNMEASURED_UNCERTAINTY)
-    below, over = at_or_below[-1], above[0]
-    share = (batch_size - below) / (over - below)
-    first, second = _at_steps(points, steps, below), _at_steps(points, steps, over)
-    return Span(
-        first.low + share * (second.low - first.low),
-        first.middle + share * (second.middle - first.middle),
-        first.high + share * (second.high - first.high),
-    )
+    spans = [_at_steps(points, steps, size) for size in sizes]
+    found = Span(*(float(np.interp(batch_size, sizes, ends)) for ends in zip(*spans, strict=True)))
+    if sizes[0] <= batch_size <= sizes[-1]:
+        return found
+    scale = max(1.0, batch_size / sizes[-1])  # larger ones than were measured take in proportion, as they are alike
+    return _widened(scale * found.low, scale * found.middle, scale * found.high, UNMEASURED_UNCERTAINTY)
 
 
 def _at_steps(points: Sequence[Point], steps: int, batch_size: int) -> Span:
