@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +31,18 @@ class Needs:
     training_images: Path | None
     device: str
 
-    def job(self, **rest: Any) -> Job:
-        """The worker's job with them, and with what else it is told."""
+    def job(self, output: str = "", events: str = "", deadline: float = 0.0, **rest: Any) -> Job:
+        """The worker's job with them, and with what else it is told; where nothing is run yet, without a place."""
         weights, training_images = (str(path) if path else None for path in (self.weights, self.training_images))
-        return Job(device=self.device, weights=weights, training_images=training_images, **rest)
+        return Job(
+            output=output,
+            events=events,
+            deadline=deadline,
+            device=self.device,
+            weights=weights,
+            training_images=training_images,
+            **rest,
+        )
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,12 @@ class Terms:
             "seed": str(self.seed),
             "classes": str(self.classes),
         }
+
+
+def launch_worker(job: Job, path: Path, env: Mapping[str, str]) -> Launch:
+    """Our own worker, with its job written to `path`."""
+    job.save(path)
+    return Launch([sys.executable, "-m", "submission.worker.worker", str(path)], env, ROOT)
 
 
 def write_classes(challenge: Challenge, path: Path) -> None:

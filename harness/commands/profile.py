@@ -91,7 +91,7 @@ def profile(options: ProfileOptions, voice: Voice) -> ExitCode:
         for found in predictions:
             low, high = found.interval
             voice.say(
-                f"{budget_s:g} s at {found.steps} steps, batch {found.batch_size}: "
+                f"Predicted for {budget_s:g} s at steps {found.steps}, batch {found.batch_size}: "
                 f"{found.ipc:.4g} [{low:.4g}, {high:.4g}] images per class"
             )
         if gain:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.report.console import Voice
     from harness.tuning.stored_choice import TunedChoice
     from harness.tuning.successive_halving import Candidate, CandidateResult, Tuning
-    from submission.contract.generator import GeneratorBase
+    from submission.contract.job import Job
 
 MOST_HELD_OUT = 5000
 # Of the training split, where the generator reads training images itself: these are kept from it.
@@ -101,23 +101,18 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
         f"{challenge.title}, {maker.info.name}: {len(candidates)} candidates for {options.budget:g} s, judged on"
         f" {len(held_out):,} held-out training images (previews of {options.epochs} epochs, n = {options.rounds})"
     )
-    predicted = _predictions(options, maker, needs, candidates, voice)
+    predicted = _predictions(options, needs, candidates, voice)
     with TemporaryDirectory(dir=out, prefix=".pilots-") as scratch:
         if needs.training_images:  # without those that candidates are judged on
             np.savez(Path(scratch) / "training.npz", images=rest.images, labels=rest.labels)
             needs = replace(needs, training_images=Path(scratch) / "training.npz")
         pilots = Pilots(
-            challenge=challenge,
-            generator=maker.info.name,
-            needs=needs,
-            settings=dict(options.settings),
+            job=_job(options, needs),
             held_out=held_out,
             rounds=options.rounds,
             epochs=options.epochs,
             data=options.data,
             scratch=Path(scratch).resolve(),
-            seed=options.seed,
-            pda=options.pda,
             judging=voice.judging,
         )
 
@@ -149,12 +144,19 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
     return ExitCode.DONE
 
 
+def _job(options: TuneOptions, needs: Needs) -> Job:
+    """What the worker is told for all candidates, before their own steps and settings."""
+    return needs.job(
+        challenge=options.dataset,
+        generator=options.generator_name,
+        seed=options.seed,
+        pda=options.pda,
+        settings=dict(options.settings),
+    )
+
+
 def _predictions(
-    options: TuneOptions,
-    maker: type[GeneratorBase],
-    needs: Needs,
-    candidates: Sequence[Candidate],
-    voice: Voice,
+    options: TuneOptions, needs: Needs, candidates: Sequence[Candidate], voice: Voice
 ) -> dict[str, Prediction]:
     """What the budget gives each candidate, from a profile for each combination of settings."""
     from harness.planning.measure import Wanted, take_profile
@@ -166,7 +168,7 @@ def _predictions(
     found = {}
     for tried in {tuple(candidate.settings.items()): candidate.settings for candidate in candidates}.values():
         settings, pda = split_pda({**options.settings, **tried}, options.pda)
-        job = needs.job(challenge=options.dataset, generator=maker.info.name, pda=pda, settings=settings)
+        job = replace(_job(options, needs), settings=settings, pda=pda)
         profile, _ = take_profile(job, wanted, options.data, Path("runs"), voice.say)
         for candidate in candidates:
             if candidate.settings == tried:

@@ -78,7 +78,7 @@ class Wanted:
         return steps >= set(self.steps) and sizes >= set(self.batch_sizes)
 
 
-class ChildDied(Exception):  # noqa: N818 - it is an event, and expected
+class ProcessDied(Exception):  # noqa: N818 - it is an event, and expected
     """The process that is measured is gone."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -87,7 +87,7 @@ class ChildDied(Exception):  # noqa: N818 - it is an event, and expected
         self.detail = detail
 
 
-class Child:
+class MeasuredProcess:
     """The process that is measured."""
 
     def __init__(self, job: Path, data: Path | None, log: Path) -> None:
@@ -103,10 +103,10 @@ class Child:
                 env=with_compile_cache(inherited(os.environ, data), log.parent / "compiled"),
                 start_new_session=True,
             )
-        self.hello = self._answer()
+        self.startup = self._answer()
 
     def ask(self, **what: Any) -> dict[str, Any]:
-        """Raises ChildDied."""
+        """Raises ProcessDied."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.write((json.dumps(what) + "\n").encode())
@@ -126,14 +126,14 @@ class Child:
         assert self._process.stdout is not None
         if not select.select([self._process.stdout], [], [], LONGEST_ANSWER_S)[0]:
             self.end()
-            raise ChildDied("too_slow", f"no answer within {LONGEST_ANSWER_S:g} s")
+            raise ProcessDied("too_slow", f"no answer within {LONGEST_ANSWER_S:g} s")
         line = self._process.stdout.readline()
         if line:
             told: dict[str, Any] = json.loads(line)
             return told
         code = self._process.wait()
         self.end()
-        raise ChildDied("out_of_memory" if code == SIGKILL_IS_MEMORY else "crashed", self._last_words(code))
+        raise ProcessDied("out_of_memory" if code == SIGKILL_IS_MEMORY else "crashed", self._last_words(code))
 
     def _last_words(self, code: int) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
@@ -181,15 +181,15 @@ def take_profile(
 def measure_profile(key: ProfileKey, job: Job, wanted: Wanted, data: Path | None, scratch: Path, say: Say) -> Profile:
     """Measure what `job` runs, whose key is `key`; arguments and errors as of `take_profile`."""
     with TemporaryDirectory(dir=scratch, prefix=".profile-") as folder:
-        session = Session(Path(folder), job, data, say)
+        measurement = Measurement(Path(folder), job, data, say)
         try:
-            return session.run(key, wanted)
+            return measurement.run(key, wanted)
         finally:
-            session.close()
+            measurement.close()
 
 
-class Session:
-    """One measuring: a child, another where it died, and what was found so far."""
+class Measurement:
+    """One measuring: a process, another where it died, and what was found so far."""
 
     def __init__(self, folder: Path, job: Job, data: Path | None, say: Say) -> None:
         self._folder, self._data, self._say = folder, data, say
@@ -197,19 +197,19 @@ class Session:
         job.save(self._job)
         self.points: list[Point] = []
         self.failed: list[Failed] = []
-        self._child: Child | None = None
-        self._say("loading and warming up")
+        self._measured: MeasuredProcess | None = None
+        self._say("Loading and warming up")
         try:
-            child = self._started()
-        except ChildDied as died:
+            process = self._started()
+        except ProcessDied as died:
             raise ValueError(
-                f"generator {job.generator!r} did not start: {died.detail}; mend that, then profile it"
+                f"generator {job.generator!r} did not start: {died.detail}; fix that, then profile it"
             ) from None
-        self.hello = child.hello
-        self._process_s = child.hello["entered"] - child.spawned
+        self.startup = process.startup
+        self._process_s = process.startup["entered"] - process.spawned
 
     def run(self, key: ProfileKey, wanted: Wanted) -> Profile:
-        default = int(self.hello["steps"])
+        default = int(self.startup["steps"])
         steps = wanted.steps or tuple(dict.fromkeys((default, max(1, default // 2))))
         main = default if default in steps else max(steps)
         for size in wanted.batch_sizes:
@@ -229,17 +229,17 @@ class Session:
                 if count != main:
                     self.point(count, size)
         sustained, write_s = self.sustained(main, best)
-        hello = self.hello
+        startup = self.startup
         return Profile(
             key=key,
             default_steps=default,
-            default_batch=int(hello["batch_size"]),
+            default_batch=int(startup["batch_size"]),
             start=ColdStart(
                 self._process_s,
-                hello["import_s"],
-                hello["load_s"],
-                hello["first_batch_s"],
-                hello["first_batch_images"],
+                startup["import_s"],
+                startup["load_s"],
+                startup["first_batch_s"],
+                startup["first_batch_images"],
             ),
             points=tuple(sorted(self.points, key=lambda point: (point.steps, point.batch_size))),
             sustained=sustained,
@@ -267,7 +267,7 @@ class Session:
             peak_memory_mb=told["peak_memory_mb"],
         )
         self.points.append(point)
-        self._say(f"{steps} steps, batch {batch_size}: {point.batch_s:.3g} s, {point.images_per_s:.1f} images/s")
+        self._say(f"Steps {steps}, batch {batch_size}: {point.batch_s:.3g} s, {point.images_per_s:.1f} images/s")
 
     def sustained(self, steps: int, batch_size: int) -> tuple[Sustained | None, float]:
         """Batches in a row, written in the background, and the seconds that writing an image takes."""
@@ -277,12 +277,14 @@ class Session:
             return None, 0.0
         low, high = _quartiles(told["batches"])
         each = mean(told["batches"])
-        self._say(f"in a row and written: {each:.3g} s a batch, {batch_size / each:.1f} images/s")
+        self._say(
+            f"Sustained, with images written in the background: {each:.3g} s a batch, {batch_size / each:.1f} images/s"
+        )
         return Sustained(steps, batch_size, each, low, high, len(told["batches"])), told["write_s"]
 
     def close(self) -> None:
-        if self._child:
-            self._child.end()
+        if self._measured:
+            self._measured.end()
 
     def _doubling(self, steps: int) -> Iterator[int]:
         size = 1
@@ -300,8 +302,8 @@ class Session:
     def _ask(self, steps: int, batch_size: int, **what: Any) -> dict[str, Any] | None:
         try:
             told = self._started().ask(steps=steps, batch_size=batch_size, **what)
-        except ChildDied as died:
-            self._child = None
+        except ProcessDied as died:
+            self._measured = None
             self._fail(Failed(steps, batch_size, died.reason, died.detail))
             return None
         if "failure" in told:
@@ -311,12 +313,12 @@ class Session:
 
     def _fail(self, failed: Failed) -> None:
         self.failed.append(failed)
-        self._say(f"{failed.steps} steps, batch {failed.batch_size}: {failed.reason.replace('_', ' ')}")
+        self._say(f"Steps {failed.steps}, batch {failed.batch_size}: {failed.reason.replace('_', ' ')}")
 
-    def _started(self) -> Child:
-        if self._child is None:
-            self._child = Child(self._job, self._data, self._folder / "log.txt")
-        return self._child
+    def _started(self) -> MeasuredProcess:
+        if self._measured is None:
+            self._measured = MeasuredProcess(self._job, self._data, self._folder / "log.txt")
+        return self._measured
 
 
 def _quartiles(seconds: Sequence[float]) -> tuple[float, float]:

@@ -132,7 +132,7 @@ def plan_sentences(plan: Plan) -> list[str]:
     if plan.profile and plan.predicted_ipc_interval:
         low, high = plan.predicted_ipc_interval
         told.append(
-            f"By the profile of {plan.profile.measured_at[:10]}: batch {plan.batch_size}, {plan.steps} steps, "
+            f"By the profile of {plan.profile.measured_at[:10]}: batch {plan.batch_size}, steps {plan.steps}, "
             f"{plan.predicted_ipc:.4g} [{low:.4g}, {high:.4g}] images per class predicted."
         )
     return told

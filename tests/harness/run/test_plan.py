@@ -114,7 +114,7 @@ def test_a_profile_gives_batch_size_and_prediction() -> None:
     plan = planned()
     assert plan.batch_size == 64 and plan.profile == measured and not plan.tries_batch_sizes
     assert plan.predicted_ipc is not None and [size for size, _ in plan.batch_seconds] == [8, 64]
-    assert "2026-01-01: batch 64, 8 steps" in plan_sentences(plan)[0]
+    assert "2026-01-01: batch 64, steps 8" in plan_sentences(plan)[0]
     # of few sizes: it says nothing of the best one, but all of the one that is asked for
     few = replace(measured, doubled=False)
     assert planned(lambda _key: few).tries_batch_sizes and planned(lambda _key: few).profile is None
