@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import sqrt
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import torch
 
-from benchmarks.equivalence import MARGIN, two_one_sided_tests
 from evaluation.base.challenge import get_challenge
 from evaluation.base.files import write_text
 from evaluation.base.machine import this_machine
@@ -29,6 +31,44 @@ from evaluation.judge.draws import round_seed
 from evaluation.judge.parallel import workers_for
 from evaluation.judge.protocol import Protocol
 from evaluation.judge.rounds import ENGINES, build_engine, train_round
+
+MARGIN = 0.005
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Two one-sided t-tests on paired differences of accuracies.
+
+    Attributes:
+        pairs: how many differences.
+        mean_difference: a fraction.
+        interval90: of the mean difference; inside the margin just when the tests pass at 5%.
+        margin: what counts as equivalent.
+        p: the larger of the two p-values.
+        equivalent: p below 5%.
+    """
+
+    pairs: int
+    mean_difference: float
+    interval90: tuple[float, float]
+    margin: float
+    p: float
+    equivalent: bool
+
+
+def two_one_sided_tests(differences: Sequence[float], margin: float = MARGIN) -> Equivalence:
+    """Raises ValueError for fewer than two differences."""
+    from scipy.stats import t
+
+    if len(differences) < 2:
+        raise ValueError(f"two one-sided tests need at least 2 pairs, not {len(differences)}")
+    mean, freedom = fmean(differences), len(differences) - 1
+    # Differences of whole test images: where all are alike their spread is below what an image counts for, not zero.
+    error = max(stdev(differences), 1e-6) / sqrt(len(differences))
+    p = float(max(t.sf((margin + mean) / error, freedom), t.sf((margin - mean) / error, freedom)))
+    reach = float(t.ppf(1 - LEVEL, freedom)) * error
+    return Equivalence(len(differences), mean, (mean - reach, mean + reach), margin, p, p < LEVEL)
 
 
 def main() -> None:

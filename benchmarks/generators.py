@@ -278,15 +278,15 @@ def networks(generator: object) -> list[nn.Module]:
     return found
 
 
-def write_model(generator: str, models: Path, tiny: bool) -> tuple[Path, Path]:
+def write_model(generator: str, models: Path, small: bool) -> tuple[Path, Path]:
     """The folder of a model with random weights, and that of SDXL-Turbo's tiny decoder; written if not there yet."""
-    from benchmarks import full_models, tiny_models
+    from benchmarks.models import full_size, tiny
 
-    source: Any = tiny_models if tiny else full_models
+    source: Any = tiny if small else full_size
     write = {
-        "sdxl-turbo": source.write_sdxl_turbo,
-        "dit": source.write_dit_xl,
-        "consistency": source.write_imagenet64,
+        "sdxl-turbo": source.write_sdxl,
+        "dit": source.write_dit,
+        "consistency": source.write_consistency,
         "edm": source.write_edm_cifar100,
     }[generator]
     folder, decoder = models / generator, models / "tiny-decoder"

@@ -4,7 +4,7 @@
     python -m benchmarks.image_hashes --data DIR --out NEW --against benchmarks/results/image-hashes.json
 
 Each row is one `python -m harness run` on the CPU. Networks whose published weights cannot be had are the tiny random
-ones of `benchmarks.tiny_models`. Batch size and threads are fixed, since sums are rounded in another order where they
+ones of `benchmarks.models.tiny`. Batch size and threads are fixed, since sums are rounded in another order where they
 change; another processor or another version of PyTorch may round otherwise, too.
 """
 
@@ -56,7 +56,7 @@ def main() -> None:
 
 def made_rows(data: Path) -> Iterator[dict[str, Any]]:
     """The rows of the cases, one by one; for a run that fails what it said, on standard error."""
-    from benchmarks.tiny_models import write_all
+    from benchmarks.models.tiny import write_all
 
     with tempfile.TemporaryDirectory(prefix="image-hashes-") as temporary:
         models, out = Path(temporary) / "models", Path(temporary) / "run"

@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.small_dit import write_small_dit
+from benchmarks.models.dit import write_small_dit
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.base.machine import this_machine

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.models.dit import write_dit, write_json
 from evaluation.base.challenge import get_challenge
 from submission.diffusion.dit import MINMAX_FILE
 from tests.end_to_end.harness_process import record_of, run_harness
-from tests.submission.dits import cut, write_dit, write_json
+from tests.submission.dits import cut
 
 
 @pytest.mark.slow

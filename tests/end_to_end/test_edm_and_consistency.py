@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.models.edm import dhariwal, song
+from benchmarks.models.tiny import write_consistency
 from submission.generators.edm import IMAGENET
 from submission.training.edm.convert import convert_edm
 from tests.end_to_end.harness_process import record_of, run_harness
-from tests.submission.edm_files import dhariwal, snapshot, song, write_pickle
-from tests.submission.generators.test_consistency import save_model
+from tests.submission.edm_files import snapshot, write_pickle
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +23,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("weights")
     for dataset, network in (("cifar100", song(classes=100)), (IMAGENET, dhariwal(classes=1000))):
         convert_edm(write_pickle(folder / "network.pkl", snapshot(network)), dataset, folder / "edm")
-    return {"edm": folder / "edm", "consistency": save_model(folder / "consistency")}
+    return {"edm": folder / "edm", "consistency": write_consistency(folder / "consistency")}
 
 
 @pytest.mark.parametrize("dataset", CLASSES)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.models.sdxl import write_sdxl
 from evaluation.base.challenge import get_challenge
 from submission.classes.prompts import template_prompts
 from submission.contract.generator import LoadContext
@@ -17,7 +18,6 @@ from submission.contract.job import image_seed
 from submission.generators.sdxl_turbo import SdxlTurbo
 from submission.worker.source import decoded
 from tests.end_to_end.harness_process import record_of, run_harness
-from tests.submission.tiny_sdxl import write_sdxl
 
 pytestmark = pytest.mark.slow
 SETTINGS = {"size": "64", "precision": "fp32"}

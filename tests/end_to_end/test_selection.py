@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.models.dit import write_dit, write_json
 from evaluation.base.challenge import get_challenge
 from evaluation.data.datasets import load_split
 from evaluation.submitted.folder import read_folder
 from submission.diffusion.dit import MINMAX_FILE
 from tests.end_to_end.harness_process import record_of, run_harness
-from tests.submission.dits import write_dit, write_json
 from tests.submission.noise_models import save_tiny_diffusion
 
 DIGITS = get_challenge("digits")

@@ -11,31 +11,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
-from submission.diffusion.networks.edm_unet import DhariwalUNet, EDMUNet, EDMUNetConfig, SongUNet
-
-TINY = EDMUNetConfig(16, 10, width=16, multipliers=(1, 2), blocks=1, attention=(8,), augment=9)
-
-
-def song(**changes: Any) -> SongUNet:
-    return _seeded(SongUNet(EDMUNetConfig(**{**TINY.__dict__, **changes})))
-
-
-def dhariwal(**changes: Any) -> DhariwalUNet:
-    return _seeded(DhariwalUNet(EDMUNetConfig(**{**TINY.__dict__, "multipliers": (4, 8), "augment": 0, **changes})))
-
-
-def _seeded(network: Any) -> Any:
-    """Random weights of a size that makes the images differ by label and by pixel."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            norm = parameter.ndim == 1 and "norm" in name and name.endswith("weight")
-            spread = 1 / parameter[0].numel() ** 0.5 if parameter.ndim > 1 else 0.1
-            parameter.copy_(norm + spread * torch.randn(parameter.shape, generator=generator))
-    return network.eval()
+from submission.diffusion.networks.edm_unet import EDMUNet, SongUNet
 
 
 class Persistent(nn.Module):

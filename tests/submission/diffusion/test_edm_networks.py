@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.models.edm import dhariwal, song
 from submission.diffusion.networks.edm_unet import (
     _SONG,
     Block,
@@ -21,7 +22,6 @@ from submission.diffusion.networks.edm_unet import (
     waves,
 )
 from submission.diffusion.networks.unet import count_parameters
-from tests.submission.edm_files import dhariwal, song
 
 
 def test_parameters_are_as_many_as_published() -> None:

@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.models.tiny import CONSISTENCY_SIZE as SIZE
+from benchmarks.models.tiny import write_consistency
 from evaluation.base.challenge import get_challenge
 from submission.classes.imagenet import imagenet_choices, imagenet_labels
 from submission.contract.generator import LoadContext, get_generator
@@ -18,31 +20,11 @@ from submission.generators.consistency import Consistency, ConsistencySchedule
 from tests.submission.networks_called import all_are_called
 
 TINY = get_challenge("tiny-imagenet")
-SIZE = 16
-
-
-def save_model(folder: Path, **changes: Any) -> Path:
-    """A narrow and shallow model in the format and of the blocks of `openai/diffusers-cd_imagenet64_l2`."""
-    from diffusers import CMStochasticIterativeScheduler, UNet2DModel
-
-    torch.manual_seed(0)
-    told: dict[str, Any] = {
-        "sample_size": SIZE, "layers_per_block": 1, "block_out_channels": (32, 64), "num_class_embeds": 1000,
-        "down_block_types": ("ResnetDownsampleBlock2D", "AttnDownBlock2D"), "attention_head_dim": 32,
-        "up_block_types": ("AttnUpBlock2D", "ResnetUpsampleBlock2D"), "resnet_time_scale_shift": "scale_shift",
-        "attn_norm_num_groups": 32, "upsample_type": "resnet", "downsample_type": "resnet",
-    }  # fmt: skip
-    unet: Any = UNet2DModel(**{**told, **changes})
-    with torch.no_grad():
-        unet.conv_out.weight *= 5
-    unet.save_pretrained(folder / "unet")
-    CMStochasticIterativeScheduler(num_train_timesteps=40).save_pretrained(folder / "scheduler")
-    return folder
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("model"))
+    return write_consistency(tmp_path_factory.mktemp("model"))
 
 
 def load(model: Path, dataset: str = "tiny-imagenet", **settings: str) -> Consistency:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.models.dit import LATENT, SCHEDULE, SIZE, write_dit, write_json
 from evaluation.base.challenge import Challenge, get_challenge
 from submission.classes.imagenet import imagenet_wnids
 from submission.contract.generator import LoadContext, get_generator
@@ -16,7 +17,7 @@ from submission.diffusion.dit import DiT, noise_and_variance
 from submission.diffusion.latent_samplers import SOLVERS, SeededNoise, sample
 from submission.generators.dit import DiTGenerator
 from submission.generators.dit_minmax import DiTMinMax
-from tests.submission.dits import LATENT, SCHEDULE, SIZE, as_on_the_hub, cut, halved, write_dit, write_json
+from tests.submission.dits import as_on_the_hub, cut, halved
 from tests.submission.networks_called import all_are_called
 
 TINY = get_challenge("tiny-imagenet")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.models.edm import dhariwal, song, write_edm
 from evaluation.base.challenge import get_challenge
-from submission.classes.imagenet import imagenet_choices, imagenet_labels, imagenet_wnids
+from submission.classes.imagenet import imagenet_choices, imagenet_labels
 from submission.classes.label_mapping import SKIP
 from submission.contract.generator import LoadContext, get_generator
 from submission.contract.job import image_seed
 from submission.contract.seeded import normal
-from submission.contract.weights import WeightsHeader, save_weights
 from submission.diffusion.networks.denoiser import Denoiser
-from submission.diffusion.networks.edm_unet import EDMUNet
 from submission.diffusion.samplers import SIGMA_MAX, SOLVERS
 from submission.generators.edm import IMAGENET, Edm
-from tests.submission.edm_files import dhariwal, song
 from tests.submission.networks_called import all_are_called
-
-
-def write(path: Path, network: EDMUNet, dataset: str = "digits", generator: str = "edm") -> Path:
-    names = imagenet_wnids() if dataset == IMAGENET else get_challenge(dataset).class_names
-    model = {"architecture": type(network).__name__, "network": asdict(network.config), "sigma_data": 0.5}
-    header = WeightsHeader(generator, dataset, names, "nothing", "Apache-2.0", 0, model)
-    save_weights(path, network.state_dict(), header, half=False)
-    return path
 
 
 def load(path: Path, dataset: str = "digits", **settings: str) -> Edm:
@@ -39,7 +28,7 @@ def load(path: Path, dataset: str = "digits", **settings: str) -> Edm:
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    return write(tmp_path / "edm-digits.safetensors", song())
+    return write_edm(tmp_path / "edm-digits.safetensors", song())
 
 
 def orders(count: int, classes: int = 10) -> tuple[Tensor, Tensor]:
@@ -62,7 +51,7 @@ def test_images_have_the_contracts_form(weights: Path, solver: str) -> None:
 @pytest.mark.parametrize("make", [song, dhariwal])
 def test_an_image_is_the_same_at_every_batch_size(tmp_path: Path, make: Any, precision: str) -> None:
     """To rounding, as with `native`: a few of the pixels may differ by some levels in 16 bits."""
-    edm = load(write(tmp_path / "a.safetensors", make()), precision=precision)
+    edm = load(write_edm(tmp_path / "a.safetensors", make()), precision=precision)
     labels, seeds = orders(12)
     together = edm.generate(labels, seeds, 3).int()
     alone = torch.cat([edm.generate(labels[i : i + 1], seeds[i : i + 1], 3) for i in range(12)]).int()
@@ -103,7 +92,7 @@ def labels_seen(edm: Edm, labels: Tensor, seeds: Tensor) -> Tensor:
 
 
 def test_labels_of_cifar100_are_its_fine_labels(tmp_path: Path) -> None:
-    edm = load(write(tmp_path / "a.safetensors", song(classes=100), "cifar100"), "cifar100")
+    edm = load(write_edm(tmp_path / "a.safetensors", song(classes=100), "cifar100"), "cifar100")
     labels, seeds = orders(100, 100)
     assert torch.equal(labels_seen(edm, labels, seeds), labels)
 
@@ -111,7 +100,7 @@ def test_labels_of_cifar100_are_its_fine_labels(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def imagenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("imagenet")
-    write(folder / "edm-imagenet.safetensors", dhariwal(classes=1000, blocks=1), IMAGENET)
+    write_edm(folder / "edm-imagenet.safetensors", dhariwal(classes=1000, blocks=1), IMAGENET)
     return folder
 
 
@@ -131,7 +120,7 @@ def test_labels_of_cifar100_go_to_all_their_counterparts_in_imagenet(imagenet: P
 
 
 def test_a_network_of_the_challenge_itself_comes_first(imagenet: Path) -> None:
-    own = write(imagenet / "edm-cifar100.safetensors", song(classes=100), "cifar100")
+    own = write_edm(imagenet / "edm-cifar100.safetensors", song(classes=100), "cifar100")
     assert Edm.find_weights(get_challenge("cifar100"), str(imagenet)) == own
     own.unlink()
 
@@ -141,7 +130,7 @@ def test_guidance_is_for_networks_that_know_a_null_label(weights: Path, tmp_path
         Edm.check_fit({"guidance": "2"}, weights)  # before the clock
     Edm.check_fit({"guidance": "1", "solver": "heun"}, weights)
     labels, seeds = orders(6)
-    dropped = write(tmp_path / "dropped.safetensors", song(label_dropout=0.1))
+    dropped = write_edm(tmp_path / "dropped.safetensors", song(label_dropout=0.1))
     plain = load(weights, precision="fp32").generate(labels, seeds, 3).int()
     assert torch.equal(load(dropped, precision="fp32", guidance="1").generate(labels, seeds, 3).int(), plain)
     assert (load(dropped, precision="fp32", guidance="3").generate(labels, seeds, 3).int() - plain).abs().max() > 1
@@ -169,7 +158,7 @@ def test_settings_that_do_not_fit_are_told(settings: dict[str, str], sentence: s
 def test_weights_that_do_not_fit_are_told_before_the_clock(weights: Path, imagenet: Path, tmp_path: Path) -> None:
     half = tmp_path / "half.safetensors"
     half.write_bytes(weights.read_bytes()[:-1000])
-    other = write(tmp_path / "other.safetensors", song(), generator="native")
+    other = write_edm(tmp_path / "other.safetensors", song(), generator="native")
     (tmp_path / "empty").mkdir()
     convert = r"`python -m submission\.training convert-edm FILE\.pkl --dataset"
     for dataset, source, sentence in (
@@ -200,7 +189,7 @@ def test_tensors_of_another_network_are_told(tmp_path: Path) -> None:
     network = song()
     network.map_layer0 = torch.nn.Linear(16, 63)
     with pytest.raises(ValueError, match="does not hold the tensors of the network that its header describes"):
-        load(write(tmp_path / "a.safetensors", network))
+        load(write_edm(tmp_path / "a.safetensors", network))
 
 
 def test_what_can_be_compiled_is_what_is_called(weights: Path) -> None:

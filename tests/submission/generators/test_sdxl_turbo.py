@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.models.sdxl import write_sdxl, write_tiny_decoder
 from evaluation.base.challenge import Challenge, get_challenge
 from submission.classes.prompts import prompts_setting, template_prompts
 from submission.contract.generator import LoadContext, get_generator
@@ -19,7 +20,6 @@ from submission.diffusion.latent_samplers import euler_ancestral, trailing_times
 from submission.diffusion.text_model import encode_prompts
 from submission.generators.sdxl_turbo import CHANNELS, SdxlTurbo
 from tests.submission.networks_called import all_are_called
-from tests.submission.tiny_sdxl import write_sdxl, write_tiny_decoder
 
 DIGITS, CIFAR, TINY = get_challenge("digits"), get_challenge("cifar100"), get_challenge("tiny-imagenet")
 SIZE = 64

@@ -18,13 +18,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.models.edm import dhariwal, song
 from submission.contract.weights import read_header, read_tensors
 from submission.diffusion.networks.edm_unet import EDMUNet
 from submission.generators.edm import IMAGENET, load_network
 from submission.training.__main__ import main
 from submission.training.edm.convert import convert_edm, file_hash
 from submission.training.edm.pickle import read_edm_pickle
-from tests.submission.edm_files import Persistent, dhariwal, published, snapshot, song, torch_utils, write_pickle
+from tests.submission.edm_files import Persistent, published, snapshot, torch_utils, write_pickle
 
 ROOT = Path(__file__).parents[3]
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from benchmarks.models.dit import LATENT, write_dit
 from evaluation.base.challenge import get_challenge
 from evaluation.data.datasets import load_split
 from submission.contract.generator import LoadContext
@@ -43,7 +44,6 @@ from submission.training.minmax.minmax import load_for
 from submission.training.minmax.parameters import choose_parameters, plain_copy, relabel, tie_embeddings
 from submission.training.minmax.recipe import PRESETS
 from submission.training.minmax.training import MinMaxTraining, noised
-from tests.submission.dits import LATENT, write_dit
 
 DIGITS = get_challenge("digits")
 RECIPE = replace(PRESETS["paper"], memory=4, rate=3e-3)

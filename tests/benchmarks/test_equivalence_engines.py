@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.equivalence import two_one_sided_tests
+from benchmarks.equivalence_engines import two_one_sided_tests
 
 
 def test_p_value_against_a_library() -> None:

@@ -1,8 +1,9 @@
-"""A DiT and an autoencoder small enough to be trained on one core, in the layout of the published ones."""
+"""DiTs with random weights, in folders laid out as the published one is: a tiny one, and one that trains on a CPU."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -12,16 +13,78 @@ from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet
 from submission.diffusion.dit import Autoencoder, Transformer
 
-LATENT_CHANNELS = 4
+# As on the hub: written before there was a class of DiT's own, and before a spacing of timesteps could be named.
 SCHEDULE = {
     "_class_name": "DDIMScheduler",
+    "_diffusers_version": "0.12.0.dev0",
     "beta_end": 0.02,
     "beta_schedule": "linear",
     "beta_start": 0.0001,
     "clip_sample": False,
     "num_train_timesteps": 1000,
     "prediction_type": "epsilon",
+    "set_alpha_to_one": True,
+    "steps_offset": 0,
+    "trained_betas": None,
 }
+SIZE, LATENT = 16, (4, 8, 8)
+
+
+def write_dit(
+    folder: Path, classes: int = 1000, names: Sequence[str] = (), learns_variance: bool = True, seed: int = 0
+) -> Path:
+    """A DiT whose embeddings of time and label are the same in each block, as the published one has them.
+
+    Args:
+        names: of the classes in label order, for model_index.json.
+        learns_variance: whether it has twice as many output channels.
+    """
+    from diffusers import AutoencoderKL, DiTTransformer2DModel
+
+    torch.manual_seed(seed)
+    transformer = DiTTransformer2DModel(
+        num_attention_heads=2,
+        attention_head_dim=8,
+        in_channels=LATENT[0],
+        out_channels=LATENT[0] * (2 if learns_variance else 1),
+        num_layers=2,
+        sample_size=LATENT[1],
+        num_embeds_ada_norm=classes,
+    )
+    first, second = (block.norm1.emb for block in transformer.transformer_blocks)
+    with torch.no_grad():
+        first.class_embedder.embedding_table.weight.mul_(3)  # so that classes differ
+        transformer.proj_out_2.bias.normal_(0, 0.1)
+    second.load_state_dict(first.state_dict())
+    vae = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        latent_channels=LATENT[0],
+        norm_num_groups=4,
+        sample_size=SIZE,
+        scaling_factor=0.18215,
+    )
+    transformer.eval().save_pretrained(folder / "transformer")
+    vae.eval().save_pretrained(folder / "vae")
+    lay_out_dit(folder, names)
+    return folder
+
+
+def lay_out_dit(folder: Path, names: Sequence[str] = ()) -> None:
+    """What surrounds the networks: scheduler and index."""
+    write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULE)
+    index: dict[str, object] = {
+        "_class_name": "DiTPipeline",
+        "_diffusers_version": "0.12.0.dev0",
+        "scheduler": ["diffusers", "DDIMScheduler"],
+        "transformer": ["diffusers", "DiTTransformer2DModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+    if names:
+        index["id2label"] = {str(label): name for label, name in enumerate(names)}
+    write_json(folder / "model_index.json", index)
 
 
 def write_small_dit(
@@ -43,7 +106,7 @@ def write_small_dit(
         up_block_types=("UpDecoderBlock2D",) * 2,
         block_out_channels=(16, 32),
         layers_per_block=1,
-        latent_channels=LATENT_CHANNELS,
+        latent_channels=LATENT[0],
         norm_num_groups=8,
         sample_size=challenge.size,
     )
@@ -67,8 +130,8 @@ def write_small_dit(
     transformer: Transformer = DiTTransformer2DModel(
         num_attention_heads=width // 32,
         attention_head_dim=32,
-        in_channels=LATENT_CHANNELS,
-        out_channels=2 * LATENT_CHANNELS,
+        in_channels=LATENT[0],
+        out_channels=2 * LATENT[0],
         num_layers=layers,
         sample_size=challenge.size // 2,
         num_embeds_ada_norm=challenge.classes,
@@ -83,6 +146,10 @@ def write_small_dit(
             parameter.zero_()
     transformer.save_pretrained(folder / "transformer")
     autoencoder.save_pretrained(folder / "vae")
-    (folder / "scheduler").mkdir(parents=True, exist_ok=True)
-    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULE), encoding="utf-8")
+    write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULE)
     return float(torch.stack(errors[-max(1, autoencoder_steps // 10) :]).mean())
+
+
+def write_json(path: Path, told: dict[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")

@@ -14,12 +14,12 @@ import torch
 HALF = {"variant": "fp16"}
 
 
-def write_sdxl_turbo(folder: Path) -> Path:
+def write_sdxl(folder: Path) -> Path:
     """SDXL's U-Net (2.57 G parameters), autoencoder and text encoders, in fp16 as published: 7 GB."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-    from tests.submission.tiny_sdxl import END, START, VOCABULARY, lay_out_sdxl
+    from benchmarks.models.sdxl import END, START, VOCABULARY, lay_out_sdxl
 
     text: dict[str, Any] = {
         "vocab_size": 49408,
@@ -77,11 +77,11 @@ def write_tiny_decoder(folder: Path) -> Path:
     return folder
 
 
-def write_dit_xl(folder: Path) -> Path:
+def write_dit(folder: Path) -> Path:
     """DiT-XL/2 at 256 pixels (675 M parameters) and its autoencoder, in fp16: 1.5 GB."""
     from diffusers import AutoencoderKL, DiTTransformer2DModel
 
-    from tests.submission.dits import lay_out_dit
+    from benchmarks.models.dit import lay_out_dit
 
     transformer = {
         "num_attention_heads": 16,
@@ -99,7 +99,7 @@ def write_dit_xl(folder: Path) -> Path:
     return folder
 
 
-def write_imagenet64(folder: Path) -> Path:
+def write_consistency(folder: Path) -> Path:
     """The consistency models' U-Net (296 M parameters) in fp16: 0.6 GB."""
     from diffusers import CMStochasticIterativeScheduler, UNet2DModel
 

@@ -1,14 +1,18 @@
-"""Tiny models of the forms of `benchmarks.full_models` and of others, with random weights of a fixed seed."""
+"""Tiny models of the forms of `benchmarks.models.full_size` and of others, with random weights of a fixed seed."""
 
 from __future__ import annotations
 
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
+from benchmarks.models.dit import write_dit
+from benchmarks.models.edm import song, write_edm
+from benchmarks.models.sdxl import write_sdxl, write_tiny_decoder
 from evaluation.base.challenge import get_challenge
 from submission.classes.imagenet import imagenet_wnids
 from submission.contract.weights import WeightsHeader, save_weights
@@ -17,41 +21,47 @@ from submission.diffusion.networks.denoiser import AUGMENT_CONDITION, SIGMA_DATA
 from submission.diffusion.networks.edm_unet import DhariwalUNet, EDMUNetConfig
 from submission.diffusion.networks.unet import UNet, UNetConfig, fold
 from submission.diffusion.samplers import CONSISTENCY
-from tests.submission.dits import write_dit
-from tests.submission.edm_files import song
-from tests.submission.generators.test_consistency import save_model
-from tests.submission.generators.test_edm import write
-from tests.submission.tiny_sdxl import write_sdxl, write_tiny_decoder
 
-__all__ = [
-    "write_all",
-    "write_dit_xl",
-    "write_edm_cifar100",
-    "write_imagenet64",
-    "write_sdxl_turbo",
-    "write_tiny_decoder",
-]
-
-write_sdxl_turbo, write_dit_xl, write_imagenet64 = write_sdxl, write_dit, save_model
+CONSISTENCY_SIZE = 16
 
 
 def write_all(folder: Path) -> None:
     """Every one of them, each in a folder of its own below `folder`."""
-    write_sdxl_turbo(folder / "sdxl-turbo")
+    write_sdxl(folder / "sdxl-turbo")
     write_tiny_decoder(folder / "tiny-decoder")
     write_text(folder / "text", folder / "sdxl-turbo")
-    write_dit_xl(folder / "dit")
+    write_dit(folder / "dit")
     write_dit_digits(folder / "dit-digits")
-    write_imagenet64(folder / "consistency")
+    write_consistency(folder / "consistency")
     write_edm_cifar100(folder / "edm-cifar100")
     write_edm_imagenet(folder / "edm-imagenet")
     write_native_consistency(folder / "native-consistency")
 
 
+def write_consistency(folder: Path, **changes: Any) -> Path:
+    """A narrow and shallow model in the format and of the blocks of `openai/diffusers-cd_imagenet64_l2`."""
+    from diffusers import CMStochasticIterativeScheduler, UNet2DModel
+
+    torch.manual_seed(0)
+    told: dict[str, Any] = {
+        "sample_size": CONSISTENCY_SIZE, "num_class_embeds": 1000, "layers_per_block": 1,
+        "block_out_channels": (32, 64),
+        "down_block_types": ("ResnetDownsampleBlock2D", "AttnDownBlock2D"), "attention_head_dim": 32,
+        "up_block_types": ("AttnUpBlock2D", "ResnetUpsampleBlock2D"), "resnet_time_scale_shift": "scale_shift",
+        "attn_norm_num_groups": 32, "upsample_type": "resnet", "downsample_type": "resnet",
+    }  # fmt: skip
+    unet: Any = UNet2DModel(**{**told, **changes})
+    with torch.no_grad():
+        unet.conv_out.weight *= 5
+    unet.save_pretrained(folder / "unet")
+    CMStochasticIterativeScheduler(num_train_timesteps=40).save_pretrained(folder / "scheduler")
+    return folder
+
+
 def write_edm_cifar100(folder: Path) -> Path:
     """EDM's network for 100 classes, narrow and shallow."""
     folder.mkdir(parents=True, exist_ok=True)
-    return write(folder / "edm-cifar100.safetensors", song(classes=100), "cifar100")
+    return write_edm(folder / "edm-cifar100.safetensors", song(classes=100), "cifar100")
 
 
 def write_edm_imagenet(folder: Path) -> Path:
@@ -81,7 +91,7 @@ def write_native_consistency(folder: Path) -> Path:
 
 def write_dit_digits(folder: Path) -> Path:
     """A DiT of ten classes, in a folder like that of min-max training."""
-    write_dit_xl(folder, classes=get_challenge("digits").classes)
+    write_dit(folder, classes=get_challenge("digits").classes)
     (folder / MINMAX_FILE).write_text("{}\n", encoding="utf-8")
     return folder
 
