@@ -5,7 +5,7 @@
 
 Every run is the whole harness as a user starts it, on digits, with no cap on images per class. First the generator is
 profiled; what the profile foretells is held against what the runs give. Then come machines that misbehave, as
-`tests/end_to_end/awkward` has them. What has to hold stands in `REQUIRED`; where it does not the exit code is 1.
+`benchmarks/awkward` has them. What has to hold stands in `REQUIRED`; where it does not the exit code is 1.
 
 A prediction is held against the mean of the steady runs: machines that others use as well swing by more than 5% from
 minute to minute, so that equal runs differ by more than that among themselves. The file has each run's own ratio too,
@@ -30,7 +30,7 @@ from evaluation.base.machine import this_machine
 from submission.worker.pacing import margin_s
 
 ROOT = Path(__file__).resolve().parent.parent
-AWKWARD = ROOT / "tests" / "end_to_end" / "awkward"
+AWKWARD = ROOT / "benchmarks" / "awkward"
 
 
 @dataclass(frozen=True)

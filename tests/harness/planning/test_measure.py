@@ -11,7 +11,7 @@ from harness.planning.profile import Profile
 from submission.contract.job import Job
 from tests.harness.profiles import key
 
-AWKWARD = Path(__file__).parents[2] / "end_to_end" / "awkward" / "generators"
+AWKWARD = Path(__file__).parents[3] / "benchmarks" / "awkward" / "generators"
 
 
 @pytest.fixture

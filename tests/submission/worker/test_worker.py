@@ -18,8 +18,8 @@ from submission.contract.weights import find_weights_file, read_tensors
 from submission.worker.events import read_events
 
 ROOT = Path(__file__).parents[3]
-AWKWARD = ROOT / "tests" / "end_to_end" / "awkward" / "generators"
-SLOW_DISK = ROOT / "tests" / "end_to_end" / "awkward" / "slow_disk"
+AWKWARD = ROOT / "benchmarks" / "awkward" / "generators"
+SLOW_DISK = ROOT / "benchmarks" / "awkward" / "slow_disk"
 
 
 def work(folder: Path, generator: str, seconds: float = 300.0, **changes: Any) -> list[dict[str, Any]]:

@@ -25,4 +25,4 @@ def _slow_replace(self: Path, target: str | Path) -> Path:
 
 
 if _kind and "submission.worker.worker" in sys.orig_argv:
-    Path.replace = _slow_replace  # type: ignore[method-assign]
+    Path.replace = _slow_replace  # type: ignore[method-assign, assignment]
