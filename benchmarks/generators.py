@@ -178,7 +178,7 @@ def ours(
     """The generator as the worker loads it, and what makes so many images in so many steps at the challenge's size."""
     challenge = get_challenge(model.dataset)
     maker = get_generator(model.generator)
-    maker.check_settings(settings)
+    maker.resolve_settings(settings)
     weights = maker.find_weights(challenge, str(folder))
     generator = maker.load(LoadContext(challenge, device, weights, settings=settings))
     assert isinstance(generator, Generator), "selectors are not measured here"

@@ -33,7 +33,7 @@ from evaluation.data.subset import hold_out, random_subset
 from evaluation.formats.shards import write_shard
 from evaluation.judge.score import accuracy_interval, judge
 from submission.contract.generator import LoadContext, Selector, get_generator
-from submission.patches.crops import DEFAULT_SIDES, crop_resized, parse_sides, random_boxes, sides_in_pixels
+from submission.patches.crops import PATCH, crop_resized, random_boxes, sides_in_pixels
 
 RESULTS = Path(__file__).parent / "results"
 SHARE_HELD_OUT = 0.2
@@ -86,7 +86,7 @@ def ways(
     options: argparse.Namespace, challenge: Challenge, train: ImageSet, stored: Path, device: str
 ) -> dict[str, Way]:
     """What is compared, by name."""
-    sides = sides_in_pixels(parse_sides(DEFAULT_SIDES), challenge.size)
+    sides = sides_in_pixels(PATCH.default, challenge.size)
 
     def by_generator(name: str, weights: Path | None) -> Way:
         settings = dict(told.removeprefix(f"{name}.").split("=", 1) for told in options.set if told.startswith(name))
@@ -124,7 +124,7 @@ def chosen_by(
 ) -> ImageSet:
     """The first `ipc` images per class of a selector."""
     kind = get_generator(name)
-    kind.check_settings(settings)
+    kind.resolve_settings(settings)
     selector = kind.load(LoadContext(challenge, device, weights, stored, seed, settings))
     assert isinstance(selector, Selector)
     labels_N = torch.arange(challenge.classes).repeat_interleave(ipc)

@@ -144,7 +144,7 @@ def sampling(sweep: Sweep) -> Iterator[Candidate]:
 
     for values in sweep.combinations:
         settings = {name: value for name, value in values.items() if name != "steps"}
-        kind.check_settings(settings)
+        kind.resolve_settings(settings)
         steps = int(values.get("steps") or kind.default_steps(path))
         yield Candidate({**settings, "steps": steps}, partial(load, settings), options.ipc or 45, steps)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,10 +41,26 @@ def generators(options: GeneratorsOptions, voice: Voice) -> ExitCode:
         steps, ready = str(row["default_steps"]), ", ".join(row["ready"]) or "nothing yet"
         table.add_row(row["name"], row["summary"], steps, row["weights_from"], ready)
     voice.console.print(table, soft_wrap=False)
+    columns = ("generator", "--set NAME", "default", "range", "what it does")
+    settings = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in found:
+        for each in row["settings"]:
+            settings.add_row(row["name"], each["name"], _shown(each["default"]), each["range"], each["help"])
+    voice.console.print()
+    voice.console.print(settings, soft_wrap=False)
     for row in found:
         for challenge, sentence in row["missing"].items():
             voice.console.print(f"[dim]{row['name']} on {challenge}: {sentence}[/dim]", soft_wrap=False)
     return ExitCode.DONE
+
+
+def _shown(default: Any) -> str:
+    """A setting's default as `--set` takes it; `-` for none."""
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, tuple):
+        return ",".join(f"{value:g}" for value in default)
+    return "-" if default is None else str(default)
 
 
 def rows(dataset: str | None, data: Path | None) -> list[dict[str, Any]]:
@@ -68,5 +84,7 @@ def rows(dataset: str | None, data: Path | None) -> list[dict[str, Any]]:
                 ready.append(challenge.name)
             except ValueError as error:
                 missing[challenge.name] = str(error)
-        found.append({**asdict(maker.info), "ready": ready, "missing": missing})
+        info = {each.name: getattr(maker.info, each.name) for each in fields(maker.info)}
+        settings = [setting.describe() for setting in maker.info.settings]
+        found.append({**info, "settings": settings, "ready": ready, "missing": missing})
     return found

@@ -14,7 +14,7 @@ from evaluation.base.exits import ExitCode
 from evaluation.base.options import parse_counts
 from harness.run.options import GeneratorOptions
 from submission.contract.generator import get_generator
-from submission.contract.settings import COMPILE as COMPILE
+from submission.contract.settings import COMPILE
 
 if TYPE_CHECKING:
     from harness.planning.planner import Prediction
@@ -49,8 +49,8 @@ class ProfileOptions(GeneratorOptions):
         super().__post_init__()
         if not self.compiled:
             return
-        if COMPILE in self.settings:
-            raise ValueError(f"--compile measures the generator with and without; leave out --set {COMPILE}")
+        if COMPILE.name in self.settings:
+            raise ValueError(f"--compile measures the generator with and without; leave out --set {COMPILE.name}")
         if COMPILE not in get_generator(self.generator_name).info.settings:
             raise ValueError(f"generator {self.generator_name!r} has nothing to compile; leave out --compile")
 
@@ -75,7 +75,7 @@ def profile(options: ProfileOptions, voice: Voice) -> ExitCode:
         # the same steps at the best batch size, since each size costs another compilation
         sizes = options.batch_sizes or (predict_ipc(measured, budget_s).batch_size,)
         wanted = Wanted(tuple(sorted({point.steps for point in measured.points})), sizes)
-        gain = compile_gain(measured, take({**options.settings, COMPILE: "yes"}, wanted)[0], budget_s, None)
+        gain = compile_gain(measured, take({**options.settings, COMPILE.name: "yes"}, wanted)[0], budget_s, None)
     predictions = [predict_ipc(measured, budget_s, steps) for steps in sorted({p.steps for p in measured.points})]
     told = {
         **measured.to_json(),

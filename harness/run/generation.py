@@ -84,9 +84,9 @@ def fetch_needs(
     Raises:
         ValueError: something is missing, or the settings do not fit.
     """
-    maker.check_settings(settings)
+    maker.resolve_settings(settings)  # before gigabytes are fetched
     found = maker.find_weights(challenge, weights)
-    maker.check_fit(settings, found)
+    maker.resolve_settings(settings, found)
     training_images = None
     if maker.info.needs_training_images:
         training_images = training_images_file(challenge, data, cache_folder() / "training")

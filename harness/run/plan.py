@@ -13,8 +13,7 @@ from harness.run.options import RunOptions
 from harness.tuning.stored_choice import TunedChoice, load_choice
 from harness.tuning.successive_halving import split_pda
 from submission.contract.generator import GeneratorBase
-from submission.contract.settings import COMPILE as COMPILE
-from submission.contract.settings import compiles
+from submission.contract.settings import COMPILE, compiles
 
 
 @dataclass(frozen=True)
@@ -91,13 +90,13 @@ def make_plan(
         return find_profile(replace(key, settings=dict(sorted(settings.items())), pda=plan.pda))
 
     profile = profile_with(plan.settings)
-    if profile and COMPILE in maker.info.settings and COMPILE not in plan.settings:
-        compiled = profile_with({**plan.settings, COMPILE: "yes"})
+    if profile and COMPILE in maker.info.settings and COMPILE.name not in plan.settings:
+        compiled = profile_with({**plan.settings, COMPILE.name: "yes"})
         if compiled and plan.batch_size in (None, *{point.batch_size for point in compiled.points}):
             gain = compile_gain(profile, compiled, plan.budget_s, plan.steps, plan.ipc_cap)
             if gain.images > 0:
                 profile, size = compiled, plan.batch_size or gain.batch_size
-                settings = {**plan.settings, COMPILE: "yes"}
+                settings = {**plan.settings, COMPILE.name: "yes"}
                 plan = replace(plan, settings=settings, batch_size=size, compile_gain=gain)
     # a profile of few batch sizes says nothing of the best one, and each size that is tried would be compiled for
     is_compiled = compiles(plan.settings)

@@ -82,8 +82,7 @@ def candidates_of(
     for combination in combinations:
         own, images = split_pda({**settings, **combination}, pda)
         check_pda(images)
-        maker.check_settings(own)
-        maker.check_fit(own, weights)
+        maker.resolve_settings(own, weights)
     found = [Candidate(count, combination) for combination in combinations for count in counts]
     if len(found) < 2:
         raise ValueError(

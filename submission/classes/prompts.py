@@ -18,11 +18,11 @@ from submission.classes.readable_names import readable_names, with_article
 # the prompts of each class, at least one, in label order
 Prompts = tuple[tuple[str, ...], ...]
 
-TEMPLATE = "a photo of {a_name}"
+DEFAULT_TEMPLATE = "a photo of {a_name}"
 _PLACEHOLDERS = ("{name}", "{a_name}")
 
 
-def template_prompts(challenge: Challenge, template: str = TEMPLATE) -> Prompts:
+def template_prompts(challenge: Challenge, template: str = DEFAULT_TEMPLATE) -> Prompts:
     """One prompt for each class.
 
     Args:

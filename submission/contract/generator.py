@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from evaluation.base.challenge import Challenge
-from submission.contract.settings import compiles
+from submission.contract.settings import Setting, Settings, resolve_settings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from evaluation.base.images import ImageSet
     from submission.contract.exhibit import Exhibit
 
 ENTRY_POINTS = "submission.generators"
@@ -55,7 +56,7 @@ class GeneratorInfo:
         copies: whether it writes training images or parts of them; its runs are in the `copying` league.
         parts: whether `generate` may run in several threads at once, each making a part of a batch; on a CPU that is
             faster than sharing out every operation.
-        settings: names that `--set NAME=VALUE` may take.
+        settings: what `--set NAME=VALUE` can change.
     """
 
     name: str
@@ -69,7 +70,7 @@ class GeneratorInfo:
     needs_training_images: bool = False
     copies: bool = False
     parts: bool = False
-    settings: tuple[str, ...] = ()
+    settings: tuple[Setting[Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class LoadContext:
         training_images: an `.npz` with `images` uint8 (N, 3, H, W) and `labels` int64 (N,), the training split and
             nothing else; None unless `info.needs_training_images`.
         seed: the run's seed; a Generator has one seed per image instead, a Selector orders its choices by this one.
-        settings: what the user set beyond steps, as strings.
+        settings: what the user set beyond steps, as text; `GeneratorBase.resolve_settings` gives the values.
     """
 
     challenge: Challenge
@@ -92,6 +93,16 @@ class LoadContext:
     training_images: Path | None = None
     seed: int = 0
     settings: Mapping[str, str] = field(default_factory=dict)
+
+    def read_training_images(self) -> ImageSet:
+        """All images of the challenge's training split, as the harness stored them for the generator's process."""
+        import numpy as np
+
+        from evaluation.base.images import ImageSet
+
+        assert self.training_images is not None, "the job of a generator that needs training images names them"
+        with np.load(self.training_images, allow_pickle=False) as stored:
+            return ImageSet(stored["images"], stored["labels"])
 
 
 class GeneratorBase(ABC):
@@ -123,21 +134,29 @@ class GeneratorBase(ABC):
         cls.find_weights(challenge, None)
 
     @classmethod
-    def check_settings(cls, settings: Mapping[str, str]) -> None:
-        """Look at the user's settings before the clock starts; a subclass looks at their values too.
+    def resolve_settings(cls, given: Mapping[str, str], weights: Path | None = None) -> Settings:
+        """The value of every setting: the user's, else what the weights say, else the declared default.
+
+        Args:
+            given: the user's settings, as text.
+            weights: as `find_weights` gave them; None where they have not been looked for yet.
 
         Raises:
             ValueError: there is no such setting, or a value does not fit; the sentence says what does.
         """
-        for name in settings:
-            if name not in cls.info.settings:
-                known = f"it has: {', '.join(cls.info.settings)}" if cls.info.settings else "it has none"
-                raise ValueError(f"generator {cls.info.name!r} has no setting {name!r}; {known}")
-        compiles(settings)
+        defaults = {} if weights is None else cls.weights_settings(weights)
+        settings = resolve_settings(cls.info.name, cls.info.settings, given, defaults)
+        cls.check_settings(settings, weights)
+        return settings
+
+    @classmethod
+    def weights_settings(cls, weights: Path) -> Mapping[str, Any]:
+        """Defaults, by name, that weights have in the place of the declared ones."""
+        return {}
 
     @classmethod  # noqa: B027 - most have nothing to say
-    def check_fit(cls, settings: Mapping[str, str], weights: Path | None) -> None:
-        """Look, before the clock starts, whether settings that were checked fit the weights that were found.
+    def check_settings(cls, settings: Settings, weights: Path | None) -> None:
+        """Look, before the clock starts, whether settings fit each other and, once they are found, the weights.
 
         Raises:
             ValueError: they do not; the sentence says what would.

@@ -1,12 +1,14 @@
-"""Which numbers a generator computes with."""
+"""The data type that a generator's networks compute in."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 
+from submission.contract.settings import Settings, choice
+
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+PRECISION = choice("precision", "auto", (*PRECISIONS, "auto"), "auto: bf16 where the device computes in it")
 
 
 def fastest_precision(device: str) -> torch.dtype:
@@ -16,15 +18,7 @@ def fastest_precision(device: str) -> torch.dtype:
     return torch.float32
 
 
-def parse_precision(settings: Mapping[str, str], device: str) -> torch.dtype:
-    """The setting `precision`, else the fastest. Raises ValueError for one that there is not."""
-    name = check_precision(settings)
-    return PRECISIONS[name] if name else fastest_precision(device)
-
-
-def check_precision(settings: Mapping[str, str]) -> str | None:
-    """The setting `precision`, None where the user has not set it. Raises ValueError for one that there is not."""
-    name = settings.get("precision")
-    if name is not None and name not in PRECISIONS:
-        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {name!r}")
-    return name
+def dtype_of(settings: Settings, device: str) -> torch.dtype:
+    """What the setting PRECISION says for `device`."""
+    name = settings[PRECISION]
+    return fastest_precision(device) if name == "auto" else PRECISIONS[name]

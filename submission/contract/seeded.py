@@ -39,6 +39,17 @@ def normal(seeds_B: Tensor, count: int, skip: int = 0) -> Tensor:
     return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)[:, :count].float()
 
 
+def noise(seeds_B: Tensor, shape: tuple[int, ...], draw: int = 0, skip: int = 0) -> Tensor:
+    """Standard normal noise for a batch, float32 (B, *shape), another for each `draw` 0, 1, ...
+
+    Args:
+        shape: of one image's noise.
+        skip: numbers at the start of each sequence that are used for something else.
+    """
+    count = math.prod(shape)
+    return normal(seeds_B, count, skip + draw * ((count + 1) // 2)).view(-1, *shape)
+
+
 def van_der_corput(indices_B: Tensor) -> Tensor:
     """Positions in [0, 1) that lie evenly however many there are, float64 (B,): the bits of each index mirrored.
 

@@ -1,43 +1,141 @@
-"""Settings that a user gives as `--set NAME=VALUE`."""
+"""Settings of a generator: declared once in its `GeneratorInfo`, given by the user as `--set NAME=VALUE`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-COMPILE = "compile"
+T = TypeVar("T")
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True)
+class Setting(Generic[T]):
+    """One setting.
+
+    Attributes:
+        name: as in `--set NAME=VALUE`.
+        default: its value where neither the user nor the weights say another.
+        range: the values that it takes, in words that follow "must be".
+        help: what it does, one phrase.
+        parse: the value of what the user wrote. Raises ValueError for anything outside `range`; text in the error is
+            added to the sentence.
+    """
+
+    name: str
+    default: T
+    range: str
+    help: str
+    parse: Callable[[str], T]
+
+    def describe(self) -> dict[str, Any]:
+        """Name, default, range and help, for JSON."""
+        return {"name": self.name, "default": self.default, "range": self.range, "help": self.help}
+
+
+class Settings:
+    """The values of a generator's settings: `settings[GUIDANCE]`."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def __getitem__(self, setting: Setting[T]) -> T:
+        value: T = self._values[setting.name]
+        return value
+
+
+def resolve_settings(
+    generator: str, declared: Sequence[Setting[Any]], given: Mapping[str, str], weights: Mapping[str, Any]
+) -> Settings:
+    """The value of each declared setting: the user's, else the weights', else the declared default.
+
+    Args:
+        generator: its name, for errors.
+        given: what the user set, by name.
+        weights: what the weights say, by name.
+
+    Raises:
+        ValueError: there is no such setting, or its value is out of range.
+    """
+    by_name = {setting.name: setting for setting in declared}
+    values = {name: weights.get(name, setting.default) for name, setting in by_name.items()}
+    for name, text in given.items():
+        if name not in by_name:
+            known = f"it has: {', '.join(by_name)}" if by_name else "it has none"
+            raise ValueError(f"generator {generator!r} has no setting {name!r}; {known}")
+        try:
+            values[name] = by_name[name].parse(text)
+        except ValueError as error:
+            reason = f": {error}" if str(error) else ""
+            message = f"generator {generator!r}: {name} must be {by_name[name].range}, not {text!r}{reason}"
+            raise ValueError(message) from None
+    return Settings(values)
+
+
+def number(name: str, default: float, low: float, high: float, help: str) -> Setting[float]:
+    """A number in [low, high]."""
+
+    def parse(text: str) -> float:
+        return _in_range(float, text, low, high)
+
+    return Setting(name, default, f"a number from {low:g} to {high:g}", help, parse)
+
+
+def numbers(name: str, default: tuple[float, ...], low: float, high: float, help: str) -> Setting[tuple[float, ...]]:
+    """Numbers in [low, high], separated by commas."""
+
+    def parse(text: str) -> tuple[float, ...]:
+        return tuple(_in_range(float, part, low, high) for part in text.split(","))
+
+    return Setting(name, default, f"a number from {low:g} to {high:g}, or several separated by commas", help, parse)
+
+
+def integer(name: str, default: int, low: int, high: int, help: str, multiple_of: int = 1) -> Setting[int]:
+    """A multiple of `multiple_of` in [low, high]."""
+
+    def parse(text: str) -> int:
+        value = _in_range(int, text, low, high)
+        if value % multiple_of:
+            raise ValueError
+        return value
+
+    kind = "a whole number" if multiple_of == 1 else f"a multiple of {multiple_of}"
+    return Setting(name, default, f"{kind} from {low:,} to {high:,}", help, parse)
+
+
+def choice(name: str, default: str, values: Sequence[str], help: str) -> Setting[str]:
+    """One of `values`."""
+
+    def parse(text: str) -> str:
+        if text not in values:
+            raise ValueError
+        return text
+
+    return Setting(name, default, f"one of {', '.join(values)}", help, parse)
+
+
+def _in_range(kind: Callable[[str], Number], text: str, low: float, high: float) -> Number:
+    try:
+        value = kind(text)
+    except ValueError:
+        raise ValueError from None  # the sentence of `resolve_settings` says it better
+    if not low <= value <= high:  # not a number is in no range
+        raise ValueError
+    return value
+
+
+def _parse_flag(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ValueError
+    return text == "yes"
+
+
+COMPILE = Setting(
+    "compile", False, "yes or no", "compile the networks: a slower start, and faster batches from then on", _parse_flag
+)
 
 
 def compiles(settings: Mapping[str, str]) -> bool:
-    """Whether the settings ask for compiling. Raises ValueError for a value other than yes and no."""
-    told = settings.get(COMPILE, "no")
-    if told not in ("yes", "no"):
-        raise ValueError(f"{COMPILE} must be yes or no, not {told!r}")
-    return told == "yes"
-
-
-def whole_number(settings: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
-    """The setting `name`, or `default`. Raises ValueError for anything but a whole number in [least, most]."""
-    told = settings.get(name, str(default))
-    try:
-        value = int(told)
-    except ValueError:
-        value = least - 1
-    if not least <= value <= most:
-        raise ValueError(f"{name} must be a whole number from {least:,} to {most:,}, not {told!r}")
-    return value
-
-
-def number(settings: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:
-    """The setting `name`, or `default`. Raises ValueError for anything but a number in [least, most]."""
-    return number_in(settings.get(name, str(default)), name, least, most)
-
-
-def number_in(told: str, name: str, least: float, most: float) -> float:
-    """`told` as a number. Raises ValueError for anything but one in [least, most]."""
-    try:
-        value = float(told)
-    except ValueError:
-        value = float("nan")
-    if not least <= value <= most:  # not a number is in no range
-        raise ValueError(f"{name} must be a number from {least:g} to {most:g}, not {told!r}")
-    return value
+    """Whether settings, as the user gave them and checked, ask for compiling."""
+    return settings.get(COMPILE.name) == "yes"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.base.challenge import Challenge
 from evaluation.base.files import written_whole
+from submission.contract.generator import GeneratorBase
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -135,6 +136,18 @@ def find_weights_file(generator: str, challenge: Challenge, source: str | None) 
     if not path.is_file():
         raise ValueError(f"there are no weights at {path}; give a file or a folder that holds {name} as --weights")
     return path
+
+
+class OwnWeights(GeneratorBase):
+    """A generator of the project's own, with weights that are shipped or trained by `submission.training`."""
+
+    @classmethod
+    def find_weights(cls, challenge: Challenge, source: str | None) -> Path:
+        return find_weights_file(cls.info.name, challenge, source)
+
+    @classmethod
+    def weights_settings(cls, weights: Path) -> Mapping[str, Any]:
+        return read_header(weights).model
 
 
 def _read_header(path: Path, metadata: Mapping[str, str]) -> WeightsHeader:

@@ -7,7 +7,7 @@ step, makes half as many and longer steps. (With guidance each evaluation is of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import pairwise
 
 from torch import Tensor
@@ -77,14 +77,6 @@ def ipndm(denoise: Denoise, x: Tensor, sigmas: list[float]) -> Tensor:
 
 
 SOLVERS: dict[str, Solver] = {"euler": euler, "heun": heun, "dpm2m": dpm2m, "ipndm": ipndm}
-
-
-def parse_solver(settings: Mapping[str, str]) -> str | None:
-    """The setting `solver`, None where the user has not set it. Raises ValueError for one that there is not."""
-    name = settings.get("solver")
-    if name is not None and name not in SOLVERS:
-        raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, not {name!r}")
-    return name
 
 
 def sample(solver: str, denoise: Denoise, noise: Tensor, steps: int, sigma_max: float = SIGMA_MAX) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from submission.classes.label_mapping import SKIP, LabelChoice
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
 from submission.contract.hub import Model
 from submission.contract.pixels import to_uint8
-from submission.contract.precision import check_precision, parse_precision
-from submission.contract.seeded import normal
+from submission.contract.precision import PRECISION, dtype_of
+from submission.contract.seeded import noise
+from submission.contract.settings import COMPILE
 from submission.diffusion.pretrained import Pretrained, load_part
 from submission.diffusion.samplers import karras_sigmas
 
@@ -92,7 +93,7 @@ class Consistency(Pretrained, Generator):
         weights_from="the hub, or a folder as --weights",
         licence="MIT",
         parts=True,
-        settings=("precision", "compile"),
+        settings=(PRECISION, COMPILE),
     )
 
     def __init__(self, unet: Any, schedule: ConsistencySchedule, choice: LabelChoice) -> None:
@@ -100,11 +101,6 @@ class Consistency(Pretrained, Generator):
         self.unet = unet
         self.schedule = schedule
         self.choice = choice
-
-    @classmethod
-    def check_settings(cls, settings: Mapping[str, str]) -> None:
-        super().check_settings(settings)
-        check_precision(settings)
 
     @classmethod
     def find_weights(cls, challenge: Challenge, source: str | None) -> Path:
@@ -127,7 +123,7 @@ class Consistency(Pretrained, Generator):
         from diffusers import UNet2DModel
 
         assert context.weights is not None, "find_weights gives a folder or raises"
-        dtype = parse_precision(context.settings, context.device)
+        dtype = dtype_of(cls.resolve_settings(context.settings, context.weights), context.device)
         unet: Any = load_part(UNet2DModel, context.weights, "unet", dtype, context.device)
         schedule = ConsistencySchedule.read(context.weights / "scheduler" / "scheduler_config.json")
         choice = LabelChoice(imagenet_choices(context.challenge), context.device)
@@ -157,11 +153,8 @@ class Consistency(Pretrained, Generator):
 
     def _noise(self, seeds_B: Tensor, step: int) -> Tensor:
         """Standard normal, fp32 (B, 3, size, size), another for every step."""
-        size = self.unet.config.sample_size
-        count = 3 * size * size
-        taken = SKIP + step * ((count + 1) // 2)  # each 64 bits give two normal numbers
-        noise_BN = normal(seeds_B, count, skip=taken)
-        return noise_BN.view(-1, 3, size, size).contiguous(memory_format=torch.channels_last)
+        shape = (3, self.unet.config.sample_size, self.unet.config.sample_size)
+        return noise(seeds_B, shape, step, SKIP).contiguous(memory_format=torch.channels_last)
 
     def _clean(self, x_B3HW: Tensor, sigma: float, labels_B: Tensor) -> Tensor:
         """f(x; sigma) of the paper's appendix C, fp32: x itself at `sigma_min`."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,33 +13,14 @@ from evaluation.base.challenge import Challenge
 from submission.classes.imagenet import imagenet_labels
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
 from submission.contract.hub import Model
-from submission.contract.precision import check_precision, parse_precision
+from submission.contract.precision import PRECISION, dtype_of
+from submission.contract.settings import COMPILE, Settings, choice
 from submission.diffusion.dit import DIT_XL, DiT, check_folder
-from submission.diffusion.guidance import guided, parse_guidance
+from submission.diffusion.guidance import GUIDANCE, guided
 from submission.diffusion.latent_samplers import SOLVERS, SeededNoise, sample
 from submission.diffusion.pretrained import Pretrained
 
-
-@dataclass(frozen=True)
-class DiTSettings:
-    """What `--set` can change, beside the precision.
-
-    Attributes:
-        solver: a key of `submission.diffusion.latent_samplers.SOLVERS`.
-        guidance: 1 for none; above 1 sharpens the class at twice the cost and some diversity.
-    """
-
-    solver: str = "dpmsolver++"
-    guidance: float = 1.0
-
-    @classmethod
-    def parse(cls, settings: Mapping[str, str]) -> DiTSettings:
-        """Raises ValueError for a value that a setting cannot take."""
-        solver = settings.get("solver", cls.solver)
-        if solver not in SOLVERS:
-            raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, not {solver!r}")
-        check_precision(settings)
-        return cls(solver, parse_guidance(settings))
+SOLVER = choice("solver", "dpmsolver++", tuple(SOLVERS), "of the sampling")
 
 
 class DiTGenerator(Pretrained, Generator):
@@ -56,17 +36,12 @@ class DiTGenerator(Pretrained, Generator):
         pretrained=DIT_XL.repository,
         weights_from=f"the hub: {DIT_XL.repository}, 3 GB; or a folder of the same form as --weights",
         licence="CC-BY-NC-4.0",
-        settings=("solver", "guidance", "precision", "compile"),
+        settings=(SOLVER, GUIDANCE, PRECISION, COMPILE),
     )
 
-    def __init__(self, dit: DiT, settings: DiTSettings) -> None:
+    def __init__(self, dit: DiT, settings: Settings) -> None:
         self.dit = dit
         self.settings = settings
-
-    @classmethod
-    def check_settings(cls, settings: Mapping[str, str]) -> None:
-        super().check_settings(settings)
-        DiTSettings.parse(settings)
 
     @classmethod
     def find_weights(cls, challenge: Challenge, source: str | None) -> Path:
@@ -94,9 +69,9 @@ class DiTGenerator(Pretrained, Generator):
 
     @classmethod
     def load(cls, context: LoadContext) -> DiTGenerator:
-        settings = DiTSettings.parse(context.settings)
         folder = context.weights or cls.find_weights(context.challenge, None)
-        dtype = parse_precision(context.settings, context.device)
+        settings = cls.resolve_settings(context.settings, folder)
+        dtype = dtype_of(settings, context.device)
         return cls(DiT.load(folder, context.challenge, context.device, dtype), settings)
 
     def networks(self) -> Sequence[nn.Module]:
@@ -111,7 +86,7 @@ class DiTGenerator(Pretrained, Generator):
         def predict(z_BCHW: Tensor, t: int) -> tuple[Tensor, Tensor | None]:
             return self._predict(z_BCHW, t, labels_B)
 
-        return self.dit.decode(sample(predict, self.dit.schedule, self.settings.solver, steps, noise))
+        return self.dit.decode(sample(predict, self.dit.schedule, self.settings[SOLVER], steps, noise))
 
     def _predict(self, z_BCHW: Tensor, t: int, labels_B: Tensor) -> tuple[Tensor, Tensor | None]:
         """The noise, guided in all channels as in diffusers' pipeline, and what is said of the variance with the class.
@@ -120,11 +95,11 @@ class DiTGenerator(Pretrained, Generator):
         sake of its own figures; nothing sets the fourth channel of a latent apart.
         """
         timesteps_B = torch.full_like(labels_B, t)
-        if self.settings.guidance == 1:
+        if self.settings[GUIDANCE] == 1:
             return self.dit.predict_both(z_BCHW, timesteps_B, labels_B)
         null_B = torch.full_like(labels_B, self.dit.null_label)
         noise_2B, position_2B = self.dit.predict_both(
             z_BCHW.repeat(2, 1, 1, 1), timesteps_B.repeat(2), torch.cat([labels_B, null_B])
         )
         position_B = None if position_2B is None else position_2B.chunk(2)[0]
-        return guided(noise_2B, self.settings.guidance), position_B
+        return guided(noise_2B, self.settings[GUIDANCE]), position_B

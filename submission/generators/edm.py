@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,48 +14,23 @@ from submission.classes.imagenet import imagenet_choices, imagenet_wnids
 from submission.classes.label_mapping import SKIP, LabelChoice
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
 from submission.contract.pixels import to_uint8
-from submission.contract.precision import check_precision, parse_precision
-from submission.contract.seeded import normal
+from submission.contract.precision import PRECISION, dtype_of
+from submission.contract.seeded import noise
+from submission.contract.settings import COMPILE, Settings, choice, number
 from submission.contract.weights import WeightsHeader, read_header, read_tensors
 from submission.diffusion.denoise import denoise_guided
-from submission.diffusion.guidance import parse_guidance
+from submission.diffusion.guidance import GUIDANCE
 from submission.diffusion.networks.denoiser import Denoiser
 from submission.diffusion.networks.edm_unet import DhariwalUNet, EDMUNet, EDMUNetConfig, SongUNet
-from submission.diffusion.samplers import SIGMA_MAX, SIGMA_MIN, parse_solver, sample
+from submission.diffusion.samplers import SIGMA_MAX, SOLVERS, sample
 
 IMAGENET = "imagenet"  # what a file of an ImageNet network names in the place of a challenge
 ARCHITECTURES: dict[str, Callable[[EDMUNetConfig], EDMUNet]] = {"SongUNet": SongUNet, "DhariwalUNet": DhariwalUNet}
 _CONVERT = "`python -m submission.training convert-edm FILE.pkl --dataset {} --out weights`"
 
 
-@dataclass(frozen=True)
-class EdmSettings:
-    """What `--set` can change; the precision is parsed where the device is known.
-
-    Attributes:
-        solver: a key of `submission.diffusion.samplers.SOLVERS`.
-        guidance: 1 for none; others only where the network knows a null label.
-        sigma_max: the noise level to begin at; one-step networks are made for one of their own.
-    """
-
-    solver: str = "ipndm"
-    guidance: float = 1.0
-    sigma_max: float = SIGMA_MAX
-
-    @classmethod
-    def parse(cls, settings: Mapping[str, str]) -> EdmSettings:
-        """Raises ValueError for a value that a setting cannot take."""
-        try:
-            sigma_max = float(settings.get("sigma_max", SIGMA_MAX))
-        except ValueError:
-            sigma_max = -1.0
-        if not SIGMA_MIN < sigma_max <= 1000:
-            raise ValueError(
-                f"sigma_max must be a number above {SIGMA_MIN} up to 1000, not {settings['sigma_max']!r};"
-                f" it is {SIGMA_MAX:g} for networks of many steps"
-            )
-        check_precision(settings)
-        return cls(parse_solver(settings) or cls.solver, parse_guidance(settings), sigma_max)
+SOLVER = choice("solver", "ipndm", tuple(SOLVERS), "of the sampling")
+NOISE_LEVEL = number("sigma_max", SIGMA_MAX, 0.01, 1000, "noise level to begin at; one-step networks have their own")
 
 
 class Edm(Generator):
@@ -71,24 +45,19 @@ class Edm(Generator):
         weights_from="a published file, converted, as --weights",
         licence="that of the network; the header of its file says it",
         parts=True,
-        settings=("solver", "guidance", "sigma_max", "precision", "compile"),
+        settings=(SOLVER, GUIDANCE, NOISE_LEVEL, PRECISION, COMPILE),
     )
 
-    def __init__(self, denoiser: Denoiser[EDMUNet], choice: LabelChoice, settings: EdmSettings) -> None:
+    def __init__(self, denoiser: Denoiser[EDMUNet], choice: LabelChoice, settings: Settings) -> None:
         self.denoiser = denoiser
         self.choice = choice
         self.settings = settings
 
     @classmethod
-    def check_settings(cls, settings: Mapping[str, str]) -> None:
-        super().check_settings(settings)
-        EdmSettings.parse(settings)
-
-    @classmethod
-    def check_fit(cls, settings: Mapping[str, str], weights: Path | None) -> None:
-        assert weights is not None, "find_weights gives a path or raises"
-        knows_null = read_header(weights).model.get("network", {}).get("label_dropout")
-        if EdmSettings.parse(settings).guidance != 1 and not knows_null:
+    def check_settings(cls, settings: Settings, weights: Path | None) -> None:
+        if weights is None or settings[GUIDANCE] == 1:
+            return
+        if not read_header(weights).model.get("network", {}).get("label_dropout"):
             raise ValueError(f"{weights} was trained with labels alone; leave out --set guidance")
 
     @classmethod
@@ -110,13 +79,12 @@ class Edm(Generator):
 
     @classmethod
     def load(cls, context: LoadContext) -> Edm:
-        settings = EdmSettings.parse(context.settings)
         assert context.weights is not None, "find_weights gives a path or raises"
+        settings = cls.resolve_settings(context.settings, context.weights)
         header = read_header(context.weights)
         choices = label_choices(context.weights, header, context.challenge)
-        cls.check_fit(context.settings, context.weights)
         network = load_network(context.weights, header).eval().requires_grad_(False)
-        dtype = parse_precision(context.settings, context.device)
+        dtype = dtype_of(settings, context.device)
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d | nn.GroupNorm):  # the condition stays in fp32, as it was trained
                 layer.to(dtype)
@@ -133,14 +101,13 @@ class Edm(Generator):
         device, size = self.choice.labels_N.device, self.denoiser.network.config.size
         seeds_B = seeds_B.to(device)
         labels_B = self.choice(labels_B.to(device), seeds_B)
-        noise_B3HW = normal(seeds_B, 3 * size * size, skip=SKIP).view(-1, 3, size, size)
-        noise_B3HW = noise_B3HW.contiguous(memory_format=torch.channels_last)
-        told = self.settings
+        noise_B3HW = noise(seeds_B, (3, size, size), skip=SKIP).contiguous(memory_format=torch.channels_last)
+        guidance, sigma_max = self.settings[GUIDANCE], self.settings[NOISE_LEVEL]
 
         def denoise(x_B3HW: Tensor, sigma: float) -> Tensor:
-            return denoise_guided(self.denoiser, x_B3HW, sigma, labels_B, told.guidance)
+            return denoise_guided(self.denoiser, x_B3HW, sigma, labels_B, guidance)
 
-        return to_uint8(sample(told.solver, denoise, noise_B3HW, steps, told.sigma_max))
+        return to_uint8(sample(self.settings[SOLVER], denoise, noise_B3HW, steps, sigma_max))
 
 
 def label_choices(path: Path, header: WeightsHeader, challenge: Challenge) -> tuple[tuple[int, ...], ...]:

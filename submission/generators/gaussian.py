@@ -6,18 +6,15 @@ along these axes each class may vary more or less than the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from evaluation.base.challenge import Challenge
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
 from submission.contract.seeded import normal, uniform, van_der_corput
 from submission.contract.settings import number
-from submission.contract.weights import find_weights_file, load_weights
+from submission.contract.weights import OwnWeights, load_weights
 
 
 @dataclass(frozen=True)
@@ -41,12 +38,10 @@ class Mixture:
     scales_CP: Tensor
 
 
-def parse_spread(settings: Mapping[str, str], default: float = 1.0) -> float:
-    """The setting `spread`, else `default`. Raises ValueError for one that makes no sense."""
-    return number(settings, "spread", default, 0.0, 2.0)
+SPREAD = number("spread", 1.0, 0.0, 2.0, "std scale of images around their cluster's mean; weights say their own")
 
 
-class Gaussian(Generator):
+class Gaussian(OwnWeights, Generator):
     """Draws a cluster of the label's class, then an image around its mean.
 
     In a run the images of a class go round its clusters, so that few images show as many of them as they can.
@@ -57,7 +52,7 @@ class Gaussian(Generator):
         summary="a mixture of Gaussians per class over principal components; no network",
         default_batch=1000,
         parts=True,
-        settings=("spread",),
+        settings=(SPREAD,),
         weights_from="shipped with the project",
     )
 
@@ -72,21 +67,13 @@ class Gaussian(Generator):
         self.scales_CP = spread * mixture.scales_CP
 
     @classmethod
-    def check_settings(cls, settings: Mapping[str, str]) -> None:
-        super().check_settings(settings)
-        parse_spread(settings)
-
-    @classmethod
-    def find_weights(cls, challenge: Challenge, source: str | None) -> Path:
-        return find_weights_file(cls.info.name, challenge, source)
-
-    @classmethod
     def load(cls, context: LoadContext) -> Gaussian:
         path = context.weights or cls.find_weights(context.challenge, None)
+        settings = cls.resolve_settings(context.settings, path)
         tensors, header = load_weights(path, cls.info.name, context.challenge)
         try:
             mixture = Mixture(**{name: tensor.to(context.device) for name, tensor in tensors.items()})
-            return cls(mixture, header.model["size"], parse_spread(context.settings, header.model["spread"]))
+            return cls(mixture, header.model["size"], settings[SPREAD])
         except (TypeError, RuntimeError):
             raise ValueError(f"{path} does not hold the tensors of a mixture; fit it again") from None
 

@@ -6,9 +6,6 @@ is in the training split, cut out and resized, so its runs are in the `copying` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,48 +14,23 @@ from torch import Tensor
 
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet
+from evaluation.base.progress_bar import progress_bar
 from evaluation.data.subset import random_subset
 from submission.contract.exhibit import Exhibit
 from submission.contract.generator import GeneratorInfo, LoadContext, Selector
 from submission.contract.pixels import resize_uint8
-from submission.contract.progress_lines import ProgressLines
-from submission.contract.settings import whole_number
-from submission.contract.training_images import read_training_images
+from submission.contract.settings import Settings, integer
 from submission.patches.classifier import Classifier, train_on
-from submission.patches.crops import DEFAULT_SIDES, crop_resized, parse_sides, random_boxes, sides_in_pixels
+from submission.patches.crops import PATCH, crop_resized, random_boxes, sides_in_pixels
 from submission.patches.region_exhibit import region_exhibit
 
 BATCH = 256
 
 
-@dataclass(frozen=True)
-class RdedSettings:
-    """What `--set` can change.
-
-    Attributes:
-        candidates: training images looked at per class, chosen at random.
-        crops: random crops scored of each.
-        sides: side lengths that a crop may have, as shares of the image's.
-        factor: 1, or 2 to put 2x2 crops of half the size into one image.
-        epochs: of the classifier, over all training images.
-    """
-
-    candidates: int
-    crops: int
-    sides: tuple[float, ...]
-    factor: int
-    epochs: int
-
-    @classmethod
-    def parse(cls, settings: Mapping[str, str]) -> RdedSettings:
-        """Raises ValueError for a value that a setting cannot take."""
-        return cls(
-            candidates=whole_number(settings, "candidates", 300, 1, 100_000),
-            crops=whole_number(settings, "crops", 5, 1, 1000),
-            sides=parse_sides(settings.get("patch", DEFAULT_SIDES)),
-            factor=whole_number(settings, "factor", 1, 1, 2),
-            epochs=whole_number(settings, "epochs", 5, 1, 1000),
-        )
+CANDIDATES = integer("candidates", 300, 1, 100_000, "training images looked at per class, chosen at random")
+CROPS = integer("crops", 5, 1, 1000, "random crops scored of each")
+FACTOR = integer("factor", 1, 1, 2, "2 puts 2x2 crops of half the size into one image")
+EPOCHS = integer("epochs", 5, 1, 1000, "of the classifier, over all training images")
 
 
 class Rded(Selector):
@@ -71,7 +43,7 @@ class Rded(Selector):
         needs_training_images=True,
         copies=True,
         licence="that of the data set",
-        settings=("candidates", "crops", "patch", "factor", "epochs"),
+        settings=(CANDIDATES, CROPS, PATCH, FACTOR, EPOCHS),
     )
 
     def __init__(
@@ -90,20 +62,15 @@ class Rded(Selector):
         self._factor = factor
 
     @classmethod
-    def check_settings(cls, settings: Mapping[str, str]) -> None:
-        super().check_settings(settings)
-        RdedSettings.parse(settings)
-
-    @classmethod
     def load(cls, context: LoadContext) -> Rded:
-        settings, challenge = RdedSettings.parse(context.settings), context.challenge
-        training = read_training_images(context)
-        classifier = train_on(training, challenge, context.device, settings.epochs, context.seed)
-        candidates = random_subset(training, settings.candidates, context.seed)
+        settings, challenge = cls.resolve_settings(context.settings), context.challenge
+        training = context.read_training_images()
+        classifier = train_on(training, challenge, context.device, settings[EPOCHS], context.seed)
+        candidates = random_subset(training, settings[CANDIDATES], context.seed)
         boxes_N3, losses_N = surest_crops(classifier, candidates, settings, context.device, context.seed)
         members = [np.flatnonzero(candidates.labels == label) for label in range(challenge.classes)]
         order = [of_class[np.argsort(losses_N[of_class], kind="stable")] for of_class in members]
-        return cls(candidates, boxes_N3, order, challenge, settings.factor)
+        return cls(candidates, boxes_N3, order, challenge, settings[FACTOR])
 
     def available(self) -> int:
         return min(map(len, self._order)) // self._factor**2
@@ -124,22 +91,22 @@ class Rded(Selector):
 
 @torch.inference_mode()
 def surest_crops(
-    classifier: Classifier, images: ImageSet, settings: RdedSettings, device: str, seed: int
+    classifier: Classifier, images: ImageSet, settings: Settings, device: str, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Of each image the random crop with the lowest loss on its label: boxes int64 (N, 3), losses float32 (N,)."""
     size, rng = images.images.shape[-1], np.random.default_rng(seed)
-    sides = sides_in_pixels(settings.sides, size)
-    boxes_NK3 = random_boxes(len(images) * settings.crops, size, sides, rng).reshape(len(images), settings.crops, 3)
+    sides = sides_in_pixels(settings[PATCH], size)
+    boxes_NK3 = random_boxes(len(images) * settings[CROPS], size, sides, rng).reshape(len(images), settings[CROPS], 3)
     losses_NK = np.empty(boxes_NK3.shape[:2], np.float32)
-    progress = ProgressLines("Crops scored, images", len(images))
-    for start in range(0, len(images), BATCH):
-        part = slice(start, min(start + BATCH, len(images)))
-        images_BCHW, labels_B = (torch.from_numpy(of[part]).to(device) for of in (images.images, images.labels))
-        for crop in range(settings.crops):
-            crops_BCHW = crop_resized(images_BCHW, torch.from_numpy(boxes_NK3[part, crop]))
-            loss_B = F.cross_entropy(classifier(crops_BCHW), labels_B, reduction="none")
-            losses_NK[part, crop] = loss_B.cpu().numpy()
-        progress.show(part.stop)
+    with progress_bar("Crops") as update:
+        for start in range(0, len(images), BATCH):
+            part = slice(start, min(start + BATCH, len(images)))
+            images_BCHW, labels_B = (torch.from_numpy(of[part]).to(device) for of in (images.images, images.labels))
+            for crop in range(settings[CROPS]):
+                crops_BCHW = crop_resized(images_BCHW, torch.from_numpy(boxes_NK3[part, crop]))
+                loss_B = F.cross_entropy(classifier(crops_BCHW), labels_B, reduction="none")
+                losses_NK[part, crop] = loss_B.cpu().numpy()
+            update(part.stop / len(images), f"{part.stop:,} of {len(images):,} images scored")
     surest_N = losses_NK.argmin(1)
     everyone_N = np.arange(len(images))
     return boxes_NK3[everyone_N, surest_N], losses_NK[everyone_N, surest_N]

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from submission.contract.generator import GeneratorInfo, LoadContext, Selector
-from submission.contract.training_images import read_training_images
 
 
 class Real(Selector):
@@ -28,7 +27,7 @@ class Real(Selector):
 
     @classmethod
     def load(cls, context: LoadContext) -> Real:
-        images = read_training_images(context)
+        images = context.read_training_images()
         rng = np.random.default_rng(context.seed)
         classes = range(context.challenge.classes)
         return cls(images.images, [rng.permutation(np.flatnonzero(images.labels == label)) for label in classes])

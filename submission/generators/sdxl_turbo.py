@@ -6,17 +6,15 @@ Distillation" (arXiv 2311.17042). Its post data augmentation is `submission.work
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from evaluation.base.challenge import Challenge
 from submission.classes.prompts import (
-    TEMPLATE,
-    Prompts,
+    DEFAULT_TEMPLATE,
     check_prompts_setting,
     check_template,
     parse_prompts,
@@ -25,8 +23,9 @@ from submission.classes.prompts import (
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
 from submission.contract.hub import Model, find_model
 from submission.contract.pixels import to_uint8
-from submission.contract.precision import check_precision, parse_precision
-from submission.contract.seeded import normal
+from submission.contract.precision import PRECISION, dtype_of
+from submission.contract.seeded import noise
+from submission.contract.settings import COMPILE, Setting, Settings, choice, integer
 from submission.diffusion.latent_samplers import euler_ancestral, sigmas_of
 from submission.diffusion.pretrained import Pretrained, load_part
 from submission.diffusion.text_model import PromptTable, encode_prompts
@@ -84,55 +83,25 @@ TINY_DECODER = Model(
 )
 
 
-@dataclass(frozen=True)
-class TurboSettings:
-    """What `--set` can change.
-
-    Attributes:
-        decoder: `full` for the model's own, `tiny` for TAESD's, which is many times as fast and a little less sharp.
-        decoder_weights: folder or hub name of the tiny decoder, None for the published one.
-        size: height and width of the images before they are resized; the model was trained at 512.
-        template: of the prompts, see `submission.classes.prompts`.
-        prompts: the user's own prompts as JSON; None for the template's.
-        precision: a key of `PRECISIONS`; None for the fastest.
-    """
-
-    decoder: str = "full"
-    decoder_weights: str | None = None
-    size: int = 512
-    template: str = TEMPLATE
-    prompts: str | None = None
-    precision: str | None = None
-
-    @classmethod
-    def parse(cls, settings: Mapping[str, str]) -> TurboSettings:
-        """Raises ValueError for a value that a setting cannot take."""
-        decoder = settings.get("decoder", "full")
-        if decoder not in ("full", "tiny"):
-            raise ValueError(f"decoder must be full or tiny, not {decoder!r}")
-        decoder_weights = settings.get("decoder_weights")
-        if decoder_weights is not None and decoder != "tiny":
-            raise ValueError("decoder_weights is for decoder=tiny; the full decoder comes with the model")
-        size = settings.get("size", "512")
-        if not (size.isascii() and size.isdigit() and 64 <= int(size) <= 1024 and int(size) % FACTOR == 0):
-            raise ValueError(f"size must be a multiple of {FACTOR} from 64 to 1024, not {size!r}")
-        if "prompts" in settings and "template" in settings:
-            raise ValueError("template and prompts exclude each other; give one of them")
-        prompts = settings.get("prompts")
-        return cls(
-            decoder=decoder,
-            decoder_weights=decoder_weights,
-            size=int(size),
-            template=check_template(settings.get("template", TEMPLATE)),
-            prompts=None if prompts is None else check_prompts_setting(prompts),
-            precision=check_precision(settings),
-        )
-
-    def prompts_for(self, challenge: Challenge) -> Prompts:
-        """Prompts of every class. Raises ValueError where the user's own are not of this challenge."""
-        if self.prompts is None:
-            return template_prompts(challenge, self.template)
-        return parse_prompts(self.prompts, challenge)
+DECODER = choice("decoder", "full", ("full", "tiny"), "tiny is TAESD's: many times as fast, a little less sharp")
+DECODER_WEIGHTS = Setting[str | None](
+    "decoder_weights",
+    None,
+    "a folder or a name on the hub",
+    "of the tiny decoder; default: the published one",
+    str,
+)
+SIZE = integer("size", 512, 64, 1024, "pixels, before resizing; the model was trained at 512", multiple_of=FACTOR)
+TEMPLATE = Setting(
+    "template", DEFAULT_TEMPLATE, "a text with {name} or {a_name}", "of the prompts, one for each class", check_template
+)
+PROMPTS = Setting[str | None](
+    "prompts",
+    None,
+    "a JSON object by class name",
+    "your own; easier with --prompts FILE",
+    check_prompts_setting,
+)
 
 
 class SdxlTurbo(Pretrained, Generator):
@@ -147,7 +116,7 @@ class SdxlTurbo(Pretrained, Generator):
         pretrained="stabilityai/sdxl-turbo; with decoder=tiny also madebyollin/taesdxl",
         weights_from="stabilityai/sdxl-turbo on the hub, 6.9 GB",
         licence="Stability AI's community licence for research and non-commercial use; taesdxl: MIT",
-        settings=("decoder", "decoder_weights", "size", "template", "prompts", "precision", "compile"),
+        settings=(DECODER, DECODER_WEIGHTS, SIZE, TEMPLATE, PROMPTS, PRECISION, COMPILE),
     )
 
     def __init__(self, unet: nn.Module, decoder: Decoder, table: PromptTable, sigmas_T: Tensor, size: int) -> None:
@@ -161,25 +130,29 @@ class SdxlTurbo(Pretrained, Generator):
         self.time_ids_6 = torch.tensor([size, size, 0, 0, size, size], device=table.count_C.device)
 
     @classmethod
-    def check_settings(cls, settings: Mapping[str, str]) -> None:
-        super().check_settings(settings)
-        parsed = TurboSettings.parse(settings)
-        if parsed.decoder == "tiny":
-            find_model(TINY_DECODER, parsed.decoder_weights)
+    def check_settings(cls, settings: Settings, weights: Path | None) -> None:
+        if settings[PROMPTS] is not None and settings[TEMPLATE] != DEFAULT_TEMPLATE:
+            raise ValueError("template and prompts exclude each other; give one of them")
+        if settings[DECODER] == "tiny":
+            find_model(TINY_DECODER, settings[DECODER_WEIGHTS])
+        elif settings[DECODER_WEIGHTS] is not None:
+            raise ValueError("decoder_weights is for decoder=tiny; the full decoder comes with the model")
 
     @classmethod
     def load(cls, context: LoadContext) -> SdxlTurbo:
         from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 
-        settings, device = TurboSettings.parse(context.settings), context.device
-        folder = context.weights or cls.find_weights(context.challenge, None)
-        dtype = parse_precision(context.settings, device)
+        challenge, device = context.challenge, context.device
+        folder = context.weights or cls.find_weights(challenge, None)
+        settings = cls.resolve_settings(context.settings, folder)
+        own, dtype = settings[PROMPTS], dtype_of(settings, device)
+        prompts = template_prompts(challenge, settings[TEMPLATE]) if own is None else parse_prompts(own, challenge)
         sigmas_T = sigmas_of(folder / "scheduler" / "scheduler_config.json")
-        table = encode_prompts(folder, settings.prompts_for(context.challenge), dtype, device)
+        table = encode_prompts(folder, prompts, dtype, device)
         unet: Any = load_part(UNet2DConditionModel, folder, "unet", dtype, device)
         decoder: Any
-        if settings.decoder == "tiny":
-            tiny = find_model(TINY_DECODER, settings.decoder_weights, fetch=False)
+        if settings[DECODER] == "tiny":
+            tiny = find_model(TINY_DECODER, settings[DECODER_WEIGHTS], fetch=False)
             decoder = load_part(AutoencoderTiny, tiny, "", dtype, device)
         else:
             # its activations leave fp16's range; bf16 has fp32's
@@ -187,7 +160,7 @@ class SdxlTurbo(Pretrained, Generator):
             decoder = load_part(AutoencoderKL, folder, "vae", wide, device)
         for network in (unet, decoder):
             network.to(memory_format=torch.channels_last)
-        return cls(unet, Decoder(decoder), table, sigmas_T, settings.size)
+        return cls(unet, Decoder(decoder), table, sigmas_T, settings[SIZE])
 
     def networks(self) -> Sequence[nn.Module]:
         return (self.unet, self.decoder.autoencoder.decoder)
@@ -199,19 +172,17 @@ class SdxlTurbo(Pretrained, Generator):
         labels_B, seeds_B = labels_B.to(device), seeds_B.to(device)
         context_BLD, pooled_BE = self.table.choose(labels_B, seeds_B)
         told = {"text_embeds": pooled_BE, "time_ids": self.time_ids_6.expand(len(labels_B), -1)}
-        count = CHANNELS * self.side**2
 
-        def noise(draw: int) -> Tensor:
-            # the first number of each image's sequence chose its prompt; two normal numbers come from each
-            skip = 1 + draw * ((count + 1) // 2)
-            return normal(seeds_B, count, skip).view(-1, CHANNELS, self.side, self.side)
+        def draw_noise(draw: int) -> Tensor:
+            # the first number of each image's sequence chose its prompt
+            return noise(seeds_B, (CHANNELS, self.side, self.side), draw, skip=1)
 
         def predict(z_BCHW: Tensor, timestep: int) -> Tensor:
             z_BCHW = z_BCHW.to(context_BLD.dtype, memory_format=torch.channels_last)
             eps_BCHW: Tensor = self.unet(z_BCHW, timestep, context_BLD, added_cond_kwargs=told, return_dict=False)[0]
             return eps_BCHW.float()
 
-        return self.decoder(euler_ancestral(predict, noise, self.sigmas_T, steps))
+        return self.decoder(euler_ancestral(predict, draw_noise, self.sigmas_T, steps))
 
 
 class Decoder:

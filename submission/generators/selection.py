@@ -5,7 +5,6 @@ It writes what is in the training split, cut out and enlarged, so its runs are i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +14,11 @@ from torch import Tensor
 from evaluation.base.challenge import Challenge
 from submission.contract.exhibit import Exhibit
 from submission.contract.generator import GeneratorInfo, LoadContext, Selector
-from submission.contract.precision import parse_precision
-from submission.contract.training_images import read_training_images
+from submission.contract.precision import PRECISION, dtype_of
 from submission.diffusion.noise_model import PRETRAINED, WEIGHTS_FROM, find_noise_model, load_noise_model
-from submission.patches.crops import crop_resized
+from submission.patches.crops import PATCH, crop_resized
 from submission.patches.region_exhibit import region_exhibit
-from submission.patches.select import Chosen, choose
-from submission.patches.settings import NAMES, SelectionSettings
+from submission.patches.select import BATCH, BLOCK, CANDIDATES, CLUSTERS, DRAWS, Chosen, choose
 
 
 class Selection(Selector):
@@ -36,7 +33,7 @@ class Selection(Selector):
         licence="that of the data set; of the weights, theirs",
         needs_training_images=True,
         copies=True,
-        settings=NAMES,
+        settings=(CANDIDATES, DRAWS, PATCH, CLUSTERS, BLOCK, BATCH, PRECISION),
     )
 
     def __init__(self, chosen: Chosen, challenge: Challenge) -> None:
@@ -48,18 +45,13 @@ class Selection(Selector):
         return find_noise_model(challenge, source)
 
     @classmethod
-    def check_settings(cls, settings: Mapping[str, str]) -> None:
-        super().check_settings(settings)
-        SelectionSettings.parse(settings)
-
-    @classmethod
     def load(cls, context: LoadContext) -> Selection:
-        settings = SelectionSettings.parse(context.settings)
         challenge = context.challenge
         path = context.weights or cls.find_weights(challenge, None)
-        model = load_noise_model(path, challenge, context.device, parse_precision(context.settings, context.device))
-        training = read_training_images(context)
-        return cls(choose(model, training, settings, challenge.classes, context.seed), challenge)
+        settings = cls.resolve_settings(context.settings, path)
+        model = load_noise_model(path, challenge, context.device, dtype_of(settings, context.device))
+        chosen = choose(model, context.read_training_images(), settings, challenge.classes, context.seed)
+        return cls(chosen, challenge)
 
     def available(self) -> int:
         return min(map(len, self._chosen.order))

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet
+from evaluation.base.progress_bar import progress_bar
 from evaluation.base.train_classifier import shift_and_mirror, train_classifier
-from submission.contract.progress_lines import ProgressLines
 
 WIDTHS = (32, 48, 96, 192)
 BATCH = 128
@@ -52,7 +52,7 @@ def train_on(images: ImageSet, challenge: Challenge, device: str, epochs: int, s
     network = Classifier(challenge).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images_NCHW, labels_N = (torch.from_numpy(of).to(device) for of in (images.images, images.labels))
     batch_size, rng = min(BATCH, len(images)), np.random.default_rng(seed)
-    progress = ProgressLines("Classifier, training steps", epochs * (len(images) // batch_size))
+    steps = epochs * (len(images) // batch_size)
 
     def batch_of(index_B: Tensor) -> tuple[Tensor, Tensor]:
         index_B = index_B.to(device)
@@ -60,16 +60,17 @@ def train_on(images: ImageSet, challenge: Challenge, device: str, epochs: int, s
         x_BCHW = shift_and_mirror(images_NCHW[index_B], challenge.size // SHIFT, mirror, rng)
         return x_BCHW, labels_N[index_B]
 
-    train_classifier(
-        network,
-        len(images),
-        batch_of,
-        rng,
-        epochs=epochs,
-        batch_size=batch_size,
-        peak_lr=PEAK_LR,
-        on_step=lambda done, _: progress.show(done),
-    )
+    with progress_bar("Classifier") as update:
+        train_classifier(
+            network,
+            len(images),
+            batch_of,
+            rng,
+            epochs=epochs,
+            batch_size=batch_size,
+            peak_lr=PEAK_LR,
+            on_step=lambda done, _: update(done / steps, f"{done:,} of {steps:,} steps"),
+        )
     return network.requires_grad_(False)
 
 

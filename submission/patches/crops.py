@@ -8,19 +8,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from submission.contract.settings import number_in
+from submission.contract.settings import numbers
 
-DEFAULT_SIDES = "0.8,1"  # of the side of an image; the last is the whole image
-
-
-def parse_sides(told: str) -> tuple[float, ...]:
-    """Side lengths as shares of an image's side, the largest first. Raises ValueError for one outside [0.25, 1]."""
-    return tuple(sorted({number_in(part, "patch", 0.25, 1.0) for part in told.split(",")}, reverse=True))
+PATCH = numbers("patch", (1.0, 0.8), 0.25, 1.0, "sides that a patch may have, as fractions of the image's")
 
 
 def sides_in_pixels(sides: tuple[float, ...], size: int) -> tuple[int, ...]:
-    """Side lengths in pixels of an image `size` pixels wide."""
-    return tuple(max(1, round(side * size)) for side in sides)
+    """Side lengths in pixels of an image `size` pixels wide, the largest first, of fractions of it."""
+    return tuple(max(1, round(side * size)) for side in sorted(set(sides), reverse=True))
 
 
 def crop_resized(images_BCHW: Tensor, boxes_B3: Tensor) -> Tensor:

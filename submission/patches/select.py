@@ -11,15 +11,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evaluation.base.images import ImageSet
+from evaluation.base.progress_bar import progress_bar
 from evaluation.data.subset import random_subset
 from submission.contract.job import image_seed
-from submission.contract.progress_lines import ProgressLines
+from submission.contract.settings import Setting, Settings, integer
 from submission.diffusion.noise_model import NoiseModel
-from submission.patches.clusters import cluster
-from submission.patches.crops import crop_resized, sides_in_pixels
-from submission.patches.settings import SelectionSettings
+from submission.patches.crops import PATCH, crop_resized, sides_in_pixels
 from submission.patches.stage_one import best_regions, difference_maps
-from submission.patches.stage_two import block_of, order_class, patch_features
+from submission.patches.stage_two import block_of, cluster, order_class, patch_features
+
+CANDIDATES = integer("candidates", 100, 1, 100_000, "training images looked at per class, chosen at random")
+DRAWS = integer("draws", 4, 1, 1000, "timesteps, each with its own noise, that a loss difference is the mean of")
+CLUSTERS = integer("clusters", 10, 1, 1000, "k-means clusters of a class")
+BLOCK = Setting[str | None](
+    "block",
+    None,
+    "a block's name",
+    "of the network, whose output describes a patch",
+    str,
+)
+BATCH = integer("batch", 32, 1, 4096, "images at once; the network sees each twice")
 
 
 @dataclass(frozen=True)
@@ -38,34 +49,35 @@ class Chosen:
 
 
 @torch.inference_mode()
-def choose(model: NoiseModel, training: ImageSet, settings: SelectionSettings, classes: int, seed: int) -> Chosen:
+def choose(model: NoiseModel, training: ImageSet, settings: Settings, classes: int, seed: int) -> Chosen:
     """The best patch of each candidate image (Stage I), and one order of each class's patches (Stage II).
 
     Raises:
         ValueError: the model has no block of the name in `settings`.
     """
-    block = block_of(model, settings.block)
-    candidates = random_subset(training, settings.candidates, seed)
-    sides = sides_in_pixels(settings.sides, candidates.images.shape[-1])
+    block = block_of(model, settings[BLOCK])
+    candidates = random_subset(training, settings[CANDIDATES], seed)
+    sides = sides_in_pixels(settings[PATCH], candidates.images.shape[-1])
     boxes, scores, features = [], [], []
-    progress = ProgressLines("Stage I, images scored", len(candidates))
-    for part, images_BCHW, labels_B, seeds_B in _batches(candidates, settings.batch, seed):
-        maps_BHW = difference_maps(model, images_BCHW, labels_B, seeds_B, settings.draws)
-        found = best_regions(maps_BHW, sides)
-        boxes.append(found.boxes_N3)
-        scores.append(found.scores_N)
-        progress.show(part.stop)
+    total = len(candidates)
+    with progress_bar("Stage I") as update:
+        for part, images_BCHW, labels_B, seeds_B in _batches(candidates, settings[BATCH], seed):
+            maps_BHW = difference_maps(model, images_BCHW, labels_B, seeds_B, settings[DRAWS])
+            found = best_regions(maps_BHW, sides)
+            boxes.append(found.boxes_N3)
+            scores.append(found.scores_N)
+            update(part.stop / total, f"{part.stop:,} of {total:,} images scored")
     boxes_N3, scores_N = torch.cat(boxes), torch.cat(scores).numpy()
-    progress = ProgressLines("Stage II, patches described", len(candidates))
-    for part, images_BCHW, labels_B, seeds_B in _batches(candidates, settings.batch, seed):
-        patches_BCHW = crop_resized(images_BCHW, boxes_N3[part])
-        features.append(patch_features(model, block, patches_BCHW, labels_B, seeds_B))
-        progress.show(part.stop)
+    with progress_bar("Stage II") as update:
+        for part, images_BCHW, labels_B, seeds_B in _batches(candidates, settings[BATCH], seed):
+            patches_BCHW = crop_resized(images_BCHW, boxes_N3[part])
+            features.append(patch_features(model, block, patches_BCHW, labels_B, seeds_B))
+            update(part.stop / total, f"{part.stop:,} of {total:,} patches described")
     features_ND = torch.cat(features).numpy()
     order = []
     for label in range(classes):
         members = np.flatnonzero(candidates.labels == label)
-        clusters_N, _ = cluster(features_ND[members], settings.clusters, seed)
+        clusters_N, _ = cluster(features_ND[members], settings[CLUSTERS], seed)
         order.append(members[order_class(scores_N[members], clusters_N)])
     return Chosen(candidates, boxes_N3.numpy(), tuple(order))
 

@@ -12,6 +12,7 @@ from submission.contract.pixels import resize_uint8
 from submission.contract.seeded import normal
 from submission.diffusion.noise_model import NoiseModel
 
+RESTARTS = 4  # of k-means
 FEATURE_TIME = 0.26  # of the schedule, where features of diffusion models tell what things are (arXiv 2306.03881)
 
 
@@ -51,6 +52,19 @@ def patch_features(
     # maps are (B, D, H, W), tokens (B, N, D)
     features_BD = output.flatten(2).mean(2) if output.ndim == 4 else output.mean(1)
     return F.normalize(features_BD.float(), dim=1).cpu()
+
+
+def cluster(points_ND: NDArray[np.float32], count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """At most `count` clusters of points, fewer where there are fewer different points.
+
+    Returns:
+        The cluster of each point, int64 (N,) in [0, K), and the centres, float32 (K, D).
+    """
+    from sklearn.cluster import KMeans
+
+    count = min(count, len(np.unique(points_ND, axis=0)))
+    found = KMeans(count, n_init=RESTARTS, random_state=seed).fit(points_ND)
+    return found.labels_.astype(np.int64), found.cluster_centers_.astype(np.float32)
 
 
 def order_class(scores_N: NDArray[np.float32], clusters_N: NDArray[np.int64]) -> NDArray[np.int64]:

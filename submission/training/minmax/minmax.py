@@ -15,7 +15,7 @@ from evaluation.data.datasets import data_folder, load_split
 from submission.contract.hub import find_model
 from submission.diffusion.dit import DIT_XL, DiT, Transformer, known_classes, read_schedule
 from submission.diffusion.pretrained import load_part
-from submission.generators.dit import DiTGenerator, DiTSettings
+from submission.generators.dit import DiTGenerator
 from submission.training.common.arguments import add_piece_arguments
 from submission.training.common.checkpoint import begin_or_resume, save_checkpoint
 from submission.training.common.grid import save_grid
@@ -133,7 +133,8 @@ def _samples(training: MinMaxTraining, dit: DiT, challenge: Challenge) -> torch.
     """Images of classes spread over the challenge's, as `dit-minmax` would make them."""
     transformer = training.averaged() if dit.vae.dtype == torch.float32 else training.averaged().half()
     labels = torch.arange(PICTURED) * challenge.classes // PICTURED
-    generator = DiTGenerator(DiT(transformer, dit.vae, dit.schedule, tuple(range(challenge.classes))), DiTSettings())
+    trained = DiT(transformer, dit.vae, dit.schedule, tuple(range(challenge.classes)))
+    generator = DiTGenerator(trained, DiTGenerator.resolve_settings({}))
     return generator.generate(labels, torch.arange(PICTURED), DiTGenerator.info.default_steps)
 
 

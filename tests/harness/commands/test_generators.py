@@ -32,3 +32,10 @@ def test_training_images_that_are_here() -> None:
 
 def test_shipped_weights_are_at_hand() -> None:
     assert row("gaussian", None)["missing"] == {}
+
+
+def test_each_setting_is_listed_with_range_and_default() -> None:
+    settings = {each["name"]: each for each in row("native", None)["settings"]}
+    assert settings["guidance"]["default"] == 1.0 and settings["guidance"]["range"] == "a number from 0 to 20"
+    assert "consistency" in settings["solver"]["range"]
+    assert row("noise", None)["settings"] == []

@@ -16,7 +16,7 @@ from submission.contract.generator import (
     get_generator,
 )
 from submission.contract.job import Job
-from submission.contract.settings import compiles
+from submission.contract.settings import COMPILE, compiles
 from submission.worker.source import Source, compile_networks
 
 DIGITS = get_challenge("digits")
@@ -57,15 +57,15 @@ def test_the_setting_is_yes_or_no() -> None:
     assert compiles({}) is compiles({"compile": "no"}) is False
     assert compiles({"compile": "yes"}) is True
     with pytest.raises(ValueError, match="compile must be yes or no, not 'fast'"):
-        get_generator("native").check_settings({"compile": "fast"})
+        get_generator("native").resolve_settings({"compile": "fast"})
     with pytest.raises(ValueError, match="'gaussian' has no setting 'compile'"):
-        get_generator("gaussian").check_settings({"compile": "yes"})
+        get_generator("gaussian").resolve_settings({"compile": "yes"})
 
 
 @pytest.mark.parametrize("name", generator_names())
 def test_whoever_takes_the_setting_has_networks(name: str) -> None:
     maker = get_generator(name)
-    assert ("compile" in maker.info.settings) == (maker.networks is not GeneratorBase.networks)
+    assert (COMPILE in maker.info.settings) == (maker.networks is not GeneratorBase.networks)
 
 
 @given(asked=st.lists(st.integers(1, 7), min_size=1, max_size=5), batch=st.integers(7, 9))

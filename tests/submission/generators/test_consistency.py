@@ -231,9 +231,9 @@ def test_models_that_do_not_fit_are_told_before_the_clock(model: Path, tmp_path:
 
 def test_settings_that_do_not_fit_are_told() -> None:
     with pytest.raises(ValueError, match="generator 'consistency' has no setting 'guidance'; it has: precision"):
-        Consistency.check_settings({"guidance": "2"})
+        Consistency.resolve_settings({"guidance": "2"})
     with pytest.raises(ValueError, match="precision must be one of"):
-        Consistency.check_settings({"precision": "int4"})
+        Consistency.resolve_settings({"precision": "int4"})
 
 
 def test_what_can_be_compiled_is_what_is_called(model: Path) -> None:

@@ -215,7 +215,7 @@ def test_an_embedding_of_the_challenges_own_classes_is_taken_as_it_is(tmp_path: 
 )
 def test_settings_that_do_not_fit_are_told(settings: dict[str, str], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        DiTGenerator.check_settings(settings)
+        DiTGenerator.resolve_settings(settings)
 
 
 def test_more_steps_than_there_are_is_told(folder: Path) -> None:

@@ -127,8 +127,8 @@ def test_a_network_of_the_challenge_itself_comes_first(imagenet: Path) -> None:
 
 def test_guidance_is_for_networks_that_know_a_null_label(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="was trained with labels alone; leave out --set guidance"):
-        Edm.check_fit({"guidance": "2"}, weights)  # before the clock
-    Edm.check_fit({"guidance": "1", "solver": "heun"}, weights)
+        Edm.resolve_settings({"guidance": "2"}, weights)  # before the clock
+    Edm.resolve_settings({"guidance": "1", "solver": "heun"}, weights)
     labels, seeds = orders(6)
     dropped = write_edm(tmp_path / "dropped.safetensors", song(label_dropout=0.1))
     plain = load(weights, precision="fp32").generate(labels, seeds, 3).int()
@@ -144,7 +144,7 @@ def test_guidance_is_for_networks_that_know_a_null_label(weights: Path, tmp_path
         ({"colour": "red"}, "generator 'edm' has no setting 'colour'; it has: solver, guidance, sigma_max, precision"),
         ({"solver": "magic"}, "solver must be one of euler, heun"),
         ({"precision": "int4"}, "precision must be one of"),
-        ({"sigma_max": "high"}, "sigma_max must be a number above 0.002 up to 1000, not 'high'"),
+        ({"sigma_max": "high"}, "sigma_max must be a number from 0.01 to 1000, not 'high'"),
         ({"sigma_max": "0"}, "sigma_max must be a number"),
         ({"sigma_max": "nan"}, "sigma_max must be a number"),
         ({"guidance": "much"}, "guidance must be a number"),
@@ -152,7 +152,7 @@ def test_guidance_is_for_networks_that_know_a_null_label(weights: Path, tmp_path
 )
 def test_settings_that_do_not_fit_are_told(settings: dict[str, str], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        Edm.check_settings(settings)
+        Edm.resolve_settings(settings)
 
 
 def test_weights_that_do_not_fit_are_told_before_the_clock(weights: Path, imagenet: Path, tmp_path: Path) -> None:

@@ -225,11 +225,11 @@ def test_misuse_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[st
     with pytest.raises(ValueError, match="covariance must be shared or scaled, not 'full'"):
         fit(load_split(DIGITS, "train", None), GaussianSettings(covariance="full"))
     with pytest.raises(ValueError, match="spread must be a number from 0 to 2, not '3'"):
-        Gaussian.check_settings({"spread": "3"})
+        Gaussian.resolve_settings({"spread": "3"})
     assert main(["gaussian", "--dataset", "digits", "--out", str(tmp_path), "--spread", "-1"]) == 2
     assert "spread must be a number from 0 to 2, not -1.0" in capsys.readouterr().err
     with pytest.raises(ValueError, match="generator 'gaussian' has no setting 'guidance'; it has: spread"):
-        Gaussian.check_settings({"guidance": "2"})
+        Gaussian.resolve_settings({"guidance": "2"})
 
 
 def test_the_command_writes_weights_that_load(tmp_path: Path) -> None:

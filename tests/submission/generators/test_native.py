@@ -144,7 +144,7 @@ def test_weights_that_name_a_solver_of_former_versions_need_another(tmp_path: Pa
             {"solver": "magic"},
             "solver must be one of euler, heun, dpm2m, ipndm, consistency, not 'magic'",
         ),
-        ({"precision": "int4"}, "precision must be one of fp32, bf16, fp16, not 'int4'"),
+        ({"precision": "int4"}, "precision must be one of fp32, bf16, fp16, auto, not 'int4'"),
         ({"noise_scale": "3"}, "noise_scale must be a number from 0 to 2"),
         ({"guidance": "much"}, "guidance must be a number from 0 to 20"),
         ({"guidance": "nan"}, "guidance must be a number from 0 to 20"),
@@ -153,7 +153,7 @@ def test_weights_that_name_a_solver_of_former_versions_need_another(tmp_path: Pa
 )
 def test_settings_that_do_not_fit_are_told(settings: dict[str, str], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence.replace("(", r"\(")):
-        Native.check_settings(settings)
+        Native.resolve_settings(settings)
 
 
 def test_noise_is_scaled_down_to_the_middle_of_the_class(weights: Path) -> None:
@@ -197,9 +197,9 @@ def test_settings_that_do_not_fit_the_weights_are_told_before_the_clock(
     tmp_path: Path, solver: str, settings: dict[str, str], sentence: str
 ) -> None:
     path = write_tiny(tmp_path / "native.safetensors", solver=solver)
-    Native.check_settings(settings)
+    Native.resolve_settings(settings)
     with pytest.raises(ValueError, match=sentence):
-        Native.check_fit(settings, path)
+        Native.resolve_settings(settings, path)
     with pytest.raises(ValueError, match=sentence):
         load(path, **settings)
 

@@ -16,7 +16,7 @@ from evaluation.formats.shards import write_shard
 from submission.contract.generator import LoadContext, get_generator
 from submission.contract.job import image_seed
 from submission.diffusion.latent_samplers import image_to_image, timesteps_from
-from submission.generators.prototypes import Prototypes, PrototypeSettings, find_prototypes
+from submission.generators.prototypes import Prototypes, find_prototypes
 from submission.training.common.held_out import hold_out
 from submission.training.native.choose import class_distance
 from tests.submission.noise_models import Planted, save_tiny_diffusion
@@ -77,11 +77,11 @@ def test_prototypes_are_the_centres_of_their_class() -> None:
     images = np.zeros((24, 3, 32, 32), np.uint8)
     images[1::2] = 200
     images += labels[:, None, None, None].astype(np.uint8)
-    settings = PrototypeSettings.parse({"clusters": "2"})
+    settings = Prototypes.resolve_settings({"clusters": "2"})
     model = Planted((slice(0, 1), slice(0, 1)))
     found = model.decode(find_prototypes(model, ImageSet(images, labels), settings, 0).flatten(0, 1))
     assert sorted(found[:, 0, 5, 5].tolist()) == [0, 1, 2, 200, 201, 202]
-    more = find_prototypes(model, ImageSet(images, labels), PrototypeSettings.parse({"clusters": "5"}), 0)
+    more = find_prototypes(model, ImageSet(images, labels), Prototypes.resolve_settings({"clusters": "5"}), 0)
     assert more.shape == (3, 5, 3, 32, 32) and torch.equal(more[:, 0], more[:, 2])
 
 
@@ -134,4 +134,4 @@ def test_a_text_conditional_model_remakes_them(stored: Path, tmp_path: Path) -> 
 )
 def test_settings_that_do_not_fit_are_told(settings: dict[str, str], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        Prototypes.check_settings(settings)
+        Prototypes.resolve_settings(settings)

@@ -15,7 +15,7 @@ from evaluation.data.datasets import load_split
 from evaluation.data.subset import first_of_each, hold_out
 from evaluation.formats.shards import write_shard
 from submission.contract.generator import LoadContext, get_generator
-from submission.generators.rded import Rded, RdedSettings, stitched, surest_crops
+from submission.generators.rded import Rded, stitched, surest_crops
 from submission.patches.classifier import Classifier, train_on
 
 DIGITS = get_challenge("digits")
@@ -56,7 +56,7 @@ def test_the_classifier_knows_digits_that_it_has_not_seen(
 def test_of_each_image_the_crop_with_the_lowest_loss(classifier: Classifier, parts: tuple[ImageSet, ImageSet]) -> None:
     """More crops can only find a surer one, and the loss told is the loss of the crop that is named."""
     images = parts[1].take(np.arange(40))
-    one, many = (RdedSettings.parse({"crops": crops, "patch": "1" if crops == "1" else "0.6,1"}) for crops in "19")
+    one, many = (Rded.resolve_settings({"crops": crops, "patch": "1" if crops == "1" else "0.6,1"}) for crops in "19")
     boxes, losses = surest_crops(classifier, images, one, "cpu", seed=0)
     assert (boxes == [0, 0, 32]).all()
     whole = F.cross_entropy(
@@ -114,7 +114,7 @@ def test_nothing_of_the_audits_is_asked() -> None:
 )
 def test_settings_that_do_not_fit_are_told(settings: dict[str, str], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        Rded.check_settings(settings)
+        Rded.resolve_settings(settings)
 
 
 def test_weights_are_refused() -> None:

@@ -32,7 +32,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def load(weights: Path, challenge: Challenge = DIGITS, **settings: str) -> SdxlTurbo:
     settings = {"size": str(SIZE), "precision": "fp32", **settings}
-    SdxlTurbo.check_settings(settings)
+    SdxlTurbo.resolve_settings(settings)
     return SdxlTurbo.load(
         LoadContext(challenge, "cpu", SdxlTurbo.find_weights(challenge, str(weights)), settings=settings)
     )
@@ -144,10 +144,10 @@ def test_the_tiny_decoder(weights: Path, tmp_path: Path) -> None:
     images = load(weights, decoder="tiny", decoder_weights=str(tiny)).generate(labels, seeds, 1)
     assert images.shape == (4, 3, SIZE, SIZE) and images.float().std() > 1
     with pytest.raises(ValueError, match=r"there is no folder .*as --set decoder_weights="):
-        SdxlTurbo.check_settings({"decoder": "tiny", "decoder_weights": str(tmp_path / "none")})
+        SdxlTurbo.resolve_settings({"decoder": "tiny", "decoder_weights": str(tmp_path / "none")})
     (tiny / "config.json").unlink()
     with pytest.raises(ValueError, match=r"holds no config\.json"):
-        SdxlTurbo.check_settings({"decoder": "tiny", "decoder_weights": str(tiny)})
+        SdxlTurbo.resolve_settings({"decoder": "tiny", "decoder_weights": str(tiny)})
 
 
 def test_decoding_in_parts_changes_nothing(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,9 +162,9 @@ def test_decoding_in_parts_changes_nothing(weights: Path, monkeypatch: pytest.Mo
     ("settings", "sentence"),
     [
         ({"colour": "red"}, "has no setting 'colour'; it has: decoder, decoder_weights, size, template, prompts"),
-        ({"decoder": "none"}, "decoder must be full or tiny, not 'none'"),
+        ({"decoder": "none"}, "decoder must be one of full, tiny, not 'none'"),
         ({"decoder_weights": "x"}, "decoder_weights is for decoder=tiny"),
-        ({"size": "100"}, "size must be a multiple of 8 from 64 to 1024, not '100'"),
+        ({"size": "100"}, "size must be a multiple of 8 from 64 to 1,024, not '100'"),
         ({"size": "large"}, "size must be a multiple of 8"),
         ({"template": "a photo"}, "names no class"),
         ({"prompts": "apples"}, "give a file of them with --prompts FILE"),
@@ -174,7 +174,7 @@ def test_decoding_in_parts_changes_nothing(weights: Path, monkeypatch: pytest.Mo
 )
 def test_settings_that_do_not_fit_are_told(settings: dict[str, str], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        SdxlTurbo.check_settings(settings)
+        SdxlTurbo.resolve_settings(settings)
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,9 @@ from evaluation.data.subset import first_of_each
 from evaluation.formats.shards import write_shard
 from submission.contract.generator import LoadContext, get_generator
 from submission.generators.selection import Selection
-from submission.patches.clusters import cluster
 from submission.patches.select import choose
-from submission.patches.settings import SelectionSettings
 from submission.patches.stage_one import best_regions, difference_maps, draw_timesteps
-from submission.patches.stage_two import block_of, order_class, patch_features
+from submission.patches.stage_two import block_of, cluster, order_class, patch_features
 from tests.submission.noise_models import Planted, save_tiny_diffusion, shipped_digits
 
 DIGITS = get_challenge("digits")
@@ -176,16 +174,19 @@ def test_whole_images_are_unchanged(stored: Path, digits: ImageSet) -> None:
 
 
 def test_the_labels_are_those_of_the_images(stored: Path, digits: ImageSet) -> None:
-    settings = SelectionSettings.parse(FEW | {"patch": "1"})
+    settings = Selection.resolve_settings(FEW | {"patch": "1"})
     chosen = choose(shipped_digits(), digits, settings, 10, seed=0)
     for label, order in enumerate(chosen.order):
         assert (chosen.images.labels[order] == label).all()
 
 
-def test_progress_and_stages_are_told(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_and_stages_are_told(
+    stored: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaluation.base.progress_bar.LINE_EVERY_S", 0.0)
     load(stored)
-    told = capsys.readouterr().out
-    assert "Stage I, images scored: 60 of 60" in told and "Stage II, patches described: 60 of 60" in told
+    told = capsys.readouterr().err
+    assert "Stage I: 60 of 60 images scored" in told and "Stage II: 60 of 60 patches described" in told
 
 
 def test_a_text_conditional_model_selects(stored: Path, tmp_path: Path) -> None:
@@ -206,8 +207,9 @@ def test_chosen_patches_are_shown(stored: Path) -> None:
     [
         ({"candidates": "0"}, "candidates must be a whole number from 1 to 100,000, not '0'"),
         ({"draws": "many"}, "draws must be a whole number from 1 to 1,000, not 'many'"),
-        ({"patch": "0.5,2"}, "patch must be a number from 0.25 to 1, not '2'"),
-        ({"patch": "nan"}, "patch must be a number from 0.25 to 1, not 'nan'"),
+        ({"patch": "0.5,2"}, "patch must be a number from 0.25 to 1, or several separated by commas, not '0.5,2'"),
+        ({"patch": "0.5,"}, "patch must be a number from 0.25 to 1, or several separated by commas, not '0.5,'"),
+        ({"patch": "nan"}, "patch must be a number from 0.25 to 1, or several separated by commas, not 'nan'"),
         ({"clusters": "-1"}, "clusters must be a whole number from 1 to 1,000, not '-1'"),
         ({"precision": "int4"}, "precision must be one of"),
         ({"colour": "red"}, "generator 'selection' has no setting 'colour'"),
@@ -215,7 +217,7 @@ def test_chosen_patches_are_shown(stored: Path) -> None:
 )
 def test_settings_that_do_not_fit_are_told(settings: dict[str, str], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        Selection.check_settings(settings)
+        Selection.resolve_settings(settings)
 
 
 def test_a_block_that_there_is_not_is_told(stored: Path) -> None:

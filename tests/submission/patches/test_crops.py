@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from submission.patches.crops import crop_resized, parse_sides, random_boxes, sides_in_pixels
+from submission.patches.crops import PATCH, crop_resized, random_boxes, sides_in_pixels
 
 
 def test_the_whole_image_is_itself() -> None:
@@ -45,7 +44,4 @@ def test_random_boxes_reach_every_edge() -> None:
 
 
 def test_sides() -> None:
-    assert parse_sides("0.6,1,0.8") == (1.0, 0.8, 0.6)
-    assert sides_in_pixels((1.0, 0.8, 0.6), 32) == (32, 26, 19)
-    with pytest.raises(ValueError, match=r"patch must be a number from 0\.25 to 1, not ''"):
-        parse_sides("0.5,")
+    assert sides_in_pixels(PATCH.parse("0.6,1,0.8"), 32) == (32, 26, 19)
