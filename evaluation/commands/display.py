@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Console
 
+from evaluation.audits.audit import Audit
 from evaluation.base.progress_bar import progress_bar
 from evaluation.judge.protocol import Progress
 
@@ -25,18 +25,7 @@ def judging(console: Console, what: str) -> Iterator[Callable[[Progress], None]]
         yield show
 
 
-class _Finding(Protocol):
-    """An audit's finding: the judge's own, or as a record holds it."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def evidence(self) -> str: ...
-
-
-def show_audits(console: Console, audits: Sequence[_Finding]) -> None:
+def show_audits(console: Console, audits: Sequence[Audit]) -> None:
     """One line for each audit: status, name, evidence."""
     colours = {"pass": "green", "warn": "yellow", "fail": "red"}
     for audit in audits:

@@ -19,7 +19,7 @@ from evaluation.data.subset import first_index, random_index
 from evaluation.judge.checkpoint import fingerprint
 from evaluation.judge.draws import round_seed
 from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS, Progress, Protocol, Round
-from evaluation.judge.rounds import Job, train_rounds
+from evaluation.judge.rounds import RoundJob, train_rounds
 from evaluation.judge.score import accuracy_interval
 
 _SHIPPED = Path(__file__).parent / "measured"
@@ -180,7 +180,7 @@ def measure_point(
     point = before or CurvePoint(ipc, (), epochs, 0.0)
     supply.check(ipc, challenge)
     missing = range(len(point.rounds), rounds)
-    jobs = [Job(round_seed(number, 0), partial(supply.take, ipc, number, challenge)) for number in missing]
+    jobs = [RoundJob(round_seed(number, 0), partial(supply.take, ipc, number, challenge)) for number in missing]
     done: dict[int, Round] = {}
 
     def keep(round_done: Round) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,17 +30,6 @@ class RealEquivalent:
     highest: float
 
 
-class Worth(Protocol):
-    """A RealEquivalent, or one as a record holds it."""
-
-    @property
-    def ipc(self) -> float | None: ...
-    @property
-    def ci95(self) -> tuple[float | None, float | None] | None: ...
-    @property
-    def highest(self) -> float: ...
-
-
 def worth_of(
     accuracy: float, ci95: tuple[float, float] | None, epochs: int, challenge: Challenge
 ) -> RealEquivalent | None:
@@ -49,7 +37,7 @@ def worth_of(
     return real_equivalent(accuracy, ci95, load_curve(challenge).at(epochs), challenge.chance)
 
 
-def worth_words(worth: Worth) -> str:
+def worth_words(worth: RealEquivalent) -> str:
     """`12.3 real images per class (95% interval 10.1 to 14.9)`; beyond the measured curve it says so."""
     if worth.ipc is None:
         return f"more real images per class than were measured (above {worth.highest:g})"

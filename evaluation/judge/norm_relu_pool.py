@@ -7,9 +7,17 @@ compiler to fuse, on CUDA; and `norm_relu_pool.cpp`, on the CPU.
 
 from __future__ import annotations
 
+import ctypes
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import tempfile
 import warnings
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,16 +25,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evaluation.judge.convnet import NORM_EPS, WIDTH
-from evaluation.judge.cpp_kernel import build_cpp_kernel
 
 NormReluPool = Callable[[Tensor, Tensor, Tensor], Tensor]
-Three = tuple[Tensor, Tensor, Tensor]
-Forward = Callable[[Tensor, Tensor, Tensor], Three]
-Backward = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Three]
+Triple = tuple[Tensor, Tensor, Tensor]
+Forward = Callable[[Tensor, Tensor, Tensor], Triple]
+Backward = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Triple]
 
 COMPILE_FROM_STEPS = 10_000
 # Every combination of block, batch and dtype is compiled separately; beyond this many PyTorch would give up.
 _COMPILED_VARIANTS = 64
+_CPP_SOURCE = Path(__file__).with_name("norm_relu_pool.cpp")
+_CPP_FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+_X86_CPP_FLAGS = ("-mprefer-vector-width=512",)
+_CPP_NAMES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 
 def choose_norm_relu_pool(device: torch.device, expected_steps: float) -> NormReluPool:
@@ -77,7 +88,7 @@ class _Fused(torch.autograd.Function):
         return *ctx.run_backward(gradient, *ctx.saved_tensors), None, None
 
 
-def tensor_forward(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Three:
+def tensor_forward(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Triple:
     """The pooled result and each image's mean and 1 / std (N, C): what `norm_relu_pool.cpp` does, in tensors.
 
     Written for a compiler that fuses: slices and sums, where pooling operations would make it store intermediates.
@@ -92,7 +103,7 @@ def tensor_forward(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Three:
 
 def tensor_backward(
     gradient: Tensor, y_NCHW: Tensor, mean_NC: Tensor, rstd_NC: Tensor, gamma_C: Tensor, beta_C: Tensor
-) -> Three:
+) -> Triple:
     """The gradients for `y_NCHW`, `gamma_C` and `beta_C`; the formula stands in `norm_relu_pool.cpp`."""
     height, width = y_NCHW.shape[2:]
     mean, rstd = mean_NC[..., None, None], rstd_NC[..., None, None]
@@ -128,3 +139,67 @@ def _compiled_norm_relu_pool(device: torch.device) -> NormReluPool:
         )
         return plain_norm_relu_pool
     return compiled
+
+
+class CppKernel:
+    """The C++ functions for channels-last float32 and bfloat16 tensors with 128 channels on the CPU."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        pointer, count, size = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+        self._forward, self._backward = {}, {}
+        for dtype, name in _CPP_NAMES.items():
+            self._forward[dtype] = getattr(library, f"norm_relu_pool_{name}")
+            self._forward[dtype].argtypes = [*[pointer] * 3, count, size, size, ctypes.c_float, *[pointer] * 3]
+            self._backward[dtype] = getattr(library, f"norm_relu_pool_backward_{name}")
+            self._backward[dtype].argtypes = [*[pointer] * 6, count, size, size, *[pointer] * 3]
+
+    def forward(self, y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Triple:
+        """The pooled result (N, C, H/2, W/2) and each image's mean and 1 / standard deviation (N, C)."""
+        images, channels, height, width = y_NCHW.shape
+        assert channels == WIDTH
+        pooled_shape = (images, channels, height // 2, width // 2)
+        pooled = torch.empty(pooled_shape, dtype=y_NCHW.dtype, memory_format=torch.channels_last)
+        mean_NC, rstd_NC = torch.empty(images, channels), torch.empty(images, channels)
+        inputs, outputs = (y_NCHW, gamma_C, beta_C), (pooled, mean_NC, rstd_NC)
+        self._forward[y_NCHW.dtype](*_pointers(inputs), images, height, width, NORM_EPS, *_pointers(outputs))
+        return pooled, mean_NC, rstd_NC
+
+    def backward(
+        self, gradient: Tensor, y_NCHW: Tensor, mean_NC: Tensor, rstd_NC: Tensor, gamma_C: Tensor, beta_C: Tensor
+    ) -> Triple:
+        """The gradients for `y_NCHW`, `gamma_C` and `beta_C`.
+
+        The first overwrites `y_NCHW`, which nothing reads again: fresh memory costs more than the arithmetic. So a
+        second backward through the same graph would be wrong; a training step has only one.
+        """
+        images, channels, height, width = y_NCHW.shape
+        dgamma_NC, dbeta_NC = torch.empty(images, channels), torch.empty(images, channels)
+        inputs, outputs = (gradient, y_NCHW, mean_NC, rstd_NC, gamma_C, beta_C), (y_NCHW, dgamma_NC, dbeta_NC)
+        self._backward[y_NCHW.dtype](*_pointers(inputs), images, height, width, *_pointers(outputs))
+        return y_NCHW, dgamma_NC.sum(0), dbeta_NC.sum(0)
+
+
+def find_compiler() -> str | None:
+    """The C++ compiler that would be used, from CXX or the path; None where there is none."""
+    return os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
+
+
+@cache
+def build_cpp_kernel() -> CppKernel | None:
+    """Compile the kernel, which takes about a second, once per process; None where no compiler works."""
+    compiler = find_compiler()
+    if not compiler:
+        return None
+    flags = _CPP_FLAGS + (_X86_CPP_FLAGS if platform.machine() == "x86_64" else ())
+    with tempfile.TemporaryDirectory() as folder:
+        built = Path(folder) / "norm_relu_pool.so"
+        command = [*shlex.split(compiler), *flags, str(_CPP_SOURCE), "-o", str(built)]
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=120)
+            return CppKernel(ctypes.CDLL(str(built)))
+        except (OSError, subprocess.SubprocessError):
+            return None
+
+
+def _pointers(tensors: tuple[Tensor, ...]) -> list[int]:
+    return [tensor.data_ptr() for tensor in tensors]

@@ -29,7 +29,7 @@ Images = Callable[[], ImageSet | NormalisedSet]
 
 
 @dataclass(frozen=True)
-class Job:
+class RoundJob:
     """A round to train.
 
     Attributes:
@@ -121,7 +121,7 @@ def train_round(
 
 
 def train_rounds(
-    jobs: Sequence[Job],
+    jobs: Sequence[RoundJob],
     images: int,
     test: ImageSet | NormalisedSet,
     challenge: Challenge,

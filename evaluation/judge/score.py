@@ -15,7 +15,7 @@ from evaluation.base.images import ImageSet, NormalisedSet
 from evaluation.judge.checkpoint import fingerprint
 from evaluation.judge.draws import round_seed
 from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS, Progress, Protocol
-from evaluation.judge.rounds import Job, check_engine, train_rounds
+from evaluation.judge.rounds import RoundJob, check_engine, train_rounds
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def judge(
 
     chance = f"judge seed {judge_seed}"
     trained, arithmetic = train_rounds(
-        [Job(round_seed(judge_seed, index), images) for index in range(rounds)],
+        [RoundJob(round_seed(judge_seed, index), images) for index in range(rounds)],
         len(train.labels),
         test,
         challenge,

@@ -189,7 +189,7 @@ def examine(data: Path | None) -> list[Check]:
     import torch
 
     from evaluation.data.datasets import cache_folder, is_at_hand
-    from evaluation.judge.cpp_kernel import find_compiler
+    from evaluation.judge.norm_relu_pool import find_compiler
     from harness.commands.generators import rows
     from harness.run.options import defaults
 

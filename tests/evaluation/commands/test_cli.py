@@ -102,7 +102,7 @@ def test_a_curve_is_measured_and_then_left_alone(tmp_path: Path) -> None:
         (("curve", "--dataset", "digits", "--rounds", "0", "--out", "x.json"), "rounds must be at least 1, not 0"),
         (("nowhere", "--dataset", "digits", "--rounds", "-1"), "rounds must be at least 1, not -1"),
         (("nowhere", "--dataset", "digits", "--epochs", "0"), "epochs must be at least 1, not 0"),
-        (("nowhere", "--dataset", "digits", "--engine", "foo"), "no engine is called 'foo'"),
+        (("nowhere", "--dataset", "digits", "--engine", "foo"), "there is no engine 'foo'"),
         (("curve", "--dataset", "digits", "--out", "/dev/null/x.json"), "/dev/null/x.json cannot be written"),
         (("export", "nowhere", "--dataset", "digits", "--out", "/dev/null/x.pt"), "/dev/null/x.pt cannot be written"),
     ],

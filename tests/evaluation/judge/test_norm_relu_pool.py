@@ -12,9 +12,9 @@ from torch import Tensor
 
 from evaluation.judge import norm_relu_pool as fused_module
 from evaluation.judge.convnet import WIDTH
-from evaluation.judge.cpp_kernel import build_cpp_kernel
 from evaluation.judge.norm_relu_pool import (
     NormReluPool,
+    build_cpp_kernel,
     choose_norm_relu_pool,
     fused,
     plain_norm_relu_pool,
