@@ -27,8 +27,8 @@ Status = Literal["ok", "warn", "missing"]
 
 OLDEST_PYTHON = (3, 11)
 # GB: what a run of digits cannot do without, and what the challenge's data sets want
-LEAST_DISK_GB, ENOUGH_DISK_GB = 0.5, 10.0
-LEAST_MEMORY_GB, ENOUGH_MEMORY_GB = 1.5, 8.0
+MIN_DISK_GB, ENOUGH_DISK_GB = 0.5, 10.0
+MIN_MEMORY_GB, ENOUGH_MEMORY_GB = 1.5, 8.0
 DOCKER_ANSWERS_IN_S = 1.0
 CHECKED = "digits"  # the data set whose run decides the exit code
 
@@ -66,11 +66,11 @@ class Check:
 
 
 def check_python(version: tuple[int, int]) -> Check:
-    told = f"Python {version[0]}.{version[1]}"
+    found = f"Python {version[0]}.{version[1]}"
     if version >= OLDEST_PYTHON:
-        return Check("python", "ok", f"{told}.", needed=True)
+        return Check("python", "ok", f"{found}.", needed=True)
     oldest = ".".join(map(str, OLDEST_PYTHON))
-    return Check("python", "missing", f"{told} is too old.", f"Install Python {oldest} or newer.", needed=True)
+    return Check("python", "missing", f"{found} is too old.", f"Install Python {oldest} or newer.", needed=True)
 
 
 def check_clock(follows_families: bool, has_cgroup: bool) -> Check:
@@ -88,10 +88,10 @@ def check_gpu(cards: Sequence[Card], driver: str | None, why_none: str) -> Check
         todo = "Nothing for small generators; large pretrained models want a card with a driver."
         return Check("gpu", "warn", f"No NVIDIA card: {reason}. Everything runs on the processor.", todo)
     named = ", ".join(f"{card.name} ({card.memory_gb:g} GB)" if card.memory_gb else card.name for card in cards)
-    told = f"{named}; driver {driver or 'unknown'}."
+    found = f"{named}; driver {driver or 'unknown'}."
     if len(cards) > 1:
-        return Check("gpu", "warn", told, "The challenge has one card: choose it with CUDA_VISIBLE_DEVICES=0.")
-    return Check("gpu", "ok", told)
+        return Check("gpu", "warn", found, "The challenge has one card: choose it with CUDA_VISIBLE_DEVICES=0.")
+    return Check("gpu", "ok", found)
 
 
 def check_torch(version: str, cuda_build: str | None, cuda_works: bool, cards: int) -> Check:
@@ -100,11 +100,11 @@ def check_torch(version: str, cuda_build: str | None, cuda_works: bool, cards: i
     if not cards:
         return Check("torch", "ok", f"PyTorch {version}, on the processor.", needed=True)
     if cuda_build is None:
-        told, todo = "is a build for processors only, so the card is not used", "Install a CUDA build of this version."
+        found, todo = "is a build for processors only, so the card is not used", "Install a CUDA build of this version."
     else:
-        told = f"(CUDA {cuda_build}) cannot use the card"
+        found = f"(CUDA {cuda_build}) cannot use the card"
         todo = "Update the NVIDIA driver; look at CUDA_VISIBLE_DEVICES."
-    return Check("torch", "warn", f"PyTorch {version} {told}.", todo, needed=True)
+    return Check("torch", "warn", f"PyTorch {version} {found}.", todo, needed=True)
 
 
 def check_disk(free_gb: float, writable: bool, place: str) -> Check:
@@ -112,23 +112,23 @@ def check_disk(free_gb: float, writable: bool, place: str) -> Check:
         return Check(
             "disk", "missing", f"Nothing can be written to {place}.", "Go to another folder, or give --out.", True
         )
-    told = f"{free_gb:.1f} GB free for runs in {place}."
-    if free_gb < LEAST_DISK_GB:
-        return Check("disk", "missing", told, f"Make room, or write elsewhere: {LEAST_DISK_GB:g} GB at least.", True)
+    found = f"{free_gb:.1f} GB free for runs in {place}."
+    if free_gb < MIN_DISK_GB:
+        return Check("disk", "missing", found, f"Make room, or write elsewhere: {MIN_DISK_GB:g} GB at least.", True)
     if free_gb < ENOUGH_DISK_GB:
-        return Check("disk", "warn", told, f"Data sets, weights and runs want about {ENOUGH_DISK_GB:g} GB.", True)
-    return Check("disk", "ok", told, needed=True)
+        return Check("disk", "warn", found, f"Data sets, weights and runs want about {ENOUGH_DISK_GB:g} GB.", True)
+    return Check("disk", "ok", found, needed=True)
 
 
 def check_memory(available_gb: float | None) -> Check:
     if available_gb is None:
         return Check("memory", "warn", "The system does not say how much memory is free.", needed=True)
-    told = f"{available_gb:.1f} GB of memory available."
-    if available_gb < LEAST_MEMORY_GB:
-        return Check("memory", "missing", told, f"Close programs: {LEAST_MEMORY_GB:g} GB at least.", True)
+    found = f"{available_gb:.1f} GB of memory available."
+    if available_gb < MIN_MEMORY_GB:
+        return Check("memory", "missing", found, f"Close programs: {MIN_MEMORY_GB:g} GB at least.", True)
     if available_gb < ENOUGH_MEMORY_GB:
-        return Check("memory", "warn", told, f"The challenge's data sets want about {ENOUGH_MEMORY_GB:g} GB.", True)
-    return Check("memory", "ok", told, needed=True)
+        return Check("memory", "warn", found, f"The challenge's data sets want about {ENOUGH_MEMORY_GB:g} GB.", True)
+    return Check("memory", "ok", found, needed=True)
 
 
 def check_data(challenge: Challenge, at_hand: Mapping[str, bool], looked_in: str) -> Check:
@@ -149,9 +149,9 @@ def check_weights(row: Mapping[str, Any]) -> Check:
     name = f"generator: {row['name']}"
     if not row["missing"]:
         return Check(name, "ok", "Runs on every data set.")
-    told = f"Runs on {', '.join(row['ready']) or 'nothing yet'}; not on {', '.join(row['missing'])}."
+    found = f"Runs on {', '.join(row['ready']) or 'nothing yet'}; not on {', '.join(row['missing'])}."
     reason = next(iter(row["missing"].values()))
-    return Check(name, "warn" if row["ready"] else "missing", told, reason[:1].upper() + reason[1:] + ".")
+    return Check(name, "warn" if row["ready"] else "missing", found, reason[:1].upper() + reason[1:] + ".")
 
 
 def check_default(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Check:
@@ -271,10 +271,10 @@ def show_checks(checks: Sequence[Check], voice: Voice) -> ExitCode:
     colours = {"ok": "green", "warn": "yellow", "missing": "red"}
     table = Table("", "what", "finding", box=None, pad_edge=False, header_style="bold")
     for check in checks:
-        told = Text(check.sentence)
+        found = Text(check.sentence)
         if check.todo:
-            told.append(f"\n{check.todo}", style="dim")
-        table.add_row(Text(check.status, style=colours[check.status]), check.name, told)
+            found.append(f"\n{check.todo}", style="dim")
+        table.add_row(Text(check.status, style=colours[check.status]), check.name, found)
     voice.console.print(table, soft_wrap=False)
     if ready:
         voice.say(f"Ready: `python -m harness run --dataset {CHECKED}` works here.")

@@ -77,14 +77,14 @@ def profile(options: ProfileOptions, voice: Voice) -> ExitCode:
         wanted = Wanted(tuple(sorted({point.steps for point in measured.points})), sizes)
         gain = compile_gain(measured, take({**options.settings, COMPILE.name: "yes"}, wanted)[0], budget_s, None)
     predictions = [predict_ipc(measured, budget_s, steps) for steps in sorted({p.steps for p in measured.points})]
-    told = {
+    report = {
         **measured.to_json(),
         "predictions": [_prediction_json(found, budget_s) for found in predictions],
         "from_cache": cached,
         **({"compiling": asdict(gain)} if gain else {}),
     }
     if voice.as_json:
-        print(json.dumps(told, indent=2))
+        print(json.dumps(report, indent=2))
     else:
         voice.console.print(profile_table(measured))
         voice.say(start_words(measured))
@@ -101,7 +101,7 @@ def profile(options: ProfileOptions, voice: Voice) -> ExitCode:
         voice.say("From the cache; --refresh measures again." if cached else "Saved for `run`.")
     if options.out is not None:
         page = write_page(options.out, measured, predictions, budget_s)
-        (options.out / "profile.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        (options.out / "profile.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         voice.say(f"Written: {page}")
     return ExitCode.DONE
 

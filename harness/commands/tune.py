@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from harness.tuning.successive_halving import Candidate, CandidateResult, Tuning
     from submission.contract.job import Job
 
-MOST_HELD_OUT = 5000
-# Of the training split, where the generator reads training images itself: these are kept from it.
+MAX_HELD_OUT = 5000
+# Of the training split, where the generator reads training images itself: these are withheld from it.
 HELD_OUT_FRACTION = 0.3
 
 Tried = Mapping[str, Sequence[str]]
@@ -92,7 +92,7 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
     train = load_split(challenge, "train", options.data)
     assert isinstance(train, ImageSet), "training splits are 8-bit images"
     fraction = HELD_OUT_FRACTION if maker.info.needs_training_images else 1.0
-    rest, held_out = hold_out(train, fraction, MOST_HELD_OUT)
+    rest, held_out = hold_out(train, fraction, MAX_HELD_OUT)
     out = options.out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S-%f}-tune-{challenge.name}-{maker.info.name}"
     if out.exists() and any(out.iterdir()):
         raise ValueError(f"{out} exists already; choose another --out")
@@ -145,7 +145,7 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
 
 
 def _job(options: TuneOptions, needs: Needs) -> Job:
-    """What the worker is told for all candidates, before their own steps and settings."""
+    """The worker's job for all candidates, before their own steps and settings."""
     return needs.job(
         challenge=options.dataset,
         generator=options.generator_name,

@@ -1,4 +1,4 @@
-"""What the worker says of the batch sizes that it tried on the clock, and what that predicts."""
+"""The batch sizes that the worker tried on the clock, from its events, and what they predict."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class BatchTrial:
 
 
 def trial_in(events: Sequence[dict[str, Any]], deadline: float, device: str) -> BatchTrial | None:
-    """The trial that the worker's events tell of, None where there was none."""
+    """The trial in the worker's events, None where there was none."""
     for event in events:
         try:
             tried = tuple((int(images), float(seconds)) for images, seconds in event["trial"])
@@ -83,12 +83,12 @@ def trial_in(events: Sequence[dict[str, Any]], deadline: float, device: str) -> 
 
 def settled_in(events: Sequence[dict[str, Any]], since: float, left_s: float) -> Pace | None:
     """The pace between `SETTLING` and `WATCHED` of `left_s` seconds after `since`; None with too few batches then."""
-    told = [
+    seen = [
         (float(event["t"]), event["images"])
         for event in events
         if isinstance(event.get("images"), int) and SETTLING <= (event["t"] - since) / max(left_s, 1e-9) <= WATCHED
     ]
-    if len(told) < MIN_EVENTS or told[-1][0] <= told[0][0]:
+    if len(seen) < MIN_EVENTS or seen[-1][0] <= seen[0][0]:
         return None
-    (began, before), (ended, made) = told[0], told[-1]
+    (began, before), (ended, made) = seen[0], seen[-1]
     return Pace(made, (made - before) / (ended - began), left_s - (ended - since))

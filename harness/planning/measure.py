@@ -47,9 +47,9 @@ from submission.worker.batch_size import worth_doubling
 REPEATS = 3
 POINT_S = 1.0  # of batches at each point, where they are short
 SUSTAINED_S = 15.0  # long enough for the swings of a machine that others use as well
-LONGEST_BATCH_S = 60.0  # no larger batch is tried after one that took this long
-LONGEST_ANSWER_S = 900.0
-MOST_IMAGES = 1 << 14
+MAX_BATCH_S = 60.0  # no larger batch is tried after one that took this long
+MAX_ANSWER_S = 900.0
+MAX_BATCH_SIZE = 1 << 14
 SIGKILL_IS_MEMORY = -signal.SIGKILL
 
 Say = Callable[[str], None]
@@ -124,13 +124,13 @@ class MeasuredProcess:
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
-        if not select.select([self._process.stdout], [], [], LONGEST_ANSWER_S)[0]:
+        if not select.select([self._process.stdout], [], [], MAX_ANSWER_S)[0]:
             self.end()
-            raise ProcessDied("too_slow", f"no answer within {LONGEST_ANSWER_S:g} s")
+            raise ProcessDied("too_slow", f"no answer within {MAX_ANSWER_S:g} s")
         line = self._process.stdout.readline()
         if line:
-            told: dict[str, Any] = json.loads(line)
-            return told
+            answer: dict[str, Any] = json.loads(line)
+            return answer
         code = self._process.wait()
         self.end()
         raise ProcessDied("out_of_memory" if code == SIGKILL_IS_MEMORY else "crashed", self._last_words(code))
@@ -252,19 +252,19 @@ class Measurement:
 
     def point(self, steps: int, batch_size: int) -> None:
         """Measure one point, or remember why it cannot be."""
-        told = self._ask(steps, batch_size, repeats=REPEATS, seconds=POINT_S)
-        if told is None:
+        answer = self._ask(steps, batch_size, repeats=REPEATS, seconds=POINT_S)
+        if answer is None:
             return
-        low, high = _quartiles(told["seconds"])
+        low, high = _quartiles(answer["seconds"])
         point = Point(
             steps=steps,
             batch_size=batch_size,
-            seconds=median(told["seconds"]),
+            seconds=median(answer["seconds"]),
             low_s=low,
             high_s=high,
-            repeats=len(told["seconds"]),
-            decode_s=median(told["decode_s"]),
-            peak_memory_mb=told["peak_memory_mb"],
+            repeats=len(answer["seconds"]),
+            decode_s=median(answer["decode_s"]),
+            peak_memory_mb=answer["peak_memory_mb"],
         )
         self.points.append(point)
         self._say(f"Steps {steps}, batch {batch_size}: {point.batch_s:.3g} s, {point.images_per_s:.1f} images/s")
@@ -272,15 +272,15 @@ class Measurement:
     def sustained(self, steps: int, batch_size: int) -> tuple[Sustained | None, float]:
         """Batches in a row, written in the background, and the seconds that writing an image takes."""
         output = self._folder / "images"
-        told = self._ask(steps, batch_size, sustain_s=SUSTAINED_S, output=str(output))
-        if told is None:
+        answer = self._ask(steps, batch_size, sustain_s=SUSTAINED_S, output=str(output))
+        if answer is None:
             return None, 0.0
-        low, high = _quartiles(told["batches"])
-        each = mean(told["batches"])
+        low, high = _quartiles(answer["batches"])
+        each = mean(answer["batches"])
         self._say(
             f"Sustained, with images written in the background: {each:.3g} s a batch, {batch_size / each:.1f} images/s"
         )
-        return Sustained(steps, batch_size, each, low, high, len(told["batches"])), told["write_s"]
+        return Sustained(steps, batch_size, each, low, high, len(answer["batches"])), answer["write_s"]
 
     def close(self) -> None:
         if self._measured:
@@ -288,9 +288,9 @@ class Measurement:
 
     def _doubling(self, steps: int) -> Iterator[int]:
         size = 1
-        while size <= MOST_IMAGES and worth_doubling(self._tried(steps)) and not self.failed:
+        while size <= MAX_BATCH_SIZE and worth_doubling(self._tried(steps)) and not self.failed:
             tried = self._tried(steps)
-            if tried and tried[-1][1] > LONGEST_BATCH_S:
+            if tried and tried[-1][1] > MAX_BATCH_S:
                 return
             yield size
             size *= 2
@@ -301,15 +301,15 @@ class Measurement:
 
     def _ask(self, steps: int, batch_size: int, **what: Any) -> dict[str, Any] | None:
         try:
-            told = self._started().ask(steps=steps, batch_size=batch_size, **what)
+            answer = self._started().ask(steps=steps, batch_size=batch_size, **what)
         except ProcessDied as died:
             self._measured = None
             self._fail(Failed(steps, batch_size, died.reason, died.detail))
             return None
-        if "failure" in told:
-            self._fail(Failed(steps, batch_size, told["failure"], told["detail"]))
+        if "failure" in answer:
+            self._fail(Failed(steps, batch_size, answer["failure"], answer["detail"]))
             return None
-        return told
+        return answer
 
     def _fail(self, failed: Failed) -> None:
         self.failed.append(failed)

@@ -39,7 +39,7 @@ class Prediction:
 
     Attributes:
         images: whole images, augmented copies counted; `low` and `high` bound them.
-        classes: they are shared out among, to one image.
+        classes: of the challenge; their numbers of images differ by one at most.
     """
 
     steps: int
@@ -81,11 +81,11 @@ class CompileGain:
 
     def sentence(self, budget_s: float) -> str:
         """`Compiling: 38 s more to start, then 1.31 times the images per second; in 600 s 2120 more: it pays.`"""
-        told = f"Compiling: {self.start_s:.0f} s more to start, then {self.faster:.2f} times the images per second;"
+        start = f"Compiling: {self.start_s:.0f} s more to start, then {self.faster:.2f} times the images per second;"
         if self.images > 0:
-            return f"{told} in {budget_s:g} s {self.images} images more ({self.share:+.0%}): it pays."
+            return f"{start} in {budget_s:g} s {self.images} images more ({self.share:+.0%}): it pays."
         since = "it never pays" if self.pays_from_s is None else f"it pays from a budget of {self.pays_from_s:.0f} s"
-        return f"{told} in {budget_s:g} s {-self.images} images fewer: {since}."
+        return f"{start} in {budget_s:g} s {-self.images} images fewer: {since}."
 
 
 def predict_ipc(
@@ -244,7 +244,7 @@ def _at_steps(points: Sequence[Point], steps: int, batch_size: int) -> Span:
 
 
 def _growth(points: Sequence[Point], measured: int, steps: int) -> tuple[float, float]:
-    """How many times as long a batch takes at `steps` as at `measured`, and the least spread of that.
+    """How many times as long a batch takes at `steps` as at `measured`, and how uncertain that is at least.
 
     As at the batch size with most step counts; in proportion to steps where each size has one only.
     """

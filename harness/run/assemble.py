@@ -35,7 +35,7 @@ from submission.worker.pda import generated_images
 
 def first_record(options: RunOptions, maker: type[GeneratorBase] | None, plan: Plan, command: Sequence[str]) -> Record:
     """The record before anything has happened: an interrupted run without a clock."""
-    info, here = maker.info if maker else None, this_machine()
+    here = this_machine()
     settings: dict[str, Any] = dict(plan.settings)
     settings |= {"command": options.command} if options.command is not None else {"pda": plan.pda}
     settings |= {"ipc_cap": plan.ipc_cap, "grace_s": options.grace_s}
@@ -43,16 +43,7 @@ def first_record(options: RunOptions, maker: type[GeneratorBase] | None, plan: P
         schema=1,
         dataset=options.dataset,
         generator=options.generator_name,
-        declared=GeneratorPart(
-            summary=info.summary,
-            external_data=info.external_data,
-            pretrained=info.pretrained,
-            weights_from=info.weights_from,
-            licence=info.licence,
-            copies=info.copies,
-        )
-        if info
-        else None,
+        declared=GeneratorPart.model_validate(maker.info, from_attributes=True) if maker else None,
         settings=settings,
         seed=options.seed,
         outcome=Outcome.INTERRUPTED,
@@ -76,7 +67,7 @@ def first_record(options: RunOptions, maker: type[GeneratorBase] | None, plan: P
 
 
 def with_generation(record: Record, generation: Generation, collected: Collected) -> Record:
-    """`record` with what the clock, the worker and the output folder told."""
+    """`record` with what the clock, the worker and the output folder say."""
     ending = generation.ending
     how, detail = outcome(generation, collected.count, collected.invalid)
     used_s = ending.ended - ending.started
@@ -99,12 +90,7 @@ def with_generation(record: Record, generation: Generation, collected: Collected
             "images": collected.count,
             "images_hash": collected.images_hash,
             "ipc": ipc_part(collected, get_challenge(record.dataset), record.settings.get("pda", 1)),
-            "files": FilesPart(
-                dropped=collected.dropped,
-                half_written=collected.half_written,
-                examples=list(collected.examples),
-                warnings=list(collected.warnings),
-            ),
+            "files": FilesPart.model_validate(collected, from_attributes=True),
             "images_over_time": list(collected.over_time),
             "throughput": ThroughputPart(images_per_s=collected.count / used_s) if used_s > 0 else None,
         }
@@ -130,7 +116,7 @@ def with_trial(record: Record, trial: BatchTrial | None) -> Record:
 def with_audits(record: Record, audits: Sequence[Audit]) -> Record:
     """`record` with what the audits found; `ipc.distinct` is theirs."""
     assert record.ipc is not None, "there is something to audit"
-    audits = with_declared_league(audits, record.declared is not None and record.declared.copies)
+    audits = mark_declared_copies(audits, record.declared is not None and record.declared.copies)
     ipc = record.ipc.model_copy(update={"distinct": distinct_ipc(audits)})
     return record.model_copy(update={"audits": audits, "ipc": ipc})
 
@@ -153,8 +139,8 @@ def ipc_part(collected: Collected, challenge: Challenge, pda: int) -> IpcPart | 
     return IpcPart(mean=collected.count / challenge.classes, min=min(counts), max=max(counts), generated=generated)
 
 
-def with_declared_league(audits: Sequence[Audit], copies: bool) -> list[Audit]:
-    """`audits` with the generator's own word: one that copies is in the `copying` league whatever can be found.
+def mark_declared_copies(audits: Sequence[Audit], copies: bool) -> list[Audit]:
+    """`audits` with what the generator declares: one that copies is marked as such whatever the audit finds.
 
     The leakage audit finds whole images and wide crops; a narrow crop, enlarged, is too far from its image for it.
     """

@@ -156,7 +156,7 @@ def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: 
 
 
 def terms_of(options: RunOptions, plan: Plan, folder: RunFolder) -> Terms:
-    """What a generator of any kind is told."""
+    """What a generator of any kind is given."""
     return Terms(folder.images, options.dataset, plan.budget_s, options.seed, folder.classes)
 
 

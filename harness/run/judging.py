@@ -16,7 +16,7 @@ from harness.records.run_folder import RunFolder
 from harness.report.console import Voice
 from harness.run.options import RunOptions
 
-# The baseline is for orientation beside the run's own rounds; one round keeps the cost of judging near one third more.
+# The baseline is a reference beside the run's own rounds; one round adds about a third to the cost of judging.
 BASELINE_ROUNDS = 1
 # SGD steps from which a judgement is long enough to be announced
 WORTH_AN_ESTIMATE = 1_000

@@ -123,15 +123,15 @@ def make_plan(
 
 def plan_sentences(plan: Plan) -> list[str]:
     """What the plan rests on, one sentence each; none where nothing was measured."""
-    told = []
+    sentences = []
     if plan.tuned:
-        told.append(plan.tuned.sentence)
+        sentences.append(plan.tuned.sentence)
     if plan.compile_gain:
-        told.append(plan.compile_gain.sentence(plan.budget_s))
+        sentences.append(plan.compile_gain.sentence(plan.budget_s))
     if plan.profile and plan.predicted_ipc_interval:
         low, high = plan.predicted_ipc_interval
-        told.append(
+        sentences.append(
             f"By the profile of {plan.profile.measured_at[:10]}: batch {plan.batch_size}, steps {plan.steps}, "
             f"{plan.predicted_ipc:.4g} [{low:.4g}, {high:.4g}] images per class predicted."
         )
-    return told
+    return sentences

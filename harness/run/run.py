@@ -157,7 +157,7 @@ def audit_and_judge(
             voice,
         )
     except KeyboardInterrupt:
-        voice.say("Interrupted while judging; the images are kept. Go on with --resume and the same --out.")
+        voice.say("Interrupted while judging; the images are safe. Continue with --resume and the same --out.")
         return record, ExitCode.INTERRUPTED
     record = with_accuracy(record, accuracy, baseline, options.challenge)
     record.save(folder.record)

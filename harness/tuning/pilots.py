@@ -21,7 +21,7 @@ from harness.tuning.successive_halving import Candidate, split_pda
 from submission.contract.job import Job
 from submission.worker.events import read_events
 
-# A pilot that takes longer than this is no pilot.
+# No pilot takes longer than this.
 LIMIT_S = 3600.0
 
 
@@ -35,7 +35,7 @@ class Pilots:
         rounds, epochs: of each judgement; the judge's seeds are the same for all candidates.
         data: folder of the real data, which the generator does not get to see.
         scratch: a folder for their images.
-        judging: shows the progress of judging what it is told.
+        judging: shows the progress of judging; called with what is judged.
     """
 
     job: Job
@@ -87,9 +87,9 @@ class Pilots:
         ending = supervise(launch, budget_s=LIMIT_S, log=folder / "log.txt")
         if ending.reason == "interrupted":
             raise KeyboardInterrupt
-        told = read_events(events)
-        if not any(event.get("end") == "ipc" for event in told):
-            details = (event["detail"] for event in reversed(told) if event.get("detail"))
+        happened = read_events(events)
+        if not any(event.get("end") == "ipc" for event in happened):
+            details = (event["detail"] for event in reversed(happened) if event.get("detail"))
             why = next(details, f"see {folder / 'log.txt'}")
             raise ValueError(f"{job.generator!r} with {candidate.name} did not give {ipc} images per class: {why}")
         challenge = get_challenge(job.challenge)

@@ -55,8 +55,8 @@ class TunedChoice:
 
 def choice_path(key: ProfileKey, budget_s: float, ipc_cap: int | None) -> Path:
     """Where the choice for runs of this kind is stored."""
-    told = json.dumps([asdict(key), budget_s, ipc_cap], sort_keys=True)
-    digest = hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
+    kind = json.dumps([asdict(key), budget_s, ipc_cap], sort_keys=True)
+    digest = hashlib.blake2b(kind.encode(), digest_size=8).hexdigest()
     return cache_folder() / "tuned" / f"{key.generator}-{key.dataset}-{digest}.json"
 
 

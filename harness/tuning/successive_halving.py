@@ -26,7 +26,7 @@ LAST_FRACTION = 1 / 8
 MIN_IPC = 4
 # Candidates are kept until they hold the best one with this probability, at most half of them,
 SURE = 0.95
-# but none is dropped that is the best with this one: what cannot be told apart yet is tried further.
+# but none is dropped that is the best with this one: candidates that are too close to call are tried further.
 LIKELY = 0.2
 
 
@@ -160,31 +160,31 @@ def choose(
     pilots: dict[str, list[Pilot]] = {name: [] for name in by_name}
     seconds = dict.fromkeys(by_name, 0.0)
     results: dict[str, CandidateResult] = {}
-    alive = list(by_name)
+    remaining = list(by_name)
     for level, sizes in enumerate(levels(len(candidates), median(ipc.values())), 1):
-        for name in alive:
+        for name in remaining:
             start = clock()
             pilots[name] += measure(by_name[name], sizes)
             seconds[name] += clock() - start
-        found = forecasts({name: pilots[name] for name in alive}, {name: ipc[name] for name in alive})
-        for name in alive:
+        found = forecasts({name: pilots[name] for name in remaining}, {name: ipc[name] for name in remaining})
+        for name in remaining:
             results[name] = CandidateResult(by_name[name], tuple(pilots[name]), found[name], level, seconds[name])
         on_level(level, [results[name] for name in by_name if name in results])
-        alive = _kept(alive, found)
-        if len(alive) == 1:
+        remaining = _survivors(remaining, found)
+        if len(remaining) == 1:
             break
-    chosen = max(alive, key=lambda name: results[name].forecast.accuracy)
+    chosen = max(remaining, key=lambda name: results[name].forecast.accuracy)
     return Tuning(tuple(results[name] for name in by_name), by_name[chosen], clock() - began)
 
 
-def _kept(alive: Sequence[str], found: Mapping[str, Forecast]) -> list[str]:
+def _survivors(remaining: Sequence[str], found: Mapping[str, Forecast]) -> list[str]:
     """The likelier half, fewer where sure to hold the best, more where others are likely too; in the order given."""
-    ranked = sorted(alive, key=lambda name: -found[name].best)
-    kept: list[str] = []
+    ranked = sorted(remaining, key=lambda name: -found[name].best)
+    survivors: list[str] = []
     for name in ranked:
-        if len(kept) >= math.ceil(len(alive) / 2) and found[name].best < LIKELY:
+        if len(survivors) >= math.ceil(len(remaining) / 2) and found[name].best < LIKELY:
             break
-        kept.append(name)
-        if sum(found[each].best for each in kept) >= SURE:
+        survivors.append(name)
+        if sum(found[each].best for each in survivors) >= SURE:
             break
-    return [name for name in alive if name in kept]
+    return [name for name in remaining if name in survivors]

@@ -15,7 +15,7 @@ from harness.clock.ledger import Ledger
 from harness.clock.supervisor import Ending
 from harness.planning.batch_trial import BatchTrial
 from harness.records.record import Outcome
-from harness.run.assemble import first_record, with_declared_league, with_generation, with_trial
+from harness.run.assemble import first_record, mark_declared_copies, with_generation, with_trial
 from harness.run.collect import Collected
 from harness.run.generation import Generation
 from harness.run.options import RunOptions
@@ -116,16 +116,16 @@ AUDITS = [
 
 
 def test_the_generators_word_counts() -> None:
-    leakage, balance = with_declared_league(AUDITS, copies=True)
+    leakage, balance = mark_declared_copies(AUDITS, copies=True)
     assert leakage.numbers == {"league": "copying", "train_share": 0.02}
     assert leakage.status == "warn" and leakage.evidence.endswith("; 2.0% are near-copies")
     assert balance == AUDITS[1]
-    assert with_declared_league(AUDITS, copies=False) == AUDITS
+    assert mark_declared_copies(AUDITS, copies=False) == AUDITS
 
 
 def test_a_fail_stays_one() -> None:
     failed = Audit("leakage", "fail", "copies of test images", {"league": "generating"})
-    assert with_declared_league([failed], copies=True)[0].status == "fail"
+    assert mark_declared_copies([failed], copies=True)[0].status == "fail"
 
 
 def test_who_copies() -> None:
