@@ -37,7 +37,7 @@ from harness.report.console import Voice
 from harness.run.options import RunOptions
 from harness.run.plan import Plan
 from submission.contract.generator import GeneratorBase
-from submission.worker.events import read_events
+from submission.contract.job import read_events
 
 # the last line of the events file is found in its last bytes
 TAIL_BYTES = 4096

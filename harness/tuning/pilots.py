@@ -18,8 +18,7 @@ from harness.clock.launch import Launch, Terms, environment, launch_worker
 from harness.clock.supervisor import Clock, supervise
 from harness.tuning.forecast import Pilot
 from harness.tuning.successive_halving import Candidate, split_pda
-from submission.contract.job import Job
-from submission.worker.events import read_events
+from submission.contract.job import Job, read_events
 
 # No pilot takes longer than this.
 LIMIT_S = 3600.0

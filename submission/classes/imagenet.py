@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from evaluation.base.challenge import Challenge
+from submission.contract.seeded import uniform
 
 CLASSES = 1000
+SKIP = 1  # of a seed's sequence the first number chooses; an image's noise begins after it
 _NEAREST = {"cifar100": "imagenet_cifar100.txt"}  # challenge -> its classes in ImageNet's; the file says how to read it
 
 
@@ -73,3 +79,19 @@ def imagenet_choices(challenge: Challenge) -> tuple[tuple[int, ...], ...]:
         return tuple((label,) for label in imagenet_labels(challenge))
     table = counterparts(challenge.name)
     return tuple(tuple(row.label for row in table if row.class_name == name) for name in challenge.class_names)
+
+
+class LabelChoice:
+    """The model's label of each image: where several stand for the image's label, its seed chooses, each as often."""
+
+    def __init__(self, choices: Sequence[Sequence[int]], device: str) -> None:
+        """`choices` holds the model's labels, one at least, for each label of the challenge."""
+        assert all(choices), "every label has a counterpart"
+        self.count_C = torch.tensor([len(labels) for labels in choices], device=device)
+        self.first_C = self.count_C.cumsum(0) - self.count_C
+        self.labels_N = torch.tensor([label for labels in choices for label in labels], device=device)
+
+    def __call__(self, labels_B: Tensor, seeds_B: Tensor) -> Tensor:
+        """int64 (B,), on the device that the choices are on, as are the labels and the seeds."""
+        place_B = (uniform(seeds_B, SKIP)[:, 0] * self.count_C[labels_B]).long()
+        return self.labels_N[self.first_C[labels_B] + place_B]

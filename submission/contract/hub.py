@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from submission.contract.whole_files import is_whole
+from zipfile import is_zipfile
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -89,3 +89,27 @@ def _snapshot(model: Model, fetch: bool) -> Path:
             f"{model.repository} cannot be fetched ({reason}); copy it from a machine with a network and give its"
             f" folder as {model.option}"
         ) from None
+
+
+def is_whole(path: Path) -> bool:
+    """Whether weights have their end, and JSON is JSON; no tensor is read, and other files are not looked into."""
+    try:
+        if path.suffix == ".safetensors":
+            return _whole_safetensors(path)
+        if path.suffix == ".bin":
+            return is_zipfile(path)
+        if path.suffix == ".json":
+            json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _whole_safetensors(path: Path) -> bool:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np"):
+            return True
+    except SafetensorError:
+        return False

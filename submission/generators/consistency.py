@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluation.base.challenge import Challenge
-from submission.classes.imagenet import CLASSES, imagenet_choices
-from submission.classes.label_mapping import SKIP, LabelChoice
+from submission.classes.imagenet import CLASSES, SKIP, LabelChoice, imagenet_choices
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
 from submission.contract.hub import Model
 from submission.contract.pixels import to_uint8

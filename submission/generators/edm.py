@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluation.base.challenge import Challenge
-from submission.classes.imagenet import imagenet_choices, imagenet_wnids
-from submission.classes.label_mapping import SKIP, LabelChoice
+from submission.classes.imagenet import SKIP, LabelChoice, imagenet_choices, imagenet_wnids
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
 from submission.contract.pixels import to_uint8
 from submission.contract.precision import PRECISION, dtype_of

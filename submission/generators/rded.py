@@ -21,8 +21,7 @@ from submission.contract.generator import GeneratorInfo, LoadContext, Selector
 from submission.contract.pixels import resize_uint8
 from submission.contract.settings import Settings, integer
 from submission.patches.classifier import Classifier, train_on
-from submission.patches.crops import PATCH, crop_resized, random_boxes, sides_in_pixels
-from submission.patches.region_exhibit import region_exhibit
+from submission.patches.crops import PATCH, crop_resized, random_boxes, region_exhibit, sides_in_pixels
 
 BATCH = 256
 

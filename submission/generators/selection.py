@@ -16,8 +16,7 @@ from submission.contract.exhibit import Exhibit
 from submission.contract.generator import GeneratorInfo, LoadContext, Selector
 from submission.contract.precision import PRECISION, dtype_of
 from submission.diffusion.noise_model import PRETRAINED, WEIGHTS_FROM, find_noise_model, load_noise_model
-from submission.patches.crops import PATCH, crop_resized
-from submission.patches.region_exhibit import region_exhibit
+from submission.patches.crops import PATCH, crop_resized, region_exhibit
 from submission.patches.select import BATCH, BLOCK, CANDIDATES, CLUSTERS, DRAWS, Chosen, choose
 
 

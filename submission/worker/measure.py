@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.base.challenge import Challenge, get_challenge
 from submission.contract.job import Job
-from submission.worker.pda import PdaWriter, writers
+from submission.worker.pda import writers
 from submission.worker.source import Source, decoded, is_out_of_memory, load_generator
 from submission.worker.writer import ImageWriter
 
@@ -96,7 +96,7 @@ class Bench:
         self,
         source: Source,
         challenge: Challenge,
-        open_writer: Callable[[Path], ImageWriter | PdaWriter],
+        open_writer: Callable[[Path], ImageWriter],
         device: str,
         synchronise: Callable[[], None],
     ) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from evaluation.base.challenge import Challenge
 from submission.contract.job import Job
-from submission.worker.writer import Change, ImageWriter, Pixels
+from submission.worker.writer import QUEUE, Change, ImageWriter, Pixels
 
 
 def check_pda(pda: int) -> None:
@@ -94,11 +94,18 @@ class Augmenter:
         return albumentations, cv2.BORDER_REFLECT_101
 
 
-class PdaWriter:
+class PdaWriter(ImageWriter):
     """Writes each generated image and its copies. What it is asked and says is counted in generated images."""
 
     def __init__(
-        self, writer: ImageWriter, augment: Callable[..., Pixels], pda: int, seed: int, ipc: int | None
+        self,
+        output: Path,
+        challenge: Challenge,
+        augment: Callable[..., Pixels],
+        pda: int,
+        seed: int,
+        ipc: int | None,
+        queue: int = QUEUE,
     ) -> None:
         """
         Args:
@@ -106,56 +113,42 @@ class PdaWriter:
             pda: images in all for each generated one.
             seed: the run's.
             ipc: images per class to stop at, copies counted.
+            queue: files that may wait.
         """
-        self._writer, self._augment = writer, augment
-        self._pda, self._seed, self._ipc = pda, seed, ipc
+        super().__init__(output, challenge, queue=queue)
+        self._augment, self._pda, self._seed, self._ipc = augment, pda, seed, ipc
 
     @property
     def pending(self) -> int:
-        return -(-self._writer.pending // self._pda)
+        return -(-super().pending // self._pda)
 
     def write(self, images_BHWC: Sequence[Pixels] | Pixels, labels: Sequence[int], indices: Sequence[int]) -> int:
-        """See `ImageWriter.write`; the files that were queued."""
+        """See `ImageWriter.write`; copies are counted in what it returns."""
         orders = [
-            (image_HWC, label, index, copy)
+            (image_HWC, label, file_index(index, copy, self._pda), self._change(label, index, copy))
             for image_HWC, label, index in zip(images_BHWC, labels, indices, strict=True)
             for copy in range(self._pda)
             if self._ipc is None or file_index(index, copy, self._pda) < self._ipc
         ]
-        return self._writer.write(
-            [image_HWC for image_HWC, _, _, _ in orders],
-            [label for _, label, _, _ in orders],
-            [file_index(index, copy, self._pda) for _, _, index, copy in orders],
-            [self._change(label, index, copy) for _, label, index, copy in orders],
-        )
+        return self._queue_files(*zip(*orders, strict=True)) if orders else 0
 
     def trusted(self, images: int) -> int:
         """See `ImageWriter.trusted`; and no more than fit in the queue, so that little is left to write at the end."""
-        files = min(images * self._pda, self._writer.queue)
-        return max(1, self._writer.trusted(files) // self._pda)
+        return max(1, super().trusted(min(images * self._pda, self.queue)) // self._pda)
 
     def full(self, images: int) -> bool:
-        return self._writer.full(images * self._pda)
+        return super().full(images * self._pda)
 
     def seconds_to_write(self, images: int) -> float:
-        return self._writer.seconds_to_write(images * self._pda)
-
-    def drain_some(self) -> bool:
-        return self._writer.drain_some()
-
-    def drain(self) -> None:
-        self._writer.drain()
-
-    def close(self) -> None:
-        self._writer.close()
+        return super().seconds_to_write(images * self._pda)
 
     def _change(self, label: int, index: int, copy: int) -> Change | None:
         return partial(self._augment, seed=copy_seed(self._seed, label, index, copy)) if copy else None
 
 
-def writers(job: Job, challenge: Challenge) -> Callable[[Path], ImageWriter | PdaWriter]:
+def writers(job: Job, challenge: Challenge) -> Callable[[Path], ImageWriter]:
     """What opens a writer for the job's images into a folder. What it needs is imported now."""
     if job.pda == 1:
         return lambda output: ImageWriter(output, challenge)
     augment = Augmenter(challenge.size)
-    return lambda output: PdaWriter(ImageWriter(output, challenge), augment, job.pda, job.seed, job.ipc)
+    return lambda output: PdaWriter(output, challenge, augment, job.pda, job.seed, job.ipc)

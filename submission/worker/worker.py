@@ -13,11 +13,10 @@ import traceback
 from pathlib import Path
 
 from evaluation.base.challenge import Challenge, get_challenge
-from submission.contract.job import Job
+from submission.contract.job import EventLog, Job
 from submission.worker.batch_size import size_after_trials, worth_doubling
-from submission.worker.events import EventLog
 from submission.worker.pacing import STALL_SHARE, Pacer, margin_s
-from submission.worker.pda import PdaWriter, writers
+from submission.worker.pda import writers
 from submission.worker.source import Source, decoded, is_out_of_memory, load_generator
 from submission.worker.writer import ImageWriter
 
@@ -59,24 +58,24 @@ def work(job: Job, events: EventLog) -> None:
     if job.exhibit and (exhibit := generator.exhibit()):
         exhibit.save(Path(job.exhibit))
     source = Source(generator, job, challenge)
-    line = Line(source, writers(job, challenge)(Path(job.output)), pacer, events, challenge)
-    line.enter("warmup", steps=source.steps, batch_size=source.batch_size)
-    line.warm_up()
+    pipeline = Pipeline(source, writers(job, challenge)(Path(job.output)), pacer, events, challenge)
+    pipeline.enter("warmup", steps=source.steps, batch_size=source.batch_size)
+    pipeline.warm_up()
     pacer.expect(job.batch_seconds)
     if job.trial:
-        line.try_sizes()
-    while line.make(source.batch_size, "generate"):
+        pipeline.try_sizes()
+    while pipeline.make(source.batch_size, "generate"):
         pass
-    line.close()
+    pipeline.close()
 
 
-class Line:
+class Pipeline:
     """The way of an image: made, handed to the writer, told to the pacer and to the events."""
 
     def __init__(
         self,
         source: Source,
-        writer: ImageWriter | PdaWriter,
+        writer: ImageWriter,
         pacer: Pacer,
         events: EventLog,
         challenge: Challenge,

@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evaluation.base.challenge import Challenge
-from submission.worker.disk_speed import RECENT, DiskSpeed
 
+# Writes that the speed of the disk is taken from.
+RECENT = 128
 UNFINISHED = ".part"
 # The speed of the disk, as the files that are written show it, is believed for so many times as many files.
 TRUST = 16
 # A write that takes this many times its processor time waits for the disk, and more can wait at once.
 WAITING = 4.0
 MOST_THREADS = 64
+QUEUE = 2048  # files
 # Twice the threads have to bring this many times the files a second, or it is the disk's throughput that is the limit.
 FASTER = 1.25
 # Seconds after which whoever waits for the disk looks whether more threads would help.
@@ -31,6 +33,40 @@ Pixels = NDArray[np.uint8]  # (H, W, 3)
 Change = Callable[[Pixels], Pixels]
 
 _Waiting = tuple[Pixels, Change | None, Path]
+
+
+class DiskSpeed:
+    """Seconds for each file with a number of threads that write.
+
+    Threads that wait for the disk's answer end their files in bursts, one for each thread, and a count of files that
+    cuts a burst in two flatters the disk. So the time is taken over whole rounds of the threads, from the end of one
+    file to the end of another: nothing depends on when in a round the first one was looked at.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.restart(threads)
+
+    def restart(self, threads: int) -> None:
+        """From now on so many threads write; what was seen before says nothing of them."""
+        self._threads = threads
+        self._ends: deque[float] = deque(maxlen=RECENT + 1)
+
+    def observe(self, end_s: float) -> None:
+        """A file was done at `end_s`, on a clock that stands still while there is nothing to write."""
+        self._ends.append(end_s)
+
+    @property
+    def settled(self) -> bool:
+        """Whether enough was seen: two rounds of the threads."""
+        return len(self._ends) > 2 * self._threads
+
+    @property
+    def each_s(self) -> float:
+        """Seconds for each of the latest files, once `settled`."""
+        gaps = len(self._ends) - 1
+        assert gaps >= self._threads, "a whole round was seen"
+        whole = gaps - gaps % self._threads
+        return (self._ends[-1] - self._ends[-1 - whole]) / whole
 
 
 class ImageWriter:
@@ -46,7 +82,7 @@ class ImageWriter:
         written: files that are on disk.
     """
 
-    def __init__(self, output: Path, challenge: Challenge, threads: int = 2, queue: int = 2048) -> None:
+    def __init__(self, output: Path, challenge: Challenge, threads: int = 2, queue: int = QUEUE) -> None:
         self._folders = [output / challenge.folder_name(label) for label in range(challenge.classes)]
         for folder in self._folders:
             folder.mkdir(parents=True, exist_ok=True)
@@ -78,22 +114,20 @@ class ImageWriter:
     def threads(self) -> int:
         return len(self._threads)
 
-    def write(
+    def write(self, images_BHWC: Sequence[Pixels] | Pixels, labels: Sequence[int], indices: Sequence[int]) -> int:
+        """Queue images, uint8 (B, H, W, 3), and return how many files that is. Blocks while the queue is full."""
+        return self._queue_files(images_BHWC, labels, indices, [None] * len(labels))
+
+    def _queue_files(
         self,
         images_BHWC: Sequence[Pixels] | Pixels,
         labels: Sequence[int],
         indices: Sequence[int],
-        changes: Sequence[Change | None] | None = None,
+        changes: Sequence[Change | None],
     ) -> int:
-        """Queue images, uint8 (B, H, W, 3); how many. Blocks while the queue is full.
-
-        Args:
-            changes: what the thread that writes an image does to it first; None for nothing.
-        """
+        """As `write`; `changes` are what the thread that writes an image does to it first."""
         if self._pending:  # the batch before is still not on disk
             self._add_threads()
-        if changes is None:
-            changes = [None] * len(labels)
         for image_HWC, label, index, change in zip(images_BHWC, labels, indices, changes, strict=True):
             with self._changed:
                 if not self._pending:

@@ -5,9 +5,21 @@ from __future__ import annotations
 import re
 
 import pytest
+import torch
+from scipy import stats
 
 from evaluation.base.challenge import get_challenge
-from submission.classes.imagenet import CLASSES, counterparts, imagenet_choices, imagenet_labels, imagenet_wnids
+from submission.classes.imagenet import (
+    CLASSES,
+    SKIP,
+    LabelChoice,
+    counterparts,
+    imagenet_choices,
+    imagenet_labels,
+    imagenet_wnids,
+)
+from submission.contract.job import image_seed
+from submission.contract.seeded import bits
 
 
 def test_the_ids_are_whole_and_sorted() -> None:
@@ -70,3 +82,25 @@ def test_choices_by_challenge() -> None:
     assert imagenet_choices(tiny) == tuple((label,) for label in imagenet_labels(tiny))
     with pytest.raises(ValueError, match="the classes of 'digits' have no counterparts in ImageNet"):
         imagenet_choices(get_challenge("digits"))
+
+
+CHOICES = ((7,), (1, 2, 3), (900, 901))
+
+
+def test_the_seed_alone_chooses_and_each_as_often() -> None:
+    choice = LabelChoice(CHOICES, "cpu")
+    seeds = torch.tensor([image_seed(0, 1, i) for i in range(3000)])
+    chosen = choice(torch.ones(3000, dtype=torch.int64), seeds)
+    assert stats.chisquare(torch.bincount(chosen, minlength=4)[1:].numpy()).pvalue > 1e-3
+    assert torch.equal(chosen[5:6], choice(torch.tensor([1]), seeds[5:6]))
+
+
+def test_labels_of_a_batch() -> None:
+    labels = torch.tensor([0, 2, 1, 0, 2])
+    chosen = LabelChoice(CHOICES, "cpu")(labels, torch.arange(5))
+    assert all(int(made) in CHOICES[label] for made, label in zip(chosen, labels, strict=True))
+
+
+def test_it_takes_what_noise_leaves() -> None:
+    seeds = torch.tensor([3])
+    assert torch.equal(bits(seeds, 4)[:, SKIP:], bits(seeds, 3, skip=SKIP))

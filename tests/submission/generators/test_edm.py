@@ -11,8 +11,7 @@ from torch import Tensor
 
 from benchmarks.models.edm import dhariwal, song, write_edm
 from evaluation.base.challenge import get_challenge
-from submission.classes.imagenet import imagenet_choices, imagenet_labels
-from submission.classes.label_mapping import SKIP
+from submission.classes.imagenet import SKIP, imagenet_choices, imagenet_labels
 from submission.contract.generator import LoadContext, get_generator
 from submission.contract.job import image_seed
 from submission.contract.seeded import normal

@@ -27,7 +27,6 @@ from submission.worker.pda import (
     generated_images,
     images_to_generate,
 )
-from submission.worker.writer import ImageWriter
 from tests.submission.worker.test_worker import work, written
 
 DIGITS = get_challenge("digits")
@@ -120,7 +119,7 @@ def test_nothing_waits_for_copies(tmp_path: Path) -> None:
         assert go_on.wait(30)
         return image
 
-    writer = PdaWriter(ImageWriter(tmp_path, DIGITS), slow, 5, seed=0, ipc=None)
+    writer = PdaWriter(tmp_path, DIGITS, slow, 5, seed=0, ipc=None)
     images = np.zeros((20, 32, 32, 3), np.uint8)
     assert writer.write(images, [0] * 20, range(20)) == 100
     assert writer.pending >= 18 and not writer.full(20)
@@ -131,7 +130,7 @@ def test_nothing_waits_for_copies(tmp_path: Path) -> None:
 
 def test_no_batch_is_larger_than_the_queue(tmp_path: Path) -> None:
     """What is left to write near the deadline then stays as little as without copies."""
-    writer = PdaWriter(ImageWriter(tmp_path, DIGITS, queue=100), lambda image, seed: image, 5, seed=0, ipc=None)
+    writer = PdaWriter(tmp_path, DIGITS, lambda image, seed: image, 5, seed=0, ipc=None, queue=100)
     assert (writer.trusted(1000), writer.trusted(7)) == (20, 7)
     writer.write(np.zeros((1, 32, 32, 3), np.uint8), [0], [0])
     writer.drain()
@@ -142,7 +141,7 @@ def test_a_copy_that_fails_is_told(tmp_path: Path) -> None:
     def broken(image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
         raise RuntimeError("no copy today")
 
-    writer = PdaWriter(ImageWriter(tmp_path, DIGITS), broken, 2, seed=0, ipc=None)
+    writer = PdaWriter(tmp_path, DIGITS, broken, 2, seed=0, ipc=None)
     with pytest.raises(RuntimeError, match="no copy today"):
         writer.write(np.zeros((4, 32, 32, 3), np.uint8), [0] * 4, range(4))
         writer.close()

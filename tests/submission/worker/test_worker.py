@@ -13,9 +13,8 @@ import pytest
 import torch
 
 from evaluation.base.challenge import get_challenge
-from submission.contract.job import Job
+from submission.contract.job import Job, read_events
 from submission.contract.weights import find_weights_file, read_tensors
-from submission.worker.events import read_events
 
 ROOT = Path(__file__).parents[3]
 AWKWARD = ROOT / "benchmarks" / "awkward" / "generators"
