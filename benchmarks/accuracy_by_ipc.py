@@ -19,8 +19,8 @@ from evaluation.base.files import written_whole
 from evaluation.curve.curve import Curve, CurvePoint, load_curve
 from evaluation.curve.real_equivalent import real_equivalent
 from evaluation.judge.protocol import FULL_EPOCHS
-from harness.report.published import PUBLISHED, Published
-from harness.report.style import OURS, PAPER, REAL, new_figure, plain_number
+from harness.report.charts import PUBLISHED, Published
+from harness.report.page import OURS, PAPER, REAL, new_figure, plain_number
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -41,7 +41,7 @@ def table(ours: Mapping[str, Curve], real: Curve, published: Sequence[Published]
     """In Markdown, from the best to the worst."""
     rows: list[tuple[float, str]] = []
     for entry in published:
-        spread = f" ± {100 * entry.spread:.2f}" if entry.spread else ""
+        spread = f" ± {100 * entry.std:.2f}" if entry.std else ""
         name = f"{entry.method}{f' ({entry.place})' if entry.place else ''}"
         about = "about " if entry.approximate else ""
         rows.append(
@@ -85,7 +85,7 @@ def draw(challenge: Challenge, ours: Mapping[str, Curve], real: Curve, path: Pat
     axes.set_xscale("log")
     published = PUBLISHED[challenge.name]
     for number, entry in enumerate(published):
-        error = 100 * entry.spread if entry.spread else None
+        error = 100 * entry.std if entry.std else None
         marker = "_" if entry.approximate else "o"
         axes.errorbar(entry.ipc, 100 * entry.accuracy, yerr=error, fmt=marker, color=PAPER, markersize=5, capsize=2)
         right = entry.ipc < ROOM_TO_THE_RIGHT

@@ -1,8 +1,9 @@
-"""The report's charts, as inline SVG."""
+"""The charts of a run's report, as inline SVG, and the published results that stand beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,9 @@ from evaluation.judge.score import Score
 from harness.clock.ledger import Ledger, Phase
 from harness.gpu.nvml import THROTTLING
 from harness.gpu.telemetry import Sample
-from harness.planning.profile import Point, Sustained
 from harness.records.anytime import Anytime
 from harness.records.record import Record
-from harness.report.published import Published
-from harness.report.style import (
+from harness.report.page import (
     DEADLINE,
     GRID,
     INK,
@@ -26,7 +25,6 @@ from harness.report.style import (
     REAL,
     accuracy_point,
     as_svg,
-    colours,
     new_figure,
     plain_axes,
     plain_number,
@@ -36,17 +34,17 @@ from harness.report.style import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CARDS = (OURS, PAPER, REAL, "#8a4fb0")
-# what is shown of a card: its column, label, scale and where the axis ends (None: above the highest value)
+CARD_COLOURS = (OURS, PAPER, REAL, "#8a4fb0")
+# one panel each: column, label, scale and upper end of the axis (None: above the highest value)
 TELEMETRY = (
     ("clock_mhz", "clock, MHz", 1, None),
     ("power_w", "power, W", 1, None),
     ("temperature_c", "temperature, °C", 1, 100),
-    ("utilisation", "busy, %", 100, 105),
+    ("utilisation", "utilisation, %", 100, 105),
     ("memory_gb", "memory in use, GB", 1, None),
 )
-# classes that still have room for their names below a bar
-MOST_NAMED = 20
+# up to this many classes there is room for their names below the bars
+MAX_NAMED = 20
 PHASE_COLOURS: dict[Phase, str] = {
     "load": "#8fa3bf",
     "warmup": "#c9b26b",
@@ -54,6 +52,42 @@ PHASE_COLOURS: dict[Phase, str] = {
     "generate": OURS,
     "write": "#4fb0a5",
     "idle": "#d6dbe2",
+}
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published result: fractions; `std` None where the paper gives none."""
+
+    method: str
+    place: str
+    ipc: float
+    accuracy: float
+    std: float | None = None
+    approximate: bool = False
+
+
+# what the papers report: accuracy on the real test set after 1,000 epochs (docs/protocol.md)
+PUBLISHED: dict[str, tuple[Published, ...]] = {
+    "cifar100": (
+        Published("SDXL-Turbo", "", 20, 0.0097, 0.0010),
+        Published("SDXL-Turbo + PDA", "3rd", 100, 0.0137, 0.0005),
+        Published("DiT", "", 6, 0.0563, 0.0047),
+        Published("DiT + min-max", "", 6, 0.0959, 0.0067),
+        Published("DiT + min-max + DSR", "2nd", 45, 0.1444, 0.0040),
+        Published("M-DATM (fixed IPC, no time limit)", "1st, track 1", 10, 0.4061),
+        Published("all real training images", "ceiling", 500, 0.56, approximate=True),
+    ),
+    "tiny-imagenet": (
+        Published("DiT", "", 3, 0.0350, 0.0016),
+        Published("DiT + min-max", "", 3, 0.0353, 0.0010),
+        Published("SDXL-Turbo", "", 10, 0.0437, 0.0012),
+        Published("SDXL-Turbo + PDA", "3rd", 50, 0.0478, 0.0018),
+        Published("DiT + min-max + DSR", "2nd", 23, 0.0662, 0.0020),
+        Published("M-DATM (fixed IPC, no time limit)", "1st, track 1", 10, 0.1831),
+        Published("all real training images", "ceiling", 500, 0.37, approximate=True),
+    ),
+    "digits": (),
 }
 
 
@@ -77,7 +111,7 @@ def ledger_chart(ledger: Ledger, budget_s: float, used_s: float) -> str:
 
 
 def images_chart(points: Sequence[tuple[float, int]], budget_s: float, used_s: float) -> str:
-    """Whole images on disk over the seconds since the start."""
+    """Complete images on disk over time."""
     figure, axes = new_figure(4.9, 3.3)
     seconds = [0.0, *(t for t, _ in points)]
     images = [0, *(n for _, n in points)]
@@ -90,11 +124,11 @@ def images_chart(points: Sequence[tuple[float, int]], budget_s: float, used_s: f
 
 
 def accuracy_chart(record: Record, published: Sequence[Published], curve: Sequence[CurvePoint], chance: float) -> str:
-    """Accuracy against IPC: this run, real images (`curve`: of as many epochs), and what the papers report."""
+    """Accuracy against IPC: this run, random real images (`curve`: of as many epochs) and published results."""
     figure, axes = new_figure(4.9, 3.3)
     axes.set_xscale("log")
     for entry in published:
-        error = 100 * entry.spread if entry.spread else None
+        error = 100 * entry.std if entry.std else None
         marker = "_" if entry.approximate else "o"
         axes.errorbar(entry.ipc, 100 * entry.accuracy, yerr=error, fmt=marker, color=PAPER, markersize=5, capsize=2)
     if curve:
@@ -128,7 +162,7 @@ def accuracy_chart(record: Record, published: Sequence[Published], curve: Sequen
 
 
 def class_chart(accuracy: Score, names: Sequence[str], chance: float) -> str:
-    """Per-class accuracy, from the best class to the worst; with names where there is room for them."""
+    """Per-class accuracy, from the best class to the worst, with names where there is room for them."""
     figure, axes = new_figure(9.0, 2.4)
     known = [(value, name) for value, name in zip(accuracy.per_class, names, strict=True) if value is not None]
     ordered = sorted(known, reverse=True)
@@ -136,7 +170,7 @@ def class_chart(accuracy: Score, names: Sequence[str], chance: float) -> str:
     axes.axhline(100 * chance, color=MUTED, linewidth=1, linestyle=":")
     axes.set_xlim(-0.7, len(ordered) - 0.3)
     axes.set_ylim(0, 100)
-    named = len(ordered) <= MOST_NAMED
+    named = len(ordered) <= MAX_NAMED
     axes.set_xticks(range(len(ordered)) if named else [], [name for _, name in ordered] if named else [])
     axes.set_xlabel("classes, best to worst (dotted: chance)")
     axes.set_ylabel("test accuracy, %" + (" (preview)" if accuracy.preview else ""))
@@ -144,7 +178,7 @@ def class_chart(accuracy: Score, names: Sequence[str], chance: float) -> str:
 
 
 def class_order_chart(seen: Sequence[int]) -> str:
-    """Which real class each stored one is most like: a diagonal where the labels say what the images show.
+    """The real class that the images of each label resemble most: a diagonal where the labels are right.
 
     Args:
         seen: a label for each label, -1 for a class without images.
@@ -156,13 +190,13 @@ def class_order_chart(seen: Sequence[int]) -> str:
     size = 320 / max(len(seen), 12)
     axes.scatter(stored, real, s=size, color=[REAL if a == b else DEADLINE for a, b in zip(stored, real, strict=True)])
     axes.set_aspect("equal")
-    axes.set_xlabel("stored under label")
-    axes.set_ylabel("most like the real class")
+    axes.set_xlabel("label")
+    axes.set_ylabel("most similar real class")
     return as_svg(figure)
 
 
 def anytime_chart(anytime: Anytime) -> str:
-    """Accuracy over the seconds used, chance until the first image; the shaded area over the budget is the mean."""
+    """Accuracy over time, chance until the first image; the shaded area, divided by the budget, is the mean."""
     return as_svg(_anytime_figure(anytime))
 
 
@@ -172,26 +206,31 @@ def save_anytime(anytime: Anytime, path: Path) -> None:
         _anytime_figure(anytime).savefig(part, format="png", dpi=160, facecolor="white")
 
 
-def telemetry_chart(rows: Sequence[Sample], used_s: float, memory_gb: float | None) -> str:
-    """What the cards did over the seconds since the start, one panel for each figure that the driver told.
+def telemetry_chart(samples: Sequence[Sample], used_s: float, memory_gb: float | None) -> str:
+    """What the GPUs did over time, one panel for each value that the driver reports.
 
-    Seconds in which the card was throttled by its hardware or its heat are shaded.
+    Seconds in which a GPU was throttled by its hardware or by heat are shaded.
     """
     from matplotlib.figure import Figure
 
-    told = [panel for panel in TELEMETRY if any(getattr(row, panel[0]) is not None for row in rows)]
-    columns = min(3, max(1, len(told)))
-    lines = -(-max(1, len(told)) // columns)
-    figure = Figure(figsize=(9.0, 2.15 * lines), layout="constrained")
-    for place, (name, label, scale, ceiling) in enumerate(told, start=1):
-        axes = figure.add_subplot(lines, columns, place)
+    panels = [panel for panel in TELEMETRY if any(getattr(sample, panel[0]) is not None for sample in samples)]
+    columns = min(3, max(1, len(panels)))
+    rows = -(-max(1, len(panels)) // columns)
+    figure = Figure(figsize=(9.0, 2.15 * rows), layout="constrained")
+    for place, (name, label, scale, ceiling) in enumerate(panels, start=1):
+        axes = figure.add_subplot(rows, columns, place)
         plain_axes(axes)
-        for number, card in enumerate(sorted({row.card for row in rows})):
-            mine = [row for row in rows if row.card == card and getattr(row, name) is not None]
-            values = [scale * getattr(row, name) for row in mine]
-            axes.plot([row.seconds for row in mine], values, color=CARDS[number % len(CARDS)], linewidth=1.4)
-        slow = [not THROTTLING.isdisjoint(row.limits or ()) for row in rows]
-        seconds = [row.seconds for row in rows]
+        for number, card in enumerate(sorted({sample.card for sample in samples})):
+            mine = [sample for sample in samples if sample.card == card and getattr(sample, name) is not None]
+            values = [scale * getattr(sample, name) for sample in mine]
+            axes.plot(
+                [sample.seconds for sample in mine],
+                values,
+                color=CARD_COLOURS[number % len(CARD_COLOURS)],
+                linewidth=1.4,
+            )
+        slow = [not THROTTLING.isdisjoint(sample.limits or ()) for sample in samples]
+        seconds = [sample.seconds for sample in samples]
         heights = axes.get_xaxis_transform()
         axes.fill_between(seconds, 0, 1, slow, step="mid", transform=heights, color=DEADLINE, alpha=0.13, linewidth=0)
         axes.set_xlim(0, max(used_s, 1e-3) * 1.02)
@@ -200,7 +239,7 @@ def telemetry_chart(rows: Sequence[Sample], used_s: float, memory_gb: float | No
             axes.set_ylim(0, 1.05 * memory_gb)
         axes.set_title(label, fontsize=9, color=INK, loc="left")
     for axes in figure.axes[-columns:]:
-        axes.set_xlabel("seconds from process start")
+        axes.set_xlabel("seconds since process start")
     return as_svg(figure)
 
 
@@ -221,44 +260,3 @@ def _anytime_figure(anytime: Anytime) -> Figure:
     time_axis(axes, anytime.budget_s, anytime.used_s)
     axes.set_ylabel("test accuracy, %" + (" (preview)" if anytime.preview else ""))
     return figure
-
-
-def rate_chart(points: Sequence[Point], sustained: Sustained | None) -> str:
-    """Images per second against batch size, a line for each step count; the bars are quartiles."""
-    figure, axes = new_figure(4.9, 3.3)
-    axes.set_xscale("log", base=2)
-    for colour, steps in zip(colours(), sorted({point.steps for point in points}, reverse=True), strict=False):
-        line = sorted((p for p in points if p.steps == steps), key=lambda point: point.batch_size)
-        rates = [point.images_per_s for point in line]
-        below = [max(0.0, r - p.batch_size / (p.high_s + p.decode_s)) for r, p in zip(rates, line, strict=True)]
-        above = [max(0.0, p.batch_size / (p.low_s + p.decode_s) - r) for r, p in zip(rates, line, strict=True)]
-        sizes = [point.batch_size for point in line]
-        axes.errorbar(
-            sizes, rates, [below, above], fmt="-o", color=colour, markersize=4, capsize=2, label=f"{steps} steps"
-        )
-    if sustained:
-        rate = sustained.batch_size / sustained.seconds
-        axes.plot(sustained.batch_size, rate, "D", color=REAL, markersize=7, label="in a row and written")
-    axes.xaxis.set_major_formatter(plain_number)
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("batch size")
-    axes.set_ylabel("images per second")
-    axes.legend(frameon=False, fontsize=8.5)
-    return as_svg(figure)
-
-
-def steps_chart(points: Sequence[Point]) -> str:
-    """Seconds per batch against step count, for the batch size with most step counts."""
-    figure, axes = new_figure(4.9, 3.3)
-    counts = {size: sum(p.batch_size == size for p in points) for size in {p.batch_size for p in points}}
-    size = max(counts, key=lambda size: (counts[size], size))
-    line = sorted((p for p in points if p.batch_size == size), key=lambda point: point.steps)
-    seconds = [point.seconds for point in line]
-    below = [max(0.0, p.seconds - p.low_s) for p in line]
-    above = [max(0.0, p.high_s - p.seconds) for p in line]
-    axes.errorbar([p.steps for p in line], seconds, [below, above], fmt="-o", color=OURS, markersize=4, capsize=2)
-    axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel(f"steps, at batch {size}")
-    axes.set_ylabel("seconds per batch")
-    return as_svg(figure)

@@ -1,4 +1,4 @@
-"""What people see: sentences, progress with what remains, the summary; on standard error with `--json`."""
+"""The terminal: sentences, progress and the summary of a run; on standard error with `--json`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from evaluation.commands.display import judging, show_audits
 from evaluation.curve.real_equivalent import worth_words
 from harness.records.record import Record
 from harness.report.sentences import (
-    accuracy_words,
-    copies_words,
-    ended_words,
-    foreseen_words,
-    gpu_marks,
-    gpu_words,
-    ledger_words,
-    other_card_words,
+    describe_clock,
+    describe_copies,
+    describe_gpu,
+    describe_other_card,
+    describe_outcome,
+    format_accuracy,
+    format_prediction,
+    gpu_warnings,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Voice:
-    """Speaks to the user, and into the run's log."""
+    """Prints to the terminal and into the run's log."""
 
     def __init__(self, as_json: bool = False) -> None:
         self.as_json = as_json
@@ -46,8 +46,7 @@ class Voice:
 
     @contextmanager
     def generating(self, budget_s: float, images: Callable[[], int | None]) -> Iterator[Callable[[float], None]]:
-        """Progress of generation: yields what is to be told the seconds used. `images` gives the count so far."""
-
+        """A progress bar of generation: yields a function that takes the seconds used; `images` counts so far."""
         with progress_bar("Generating", self.console) as update:
 
             def show(used_s: float) -> None:
@@ -57,17 +56,17 @@ class Voice:
             yield show
 
     def judging(self, what: str) -> AbstractContextManager[Callable[[Progress], None]]:
-        """Progress of judging `what`: gives what is to be told the judge's progress."""
+        """A progress bar of judging `what`: yields a function that takes the judge's progress."""
         return judging(self.console, what)
 
     def audited(self, audits: Sequence[Audit]) -> None:
-        """What the audits found."""
+        """Print what the audits found."""
         show_audits(self.console, audits)
         for audit in audits:
             self._to_log(f"audit {audit.name}: {audit.status}: {audit.evidence}")
 
     def finished(self, record: Record, folder: Path) -> None:
-        """The summary, or with `--json` the record."""
+        """Print the summary, and with `--json` the record."""
         if self.as_json:
             print(record.to_json())
         for label, text in summary(record, folder):
@@ -83,26 +82,26 @@ class Voice:
 
 def summary(record: Record, folder: Path) -> list[tuple[str, str]]:
     """The closing lines: (label, text)."""
-    lines = [("Outcome", ended_words(record))]
+    lines = [("Outcome", describe_outcome(record))]
     if record.ipc:
-        spread = "" if record.ipc.min == record.ipc.max else f" ({record.ipc.min} to {record.ipc.max})"
-        told = f"{record.ipc.mean:g}{spread}, {record.images:,} images"
-        lines.append(("IPC", f"{told}{copies_words(record)}{foreseen_words(record.plan)}"))
+        extremes = "" if record.ipc.min == record.ipc.max else f" ({record.ipc.min} to {record.ipc.max})"
+        ipc = f"{record.ipc.mean:g}{extremes}, {record.images:,} images"
+        lines.append(("IPC", f"{ipc}{describe_copies(record)}{format_prediction(record.plan)}"))
     if record.clock:
-        lines.append(("Clock", ledger_words(record.clock, record.budget_s)))
+        lines.append(("Clock", describe_clock(record.clock, record.budget_s)))
     if record.gpu:
-        lines.append(("GPU", gpu_words(record.gpu)))
-        lines += [("Mark", sentence) for _, sentence in gpu_marks(record.gpu)]
+        lines.append(("GPU", describe_gpu(record.gpu)))
+        lines += [("Warning", sentence) for _, sentence in gpu_warnings(record.gpu)]
     if record.other_card:
-        lines.append(("Estimate", other_card_words(record.other_card)))
+        lines.append(("Estimate", describe_other_card(record.other_card)))
     if record.accuracy:
-        lines.append(("Accuracy", accuracy_words(record.accuracy)))
+        lines.append(("Accuracy", format_accuracy(record.accuracy)))
     if record.real_equivalent:
         lines.append(("Worth", worth_words(record.real_equivalent)))
     if record.baseline:
-        lines.append(("Real images", f"{accuracy_words(record.baseline.accuracy)} at IPC {record.baseline.ipc:g}"))
+        lines.append(("Real images", f"{format_accuracy(record.baseline.accuracy)} at IPC {record.baseline.ipc:g}"))
     if record.files.dropped:
-        half = f", {record.files.half_written} of them half-written" if record.files.half_written else ""
-        lines.append(("Dropped", f"{record.files.dropped:,} files{half}; the report lists them"))
+        incomplete = f", {record.files.half_written} of them incomplete" if record.files.half_written else ""
+        lines.append(("Dropped", f"{record.files.dropped:,} files{incomplete}; the report lists them"))
     lines.append(("Report", str(folder / "report.html")))
     return lines

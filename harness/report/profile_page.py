@@ -1,17 +1,17 @@
-"""A profile for people: a table for the terminal, and a self-contained page with its plots."""
+"""A profile as a table for the terminal and as a self-contained page with charts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.base.challenge import get_challenge
-from evaluation.base.durations import show_duration
 from evaluation.base.files import write_text
 from harness.planning.planner import Prediction
-from harness.planning.profile import Point, Profile
-from harness.report import charts
+from harness.planning.profile import Point, Profile, Sustained
+from harness.report.page import MUTED, OURS, PAPER, REAL, as_svg, new_figure, plain_number, render_page
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,7 +20,7 @@ _COLUMNS = ("steps", "batch", "seconds", "quartiles", "decoding", "images/s", "p
 
 
 def profile_table(profile: Profile) -> Table:
-    """Every point of `profile`, those without a result included."""
+    """Every point of `profile`, including those that failed, for the terminal."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -35,10 +35,9 @@ def rows(profile: Profile) -> list[tuple[str, ...]]:
     """The cells of the table, by steps and batch size."""
     points = {(p.steps, p.batch_size): _cells(p) for p in profile.points}
     for failed in profile.failed:
-        words = failed.reason.replace("_", " ")
-        points.setdefault(
-            (failed.steps, failed.batch_size), (str(failed.steps), str(failed.batch_size), words, "", "", "", "")
-        )
+        reason = failed.reason.replace("_", " ")
+        cells = (str(failed.steps), str(failed.batch_size), reason, "", "", "", "")
+        points.setdefault((failed.steps, failed.batch_size), cells)
     return [points[place] for place in sorted(points)]
 
 
@@ -55,47 +54,85 @@ def _cells(point: Point) -> tuple[str, ...]:
     )
 
 
-def start_words(profile: Profile) -> str:
-    """`Start 4.1 s: process 0.3, import 2.5, load 0.4, first batch of 8 0.9; writing 0.8 ms an image`."""
+def describe_start(profile: Profile) -> str:
+    """`Startup 4.1 s: process 0.3, import 2.5, load 0.4, first batch of 8 0.9; writing 0.8 ms per image`."""
     start, sustained = profile.start, profile.sustained
-    in_a_row = ""
+    sustained_text = ""
     if sustained:
         rate = sustained.batch_size / sustained.seconds
-        in_a_row = f"; in a row and written, batch {sustained.batch_size}: {rate:.1f} images/s"
+        sustained_text = f"; sustained with writing, batch {sustained.batch_size}: {rate:.1f} images/s"
     return (
-        f"Start {start.seconds:.2g} s: process {start.process_s:.2g}, import {start.import_s:.2g}, "
+        f"Startup {start.seconds:.2g} s: process {start.process_s:.2g}, import {start.import_s:.2g}, "
         f"load {start.load_s:.2g}, first batch of {start.first_batch_images} {start.first_batch_s:.2g}; "
-        f"writing {1000 * profile.write_s:.2g} ms an image{in_a_row}"
+        f"writing {1000 * profile.write_s:.2g} ms per image{sustained_text}"
+    )
+
+
+def render(profile: Profile, predictions: Sequence[Prediction], budget_s: float) -> str:
+    """The page as HTML."""
+    charts = [("Images per second by batch size", rate_chart(profile.points, profile.sustained))]
+    if len({point.steps for point in profile.points}) > 1:
+        charts.append(("Seconds per batch by steps", steps_chart(profile.points)))
+    return render_page(
+        "profile.html",
+        title=f"{get_challenge(profile.key.dataset).title} · {profile.key.generator}: profile",
+        profile=profile,
+        start=describe_start(profile),
+        charts=charts,
+        budget_s=budget_s,
+        predictions=[
+            (p.steps, p.batch_size, f"{p.ipc:.4g}", f"{p.interval[0]:.4g} to {p.interval[1]:.4g}") for p in predictions
+        ],
+        columns=_COLUMNS,
+        rows=rows(profile),
     )
 
 
 def write_page(folder: Path, profile: Profile, predictions: Sequence[Prediction], budget_s: float) -> Path:
-    """Write `profile.html`, one file that loads nothing from elsewhere; returns its path."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write `profile.html`; returns its path."""
     path = folder / "profile.html"
     write_text(path, render(profile, predictions, budget_s))
     return path
 
 
-def render(profile: Profile, predictions: Sequence[Prediction], budget_s: float) -> str:
-    """The page as text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def rate_chart(points: Sequence[Point], sustained: Sustained | None) -> str:
+    """Images per second against batch size, one line for each step count, with quartiles as bars."""
+    figure, axes = new_figure(4.9, 3.3)
+    axes.set_xscale("log", base=2)
+    for colour, steps in zip(
+        cycle((OURS, PAPER, MUTED)), sorted({point.steps for point in points}, reverse=True), strict=False
+    ):
+        line = sorted((p for p in points if p.steps == steps), key=lambda point: point.batch_size)
+        rates = [point.images_per_s for point in line]
+        below = [max(0.0, r - p.batch_size / (p.high_s + p.decode_s)) for r, p in zip(rates, line, strict=True)]
+        above = [max(0.0, p.batch_size / (p.low_s + p.decode_s) - r) for r, p in zip(rates, line, strict=True)]
+        sizes = [point.batch_size for point in line]
+        axes.errorbar(
+            sizes, rates, [below, above], fmt="-o", color=colour, markersize=4, capsize=2, label=f"{steps} steps"
+        )
+    if sustained:
+        rate = sustained.batch_size / sustained.seconds
+        axes.plot(sustained.batch_size, rate, "D", color=REAL, markersize=7, label="sustained, with writing")
+    axes.xaxis.set_major_formatter(plain_number)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("batch size")
+    axes.set_ylabel("images per second")
+    axes.legend(frameon=False, fontsize=8.5)
+    return as_svg(figure)
 
-    drawn = [("Images per second by batch size", charts.rate_chart(profile.points, profile.sustained))]
-    if len({point.steps for point in profile.points}) > 1:
-        drawn.append(("Seconds per batch by steps", charts.steps_chart(profile.points)))
-    foreseen = [
-        (p.steps, p.batch_size, f"{p.ipc:.4g}", f"{p.interval[0]:.4g} to {p.interval[1]:.4g}") for p in predictions
-    ]
-    environment = Environment(loader=PackageLoader("harness.report"), autoescape=True, undefined=StrictUndefined)
-    environment.filters["duration"] = show_duration
-    return environment.get_template("profile.html").render(
-        title=f"{get_challenge(profile.key.dataset).title} · {profile.key.generator}: profile",
-        profile=profile,
-        start=start_words(profile),
-        charts=drawn,
-        budget_s=budget_s,
-        foreseen=foreseen,
-        columns=_COLUMNS,
-        rows=rows(profile),
-    )
+
+def steps_chart(points: Sequence[Point]) -> str:
+    """Seconds per batch against step count, for the batch size with the most step counts."""
+    figure, axes = new_figure(4.9, 3.3)
+    counts = {size: sum(p.batch_size == size for p in points) for size in {p.batch_size for p in points}}
+    size = max(counts, key=lambda size: (counts[size], size))
+    line = sorted((p for p in points if p.batch_size == size), key=lambda point: point.steps)
+    seconds = [point.seconds for point in line]
+    below = [max(0.0, p.seconds - p.low_s) for p in line]
+    above = [max(0.0, p.high_s - p.seconds) for p in line]
+    axes.errorbar([p.steps for p in line], seconds, [below, above], fmt="-o", color=OURS, markersize=4, capsize=2)
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(f"steps, at batch {size}")
+    axes.set_ylabel("seconds per batch")
+    return as_svg(figure)

@@ -18,7 +18,7 @@ from harness.records.record import Record
 from harness.records.run_folder import RunFolder
 from harness.report import charts
 from harness.report.console import Voice
-from harness.report.page import write_report
+from harness.report.run_page import write_report
 from harness.run.collect import image_times, recollect
 from harness.run.judging import estimate_of, judge_shown
 

@@ -9,7 +9,7 @@ from harness.cards.calibration import calibrate
 from harness.cards.other_card import ReferenceCard, RelativeSpeed, get_card, relative_speed, scaled_budget
 from harness.records.record import OtherCardPart
 from harness.report.console import Voice
-from harness.report.sentences import other_card_words
+from harness.report.sentences import describe_other_card
 from harness.run.options import RunOptions
 
 
@@ -24,7 +24,7 @@ def card_budget(options: RunOptions, voice: Voice) -> OtherCardPart | None:
     card, device = get_card(options.as_card), resolve_device(options.device)
     voice.say(f"Measuring this machine against one {card.title}, before the clock.")
     part = other_card_part(card, device, options.budget, relative_speed(card, calibrate(device)))
-    voice.say(other_card_words(part))
+    voice.say(describe_other_card(part))
     return part
 
 

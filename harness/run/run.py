@@ -18,7 +18,7 @@ from harness.clock.launch import Needs
 from harness.records.record import Outcome, Record
 from harness.records.run_folder import RunFolder, existing_folder, new_folder
 from harness.report.console import Voice
-from harness.report.page import write_report
+from harness.report.run_page import write_report
 from harness.run.assemble import first_record, with_accuracy, with_audits, with_generation, with_trial
 from harness.run.card_budget import card_budget
 from harness.run.collect import Collected, collect, recollect

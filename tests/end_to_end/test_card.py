@@ -44,7 +44,11 @@ def test_a_hot_card_in_company_is_marked(
     assert (gpu.count, gpu.throttled, gpu.others_present, gpu.driver) == (2, True, True, "550.54.14")
     assert {row.card for row in read_telemetry(tmp_path / "run" / "telemetry.csv")} == {0, 1}
     page, said = (tmp_path / "run" / "report.html").read_text(encoding="utf-8"), capsys.readouterr().out
-    for text in ("throttled for 100% of the run: heat (hardware) 100%", "another process was on the card", "2 cards"):
+    for text in (
+        "throttled for 100% of the run: heat (hardware) 100%",
+        "another process was computing",
+        "2 GPUs",
+    ):
         assert text in page and text in said
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from harness.cards.other_card import CARDS, HOST, Figure, compare, get_card, mixture, relative_speed, scaled_budget
 from harness.records.record import OtherCardPart
 from harness.report.console import Voice
-from harness.report.sentences import other_card_words
+from harness.report.sentences import describe_other_card
 from harness.run import card_budget
 from harness.run.card_budget import other_card_part
 from harness.run.options import RunOptions
@@ -73,7 +73,7 @@ def test_the_record_has_the_words_of_the_command() -> None:
     told = part.model_dump(by_alias=True)
     assert told["as"] == "rtx4090" and told["scaled_budget"] == pytest.approx(150.0) and told["budget"] == 600.0
     assert OtherCardPart.model_validate(told) == part
-    assert other_card_words(part).startswith("An estimate for one RTX 4090: its 10 min 00 s are 2 min 30 s here")
+    assert describe_other_card(part).startswith("An estimate for one RTX 4090: its 10 min 00 s correspond to 2 min")
 
 
 @pytest.mark.parametrize(
@@ -87,14 +87,11 @@ def test_bad_options_are_refused(options: dict[str, object], sentence: str) -> N
 
 def test_the_budget_that_is_asked_for_is_scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(card_budget, "calibrate", lambda device: {name: 2 * value for name, value in ITSELF.items()})
-    options, part = card_budget.on_another_card(RunOptions("cifar100", as_card="rtx4090", device="cpu"), Voice())
-    assert part is not None and options.budget == part.scaled_budget == pytest.approx(300.0)
-    options, part = card_budget.on_another_card(
-        RunOptions("cifar100", as_card="rtx4090", budget_s=60.0, device="cpu"), Voice()
-    )
-    assert part is not None and (options.budget, part.budget) == (pytest.approx(30.0), 60.0)
-    plain = RunOptions("cifar100")
-    assert card_budget.on_another_card(plain, Voice()) == (plain, None)
+    part = card_budget.card_budget(RunOptions("cifar100", as_card="rtx4090", device="cpu"), Voice())
+    assert part is not None and part.scaled_budget == pytest.approx(300.0)
+    part = card_budget.card_budget(RunOptions("cifar100", as_card="rtx4090", budget_s=60.0, device="cpu"), Voice())
+    assert part is not None and (part.scaled_budget, part.budget) == (pytest.approx(30.0), 60.0)
+    assert card_budget.card_budget(RunOptions("cifar100"), Voice()) is None
 
 
 def test_every_card_has_every_figure() -> None:

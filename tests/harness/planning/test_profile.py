@@ -17,7 +17,7 @@ from harness.planning.profile import (
     profile_path,
     store_profile,
 )
-from harness.report.profile_page import render, rows, start_words
+from harness.report.profile_page import describe_start, render, rows
 from tests.harness.profiles import key, profile
 
 WHOLE = profile(
@@ -101,6 +101,6 @@ def test_the_page_has_every_point_and_loads_nothing() -> None:
     assert page.count("<svg") == 2 and "out of memory" in page
     assert "<script" not in page and 'src="' not in page
     assert len(rows(WHOLE)) == 4
-    assert "first batch of 0" in start_words(WHOLE)
+    assert "first batch of 0" in describe_start(WHOLE)
     one = replace(WHOLE, points=WHOLE.points[:1], sustained=None, failed=())
     assert render(one, [predict_ipc(one, 60.0)], 60.0).count("<svg") == 1

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.report.page import render
 from harness.report.pictures import picture_uri, read_exhibit
+from harness.report.run_page import render
 from submission.contract.exhibit import Exhibit, ExhibitRow
 from tests.harness.records.samples import record
 

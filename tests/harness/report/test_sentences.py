@@ -4,53 +4,53 @@ from evaluation.curve.real_equivalent import RealEquivalent, worth_words
 from harness.gpu.telemetry import GpuSummary
 from harness.records.record import IpcPart, Outcome, PlanPart
 from harness.report.sentences import (
-    accuracy_words,
-    copies_words,
-    ended_words,
-    foreseen_words,
-    gpu_marks,
-    gpu_words,
-    ledger_words,
+    describe_clock,
+    describe_copies,
+    describe_gpu,
+    describe_outcome,
+    format_accuracy,
+    format_prediction,
+    gpu_warnings,
     percent,
 )
 from tests.harness.records.samples import accuracy, record
 
 
 def test_an_accuracy_has_n_spread_and_interval() -> None:
-    assert accuracy_words(accuracy()) == "90.00% [88.00, 92.00], std 1.00, n = 3"
+    assert format_accuracy(accuracy()) == "90.00% [88.00, 92.00], std 1.00, n = 3"
 
 
 def test_one_round_has_no_interval() -> None:
-    words = accuracy_words(accuracy(std=None, ci95=None, rounds=[0.9], preview=True, epochs=60))
+    words = format_accuracy(accuracy(std=None, ci95=None, rounds=[0.9], preview=True, epochs=60))
     assert words == "90.00% (one round, no interval), preview: 60 epochs, 1 round"
-    full_length = accuracy_words(accuracy(std=None, ci95=None, rounds=[0.9], preview=True, epochs=1000))
+    full_length = format_accuracy(accuracy(std=None, ci95=None, rounds=[0.9], preview=True, epochs=1000))
     assert full_length == "90.00% (one round, no interval), preview: 1 round"
 
 
 def test_the_ledger_in_words() -> None:
     clock = record().clock
     assert clock is not None
-    assert ledger_words(clock, 60.0) == (
+    assert describe_clock(clock, 60.0) == (
         "40 s of 1 min 00 s: load 2.0 s, generate 37.0 s, write 1.0 s; ended by the cap on images per class"
     )
 
 
-def test_what_was_foreseen_stands_beside_what_came() -> None:
-    assert foreseen_words(record().plan) == ""
+def test_what_was_predicted_stands_beside_what_came() -> None:
+    assert format_prediction(record().plan) == ""
     plan = PlanPart(steps=8, batch_size=64, predicted_ipc=212.34, predicted_ipc_interval=(204.0, 219.0))
-    assert foreseen_words(plan) == "; foreseen 212.3 [204, 219]"
+    assert format_prediction(plan) == "; predicted 212.3 [204, 219]"
 
 
 def test_generated_images_stand_beside_their_copies() -> None:
     ipc = IpcPart(mean=100.0, min=100, max=100, distinct=21.26, generated=20.0)
     told = "; 20 generated and 4 augmented copies of each"
-    assert copies_words(record(settings={"pda": 5}, ipc=ipc)) == f"{told}, 21.3 distinct"
-    assert copies_words(record(settings={"pda": 5}, ipc=ipc.model_copy(update={"distinct": None}))) == told
-    assert copies_words(record()) == ""
+    assert describe_copies(record(settings={"pda": 5}, ipc=ipc)) == f"{told}, 21.3 distinct"
+    assert describe_copies(record(settings={"pda": 5}, ipc=ipc.model_copy(update={"distinct": None}))) == told
+    assert describe_copies(record()) == ""
 
 
 def test_the_outcome_in_words() -> None:
-    words = ended_words(record(outcome=Outcome.CRASHED, detail="It ended with exit code 1"))
+    words = describe_outcome(record(outcome=Outcome.CRASHED, detail="It ended with exit code 1"))
     assert words.startswith("crashed: the generator ended with an error") and words.endswith("exit code 1")
 
 
@@ -59,7 +59,7 @@ def test_an_unknown_accuracy_is_a_dash() -> None:
 
 
 def test_a_card_in_words_as_far_as_it_is_known() -> None:
-    assert gpu_words(GpuSummary(name="A card", count=1)) == "A card"
+    assert describe_gpu(GpuSummary(name="A card", count=1)) == "A card"
     full = GpuSummary(
         name="A card",
         driver="550",
@@ -71,7 +71,7 @@ def test_a_card_in_words_as_far_as_it_is_known() -> None:
         temperature_c_max=71,
         utilisation_mean=0.931,
     )
-    assert gpu_words(full) == "A card, driver 550; up to 71 °C, 438 of 450 W, 6.0 of 24.0 GB; busy 93% of the time"
+    assert describe_gpu(full) == "A card, driver 550; up to 71 °C, 438 of 450 W, 6.0 of 24.0 GB; busy 93% of the time"
 
 
 @pytest.mark.parametrize(
@@ -87,12 +87,12 @@ def test_a_card_in_words_as_far_as_it_is_known() -> None:
             },
             ["throttled for 12% of the run: heat 10%, a power brake 2%"],
         ),
-        ({"others_present": True}, ["another process was on the card"]),
-        ({"count": 2}, ["2 cards visible, the challenge has one"]),
+        ({"others_present": True}, ["another process was computing on the GPU"]),
+        ({"count": 2}, ["2 GPUs were visible; the challenge has one"]),
     ],
 )
 def test_what_stands_against_a_card(told: dict[str, object], sentences: list[str]) -> None:
-    marks = gpu_marks(GpuSummary(**{"name": "A card", "count": 1, **told}))
+    marks = gpu_warnings(GpuSummary(**{"name": "A card", "count": 1, **told}))
     assert [sentence for _, sentence in marks] == sentences
 
 

@@ -9,9 +9,9 @@ from evaluation.base.images import ImageSet
 from harness.cards.other_card import CARDS, relative_speed
 from harness.gpu.telemetry import Sample, summarise
 from harness.records.record import BaselinePart, FilesPart, IpcPart, Outcome
-from harness.report.page import render
+from harness.report.charts import PUBLISHED
 from harness.report.pictures import audited_pairs, gallery
-from harness.report.published import PUBLISHED
+from harness.report.run_page import render
 from harness.run.card_budget import other_card_part
 from tests.harness.gpu.cards import card, sample
 from tests.harness.records.samples import accuracy, record
@@ -100,7 +100,12 @@ def test_what_the_audits_point_at_is_shown() -> None:
         Audit(name="duplicates", status="warn", evidence="repeats", numbers={"repeats": [2], "repeated": [1]}),
     ]
     told = record(audits=audits)
-    titles = ("Copies of test images", "The closest to training images", "Repeated images", "looks like to the probe")
+    titles = (
+        "Copies of test images",
+        "The closest to training images",
+        "Repeated images",
+        "each label resembles most",
+    )
     page = render(told, pictures([0, 1, 1]), pictures([0, 2]), pictures([0, 3]))
     assert all(title in page for title in titles)
     without = render(told, pictures([0, 1, 1]), None)
@@ -120,19 +125,24 @@ def test_the_card_is_shown_with_its_marks() -> None:
     rows = [sample(second, power_w=300 + second, limits=HOT if second > 9 else ()) for second in range(40)]
     gpu = summarise([*rows, sample(40, others=1)], [card(0), card(1)], 2, "550.54")
     page = render(record(gpu=gpu), None, None, telemetry=rows)
-    for text in ("NVIDIA GeForce RTX 4090, driver 550.54", "throttled for 73%", "another process", "2 cards visible"):
+    for text in (
+        "NVIDIA GeForce RTX 4090, driver 550.54",
+        "throttled for 73%",
+        "another process",
+        "2 GPUs were",
+    ):
         assert text in page
     assert page.count("<svg") == 5
-    assert "The card" not in render(record(), None, None)
+    assert "<h2>GPU</h2>" not in render(record(), None, None)
 
 
 def test_an_estimate_for_another_card_says_so_with_its_interval() -> None:
     speed = relative_speed(CARDS["rtx4090"], {"matmul": 600.0, "convolution": 400.0, "memory": 4000.0, "host": 16e3})
     page = render(record(other_card=other_card_part(CARDS["rtx4090"], "cuda", 60.0, speed)), None, None)
-    for text in (">estimate<", "An estimate for one RTX 4090", "This machine beside one RTX 4090", "16,000"):
+    for text in (">estimate<", "An estimate for one RTX 4090", "This machine compared with one RTX 4090", "16,000"):
         assert text in page
 
 
 def test_a_card_that_tells_nothing_is_no_fault() -> None:
     silent = [Sample(seconds=float(second), card=0) for second in range(3)]
-    assert "The card" in render(record(gpu=summarise(silent, [card()], 1, None)), None, None, telemetry=silent)
+    assert "<h2>GPU</h2>" in render(record(gpu=summarise(silent, [card()], 1, None)), None, None, telemetry=silent)

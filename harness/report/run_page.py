@@ -1,0 +1,101 @@
+"""One run as one self-contained HTML page, openable offline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from evaluation.base.challenge import get_challenge
+from evaluation.base.files import write_text
+from evaluation.base.images import ImageSet
+from evaluation.curve.curve import load_curve
+from harness.gpu.telemetry import Sample, read_telemetry
+from harness.records.anytime import Anytime
+from harness.records.record import Outcome, Record
+from harness.records.run_folder import RunFolder
+from harness.report import charts
+from harness.report.charts import PUBLISHED
+from harness.report.page import render_page
+from harness.report.pictures import audited_pairs, gallery, positions, read_exhibit
+from harness.report.sentences import (
+    ENDED_BY,
+    OUTCOMES,
+    describe_gpu,
+    describe_other_card,
+    format_prediction,
+    gpu_warnings,
+)
+from submission.contract.exhibit import Exhibit
+
+TONES = {Outcome.OK: "good", Outcome.DEADLINE_TRUNCATED: "warn"}
+
+
+def render(
+    record: Record,
+    generated: ImageSet | None,
+    train: ImageSet | None,
+    test: ImageSet | None = None,
+    anytime: Anytime | None = None,
+    telemetry: Sequence[Sample] = (),
+    exhibit: Exhibit | None = None,
+) -> str:
+    """The report of a run.
+
+    Args:
+        generated: the run's images, in the order that the audits counted them in.
+        train, test: the real splits, for pictures to compare with.
+        anytime: accuracy over time, where it was measured.
+        telemetry: samples of the GPUs, where there are any.
+        exhibit: what the generator has to show of how it works.
+    """
+    challenge = get_challenge(record.dataset)
+    published = PUBLISHED[challenge.name]
+    drawn: dict[str, str] = {}
+    if record.clock:
+        used_s = record.clock.ended - record.clock.started
+        drawn["ledger"] = charts.ledger_chart(record.clock.ledger, record.budget_s, used_s)
+        if record.images_over_time:
+            drawn["images"] = charts.images_chart(record.images_over_time, record.budget_s, used_s)
+    if record.accuracy:
+        curve = load_curve(challenge).at(record.accuracy.epochs)
+        drawn["accuracy"] = charts.accuracy_chart(record, published, curve, challenge.chance)
+        drawn["classes"] = charts.class_chart(record.accuracy, challenge.class_names, challenge.chance)
+    for audit in record.audits:
+        if audit.name == "class_order" and (seen := positions(audit.numbers, "seen")):
+            drawn["order"] = charts.class_order_chart(seen)
+    if anytime and anytime.area is not None:
+        drawn["anytime"] = charts.anytime_chart(anytime)
+    if telemetry and record.clock:
+        memory_gb = record.gpu.memory_gb if record.gpu else None
+        drawn["telemetry"] = charts.telemetry_chart(telemetry, record.clock.ended - record.clock.started, memory_gb)
+    return render_page(
+        "report.html",
+        title=f"{challenge.title} · {record.generator}",
+        record=record,
+        challenge=challenge,
+        published=published,
+        charts=drawn,
+        gallery=gallery(generated, train, challenge) if generated is not None else [],
+        pairs=audited_pairs(record.audits, generated, train, test) if generated is not None else [],
+        tone=TONES.get(record.outcome, "bad"),
+        meaning=OUTCOMES[record.outcome],
+        ended_by=ENDED_BY,
+        prediction=format_prediction(record.plan),
+        phase_colours=charts.PHASE_COLOURS,
+        anytime=anytime,
+        exhibit=exhibit,
+        gpu=describe_gpu(record.gpu) if record.gpu else "",
+        estimate=describe_other_card(record.other_card) if record.other_card else "",
+        warnings=gpu_warnings(record.gpu) if record.gpu else [],
+    )
+
+
+def write_report(
+    path: Path, record: Record, generated: ImageSet | None, train: ImageSet | None, test: ImageSet | None
+) -> None:
+    """Write the report to `path`, with what else lies in the same folder: telemetry, exhibit, accuracy over time."""
+    folder = RunFolder(path.parent)
+    telemetry = read_telemetry(folder.telemetry) if record.gpu else []
+    exhibit = read_exhibit(folder.exhibit)
+    page = render(record, generated, train, test, Anytime.load(folder.anytime), telemetry, exhibit)
+    write_text(path, page)
