@@ -23,12 +23,60 @@ from pathlib import Path
 from typing import Any
 
 from harness.clock import processes
-from harness.clock.cgroup import Cgroup
-from harness.clock.log import BoundedLog
+from harness.clock.processes import Cgroup
 
+# of the log: its beginning and, where a program that crashed says why, its end
+HEAD_BYTES = 15 << 20
+TAIL_BYTES = 1 << 20
 _PIPE_BYTES = 1 << 20  # so that a generator that prints much seldom waits for the guard
-_LONGEST_PAUSE_S = 0.05
 _LOOK_FOR_HARNESS_S = 1.0  # its death closes the channel, unless a process that it forked still holds a copy
+
+
+class BoundedLog:
+    """A log that cannot fill the disk: its first and last bytes, and a sentence for what was cut between.
+
+    Args:
+        file: descriptor of a file open for writing.
+        head_bytes: how much of the beginning is kept.
+        tail_bytes: how much of the end is kept; it stays in memory until the log is closed.
+    """
+
+    def __init__(self, file: int, head_bytes: int = HEAD_BYTES, tail_bytes: int = TAIL_BYTES) -> None:
+        self._file = file
+        self._head_bytes = self._room = head_bytes
+        self._tail_bytes = tail_bytes
+        self._tail = bytearray()
+        self._cut = 0
+
+    def write(self, data: bytes) -> None:
+        """Add to the log. A full disk cuts the log and raises nothing."""
+        head, rest = data[: self._room], data[self._room :]
+        self._room -= len(head)
+        self._put(head)
+        self._tail += rest
+        if len(self._tail) > 2 * self._tail_bytes:
+            self._shorten()
+
+    def close(self) -> None:
+        """Write what was kept in memory, and how much is missing before it."""
+        self._shorten()
+        if self._cut:
+            kept = f"the first {self._head_bytes:,} and the last {self._tail_bytes:,} bytes are kept"
+            self._put(f"\n[the harness cut {self._cut:,} bytes of output here; {kept}]\n".encode())
+        self._put(bytes(self._tail))
+
+    def _shorten(self) -> None:
+        surplus = max(0, len(self._tail) - self._tail_bytes)
+        self._cut += surplus
+        del self._tail[:surplus]
+
+    def _put(self, data: bytes) -> None:
+        while data:
+            try:
+                data = data[os.write(self._file, data) :]
+            except OSError:
+                self._cut += len(data)
+                return
 
 
 class Channel:
@@ -147,16 +195,19 @@ class Guard:
 
     def extinguish(self) -> float:
         """Kill everything until no descendant is left; the CLOCK_MONOTONIC time at which that was so."""
-        pause_s = 0.0005
-        while True:
+
+        def over(pause_s: float) -> bool:
+            select.select([self._child_died], [], [], pause_s)
+            return self._collect_the_dead()
+
+        def strike() -> None:
             self._signal_group(signal.SIGKILL)
             if self._cgroup:
                 self._cgroup.kill()
-            processes.strike(os.getpid())
-            if self._collect_the_dead():
-                return time.monotonic()
-            select.select([self._child_died], [], [], pause_s)
-            pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
+            processes.kill_descendants(os.getpid())
+
+        processes.kill_until(over, strike)
+        return time.monotonic()
 
     def close(self) -> None:
         """Write the rest of the log and remove the cgroup."""

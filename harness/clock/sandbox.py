@@ -21,17 +21,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.clock import processes
-from harness.clock.cgroup import Cgroup, make_cgroup
 from harness.clock.guard import Channel
 from harness.clock.launch import Launch
+from harness.clock.processes import Cgroup, make_cgroup
 
 Isolation = Literal["cgroup", "process"]
 
 # Appended, so that the standard library comes first and no file here hides one of its modules.
 _START_GUARD = "import sys; sys.path.append(sys.argv.pop(1)); from harness.clock.guard import main; main()"
 _ROOT = Path(__file__).parents[2]
-_SHORTEST_PAUSE_S = 0.001
-_LONGEST_PAUSE_S = 0.05
 _GUARD_ANSWERS_IN_S = 2.0  # once all is dead; it waits with the disk that holds the log
 _GUARD_ENDS_IN_S = 10.0
 _PATIENCE_S = 60.0  # a killed process can be held by a disk or a graphics driver
@@ -133,21 +131,22 @@ class Sandbox:
         """The guard's report; None where it was killed, does not answer, or has what cannot be killed."""
         answers = select.poll()  # select() takes no descriptor above 1023
         answers.register(self._channel, select.POLLIN)
-        pause_s = 0.0
         answer_by = math.inf
-        while time.monotonic() < min(give_up, answer_by):
-            if answers.poll(pause_s * 1000):
-                return self._channel.receive()
-            if self._cgroup:
-                self._cgroup.kill()
-            processes.strike(self._guard.pid)
+
+        def over(pause_s: float) -> bool:
+            return bool(answers.poll(pause_s * 1000)) or time.monotonic() > answer_by
+
+        def strike() -> None:
+            nonlocal answer_by
+            self._kill_below(self._guard.pid)
             self._guard.send_signal(signal.SIGCONT)  # the generator may have stopped it
             if processes.living_descendants(self._guard.pid):
                 answer_by = math.inf
             else:
                 answer_by = min(answer_by, time.monotonic() + _GUARD_ANSWERS_IN_S)
-            pause_s = min(max(_SHORTEST_PAUSE_S, pause_s * 1.5), _LONGEST_PAUSE_S)
-        return None
+
+        processes.kill_until(over, strike, give_up)
+        return self._channel.receive() if answers.poll(0) else None
 
     def _part_with_the_guard(self) -> None:
         """Let the guard write the end of the log, and collect it."""
@@ -160,19 +159,26 @@ class Sandbox:
 
     def _strike_orphans(self, give_up: float) -> None:
         """Kill what came to the harness from a guard that was killed."""
-        pause_s = _SHORTEST_PAUSE_S
-        while orphans := self._orphans():
-            if self._cgroup:
-                self._cgroup.kill()
-            for orphan in orphans:
+
+        def over(pause_s: float) -> bool:
+            time.sleep(pause_s)
+            return not self._orphans()
+
+        def strike() -> None:
+            for orphan in self._orphans():
                 with suppress(PermissionError):
                     os.kill(orphan, signal.SIGKILL)
-                processes.strike(orphan)
+                self._kill_below(orphan)
                 os.waitpid(orphan, os.WNOHANG)
-            if time.monotonic() > give_up:
-                raise StillAliveError(f"processes {orphans} of the generator cannot be killed; end them by hand")
-            time.sleep(pause_s)
-            pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
+
+        if not processes.kill_until(over, strike, give_up):
+            raise StillAliveError(f"processes {self._orphans()} of the generator cannot be killed; kill them by hand")
+
+    def _kill_below(self, root: int) -> None:
+        """Kill the cgroup and the descendants of `root`."""
+        if self._cgroup:
+            self._cgroup.kill()
+        processes.kill_descendants(root)
 
     def _orphans(self) -> list[int]:
         """Our children that came from the guard. No process can return to our session once it has left it."""

@@ -19,8 +19,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from harness.clock.cgroup import oom_kills
 from harness.clock.launch import Launch
+from harness.clock.processes import oom_kills
 from harness.clock.sandbox import Extinction, Isolation, Sandbox, open_sandbox
 
 Reason = Literal["exited", "deadline", "interrupted", "guard_lost"]
@@ -93,7 +93,7 @@ def supervise(
         prepare: called when the clock has started; says what to start. It may tell the generator its deadline.
         budget_s: seconds from the start to the deadline.
         grace_s: how many seconds before the deadline the generator is sent a SIGTERM; 0 for none.
-        log: the file to append the generator's output to, bounded (`harness.clock.log`).
+        log: the file to append the generator's output to, bounded (`harness.clock.guard`).
         on_tick: called about four times a second with the seconds since the start.
         isolation: the route, see `harness.clock.sandbox`; `auto` takes the best that the machine allows.
 

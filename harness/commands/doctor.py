@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from evaluation.base.challenge import Challenge, challenges
 from evaluation.base.exits import ExitCode
 from evaluation.base.options import Data, Options
-from harness.clock.cgroup import make_cgroup
-from harness.clock.processes import can_follow_families
+from harness.clock.processes import can_follow_families, make_cgroup
 from harness.gpu.nvml import Card, open_nvml
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.clock.log import BoundedLog
+from harness.clock.guard import BoundedLog
 
 
 @given(st.lists(st.binary(max_size=40), max_size=20), st.integers(0, 60), st.integers(1, 60))
