@@ -58,7 +58,7 @@ def anytime(options: AnytimeOptions, voice: Voice) -> ExitCode:
     from evaluation.base.device import resolve_device
     from harness.records.record import Record
     from harness.records.run_folder import RunFolder
-    from harness.run.anytime import judge_prefixes
+    from harness.run.judging import judge_prefixes
 
     folder = RunFolder(options.run.resolve())
     record = Record.load(folder.record)

@@ -78,7 +78,7 @@ def profile(options: ProfileOptions, voice: Voice) -> ExitCode:
         gain = compile_gain(measured, take({**options.settings, COMPILE.name: "yes"}, wanted)[0], budget_s, None)
     predictions = [predict_ipc(measured, budget_s, steps) for steps in sorted({p.steps for p in measured.points})]
     report = {
-        **measured.to_json(),
+        **asdict(measured),
         "predictions": [_prediction_json(found, budget_s) for found in predictions],
         "from_cache": cached,
         **({"compiling": asdict(gain)} if gain else {}),

@@ -304,16 +304,12 @@ class Measurement:
             answer = self._started().ask(steps=steps, batch_size=batch_size, **what)
         except ProcessDied as died:
             self._measured = None
-            self._fail(Failed(steps, batch_size, died.reason, died.detail))
-            return None
-        if "failure" in answer:
-            self._fail(Failed(steps, batch_size, answer["failure"], answer["detail"]))
-            return None
-        return answer
-
-    def _fail(self, failed: Failed) -> None:
-        self.failed.append(failed)
-        self._say(f"Steps {failed.steps}, batch {failed.batch_size}: {failed.reason.replace('_', ' ')}")
+            answer = {"failure": died.reason, "detail": died.detail}
+        if "failure" not in answer:
+            return answer
+        self.failed.append(Failed(steps, batch_size, answer["failure"], answer["detail"]))
+        self._say(f"Steps {steps}, batch {batch_size}: {answer['failure'].replace('_', ' ')}")
+        return None
 
     def _started(self) -> MeasuredProcess:
         if self._measured is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -128,10 +128,7 @@ class Profile:
     failed: tuple[Failed, ...] = ()
     measured_at: str = ""
     commit: str | None = None
-    schema: int = field(default=SCHEMA)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    schema: int = SCHEMA
 
 
 def merged(older: Profile, newer: Profile) -> Profile:
@@ -200,5 +197,5 @@ def load_profile(key: ProfileKey) -> Profile | None:
 def store_profile(profile: Profile) -> Path:
     """Store `profile` in place of an older one of the same key."""
     path = profile_path(profile.key)
-    write_text(path, json.dumps(profile.to_json(), indent=2) + "\n")
+    write_text(path, json.dumps(asdict(profile), indent=2) + "\n")
     return path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from evaluation.audits.audit import Audit, distinct_ipc
@@ -57,7 +57,7 @@ def first_record(options: RunOptions, maker: type[GeneratorBase] | None, plan: P
             predicted_ipc_interval=plan.predicted_ipc_interval,
             tuned=plan.tuned is not None,
         ),
-        profile=plan.profile.to_json() if plan.profile else None,
+        profile=asdict(plan.profile) if plan.profile else None,
         other_card=plan.other_card,
         machine=MachinePart(cpu=here.processor, cores=here.cores, memory_gb=here.memory_gb),
         versions=here.versions,

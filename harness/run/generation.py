@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -176,12 +177,8 @@ def images_so_far(events: Path) -> int | None:
     except OSError:
         return None
     for line in reversed(lines):
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and isinstance(event.get("images"), int):
-            return event["images"]
+        with suppress(ValueError, KeyError, TypeError):  # half a line, or another event
+            return int(json.loads(line)["images"])
     return None
 
 

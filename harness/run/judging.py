@@ -1,19 +1,29 @@
-"""Judging a run's images, and random real images beside them."""
+"""Judging a run: all of its images, random real images beside them, and what was on disk at each moment."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
-from evaluation.base.challenge import Challenge
-from evaluation.base.images import ImageSet, NormalisedSet
+import numpy as np
+
+from evaluation.base.challenge import Challenge, get_challenge
+from evaluation.base.durations import show_duration
+from evaluation.base.images import ImageSet, NormalisedSet, to_pixels
+from evaluation.data.datasets import load_split
 from evaluation.data.subset import random_subset
 from evaluation.judge.estimate import Estimate, estimate
 from evaluation.judge.protocol import Protocol
 from evaluation.judge.score import Score, judge
-from harness.records.anytime import How
-from harness.records.record import BaselinePart
+from harness.records.anytime import Anytime, AnytimePoint, How, area, moments, prefix
+from harness.records.record import BaselinePart, Record
 from harness.records.run_folder import RunFolder
+from harness.report import charts
 from harness.report.console import Voice
+from harness.report.run_page import write_report
+from harness.run.collect import image_times, recollect
 from harness.run.options import RunOptions
 
 # The baseline is a reference beside the run's own rounds; one round adds about a third to the cost of judging.
@@ -22,8 +32,49 @@ BASELINE_ROUNDS = 1
 WORTH_AN_ESTIMATE = 1_000
 # the generator that is its own baseline
 REAL = "real"
+# what a file system may round times by
+TIMES_AGREE_S = 2.0
 
 Images = ImageSet | NormalisedSet
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What all judgements of a run have in common: the test images, how to judge, and where to show progress."""
+
+    challenge: Challenge
+    test: Images
+    how: How
+    device: str
+    voice: Voice
+
+    def estimate(self, images: int) -> Estimate:
+        """How long judging so many images takes here."""
+        return estimate(
+            images,
+            self.challenge,
+            engine=self.how.engine,
+            rounds=self.how.rounds,
+            epochs=self.how.epochs,
+            device=self.device,
+            test_images=len(self.test),
+        )
+
+    def score(self, what: str, images: Images, checkpoint: Path) -> Score:
+        """The score of `images`, with a progress bar that calls them `what`."""
+        with self.voice.judging(what) as on_progress:
+            return judge(
+                images,
+                self.test,
+                self.challenge,
+                engine=self.how.engine,
+                rounds=self.how.rounds,
+                epochs=self.how.epochs,
+                judge_seed=self.how.judge_seed,
+                device=self.device,
+                on_progress=on_progress,
+                checkpoint=checkpoint,
+            )
 
 
 def judge_images(
@@ -39,55 +90,106 @@ def judge_images(
 
     An interrupted judgement goes on from the run's checkpoints.
     """
-    challenge = options.challenge
     how = How(engine=options.engine, epochs=options.epochs, rounds=options.rounds, judge_seed=options.judge_seed)
+    judge = Judge(options.challenge, test, how, device, voice)
     if how.rounds * Protocol(how.epochs).passes * Protocol().steps_per_pass(len(images)) > WORTH_AN_ESTIMATE:
-        voice.say(estimate_of(len(images), test, challenge, how, device).sentence(how.epochs, how.rounds))
-    accuracy = judge_shown("the images", images, test, challenge, how, device, folder.checkpoint, voice)
+        voice.say(judge.estimate(len(images)).sentence(how.epochs, how.rounds))
+    accuracy = judge.score("the images", images, folder.checkpoint)
     if train is None or options.generator_name == REAL:
         return accuracy, None
-    per_class = round(len(images) / challenge.classes)
+    per_class = round(len(images) / options.challenge.classes)
     real = random_subset(train, max(1, per_class), how.judge_seed)
-    once = how.model_copy(update={"rounds": BASELINE_ROUNDS})
-    beside = "random real images beside them"
-    of_real = judge_shown(beside, real, test, challenge, once, device, folder.baseline_checkpoint, voice)
-    return accuracy, BaselinePart(ipc=len(real) / challenge.classes, accuracy=of_real)
+    judge_once = replace(judge, how=how.model_copy(update={"rounds": BASELINE_ROUNDS}))
+    of_real = judge_once.score("random real images beside them", real, folder.baseline_checkpoint)
+    return accuracy, BaselinePart(ipc=len(real) / options.challenge.classes, accuracy=of_real)
 
 
-def estimate_of(images: int, test: Images, challenge: Challenge, how: How, device: str) -> Estimate:
-    """How long judging so many images takes here."""
-    return estimate(
-        images,
-        challenge,
-        engine=how.engine,
-        rounds=how.rounds,
-        epochs=how.epochs,
-        device=device,
-        test_images=len(test),
-    )
-
-
-def judge_shown(
-    what: str,
-    images: Images,
-    test: Images,
-    challenge: Challenge,
+def judge_prefixes(
+    folder: RunFolder,
+    record: Record,
+    at: Sequence[float] | None,
+    points: int,
     how: How,
     device: str,
-    checkpoint: Path,
+    data: Path | None,
     voice: Voice,
-) -> Score:
-    """The score of `images`, with a progress bar that calls them `what`."""
-    with voice.judging(what) as on_progress:
-        return judge(
-            images,
-            test,
-            challenge,
-            engine=how.engine,
-            rounds=how.rounds,
-            epochs=how.epochs,
-            judge_seed=how.judge_seed,
-            device=device,
-            on_progress=on_progress,
-            checkpoint=checkpoint,
+) -> Anytime:
+    """Judge the prefixes of a run; each point is saved as it is done, and one that is there is not judged again.
+
+    Args:
+        at: moments in seconds; None for `points` of them, evenly spaced over the time used.
+        data: folder of the real data sets.
+
+    Raises:
+        ValueError: the run left no images, a moment lies beyond its budget, or the files have lost their times.
+    """
+    if record.clock is None or not record.images:
+        raise ValueError(f"the run in {folder.root} left no images to judge; give one that did")
+    budget_s, challenge = record.budget_s, get_challenge(record.dataset)
+    if at and max(at) > budget_s:
+        raise ValueError(f"--at names {max(at):g} s, but the run's budget was {budget_s:g} s; stay within it")
+    collected = recollect(folder.images, challenge, record.images_hash)
+    assert collected.contents is not None, "the record has counted images"
+    images = collected.contents.images
+    started_at = datetime.fromisoformat(record.clock.started_at)
+    times_N = image_times(folder.images, collected.contents.paths, started_at)
+    if record.images_over_time and abs(times_N.max() - record.images_over_time[-1][0]) > TIMES_AGREE_S:
+        raise ValueError(
+            f"the files in {folder.images} have other times than when the run ended, as after a copy, so nobody knows"
+            " which came first; copy runs with `cp -a`"
         )
+    used_s = min(record.clock.ended - record.clock.started, budget_s)
+    # All that was counted belongs to the run's end: files' times are coarser than the clock's.
+    times_N = np.minimum(times_N, used_s)
+    test = load_split(challenge, "test", data)
+    found = Anytime(
+        dataset=challenge.name,
+        images_hash=record.images_hash,
+        budget_s=budget_s,
+        used_s=used_s,
+        first_image_s=float(times_N.min()),
+        chance=challenge.chance,
+        how=how,
+        points=[],
+        area=None,
+    )
+    before = Anytime.load(folder.anytime)
+    same = before is not None and before.images_hash == record.images_hash and before.how == how
+    done = {point.seconds: point for point in before.points} if before and same else {}
+    # accuracies that need no judging, by the number of images, which is enough to name a prefix
+    known = {point.images: point.accuracy for point in done.values() if point.accuracy}
+    if (whole := record.accuracy) and how == How(
+        engine=whole.engine, epochs=whole.epochs, rounds=len(whole.rounds), judge_seed=whole.judge_seed
+    ):
+        known[record.images] = whole
+    judge = Judge(challenge, test, how, device, voice)
+    wanted = moments(at, points, used_s)
+    voice.log_to(folder.log)
+    missing = {count for moment in wanted if (count := int(np.sum(times_N <= moment))) and count not in known}
+    if missing:
+        expected = judge.estimate(max(missing)).seconds(how.epochs, how.rounds)
+        voice.say(
+            f"{len(missing)} prefixes of up to {max(missing):,} images to judge ({how.epochs:,} epochs, rounds:"
+            f" {how.rounds}): about {show_duration(expected * sum(missing) / max(missing))} here. Points that are done"
+            " survive an interruption."
+        )
+    for moment in wanted:
+        there = prefix(images, times_N, moment)
+        if len(there) and len(there) not in known:
+            what = f"{len(there):,} images, those of the first {show_duration(moment)}"
+            checkpoint = f"anytime-{len(there)}-{how.epochs}-{how.judge_seed}-{how.engine}-{device}.ckpt"
+            known[len(there)] = judge.score(what, there, folder.root / checkpoint)
+        accuracy = known[len(there)] if len(there) else None
+        ipc = len(there) / challenge.classes
+        done[moment] = AnytimePoint(seconds=moment, images=len(there), ipc=ipc, accuracy=accuracy)
+        found = found.model_copy(update={"points": [done[seconds] for seconds in sorted(done)]})
+        found.save(folder.anytime)
+    curve = [(point.seconds, point.worth(found.chance)) for point in found.points]
+    found = found.model_copy(update={"area": area(curve, found.first_image_s, budget_s, found.chance)})
+    found.save(folder.anytime)
+    for leftover in folder.root.glob("anytime-*.ckpt"):
+        leftover.unlink()
+    charts.save_anytime(found, folder.anytime_plot)
+    train = load_split(challenge, "train", data)
+    write_report(folder.report, record, collected.pixels, train, to_pixels(test, challenge))
+    return found

@@ -20,12 +20,11 @@ from harness.records.run_folder import RunFolder, existing_folder, new_folder
 from harness.report.console import Voice
 from harness.report.run_page import write_report
 from harness.run.assemble import first_record, with_accuracy, with_audits, with_generation, with_trial
-from harness.run.card_budget import card_budget
 from harness.run.collect import Collected, collect, recollect
 from harness.run.generation import check_command, fetch_needs, generate
 from harness.run.judging import judge_images
 from harness.run.options import RunOptions
-from harness.run.plan import make_plan, plan_sentences
+from harness.run.plan import card_budget, make_plan, plan_sentences
 from submission.contract.generator import get_generator
 
 

@@ -6,9 +6,9 @@ from harness.cards.other_card import CARDS, HOST, Figure, compare, get_card, mix
 from harness.records.record import OtherCardPart
 from harness.report.console import Voice
 from harness.report.sentences import describe_other_card
-from harness.run import card_budget
-from harness.run.card_budget import other_card_part
+from harness.run import plan
 from harness.run.options import RunOptions
+from harness.run.plan import other_card_part
 
 CARD = CARDS["rtx4090"]
 SPEEDS = st.floats(1e-3, 1e6)
@@ -86,12 +86,12 @@ def test_bad_options_are_refused(options: dict[str, object], sentence: str) -> N
 
 
 def test_the_budget_that_is_asked_for_is_scaled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(card_budget, "calibrate", lambda device: {name: 2 * value for name, value in ITSELF.items()})
-    part = card_budget.card_budget(RunOptions("cifar100", as_card="rtx4090", device="cpu"), Voice())
+    monkeypatch.setattr(plan, "calibrate", lambda device: {name: 2 * value for name, value in ITSELF.items()})
+    part = plan.card_budget(RunOptions("cifar100", as_card="rtx4090", device="cpu"), Voice())
     assert part is not None and part.scaled_budget == pytest.approx(300.0)
-    part = card_budget.card_budget(RunOptions("cifar100", as_card="rtx4090", budget_s=60.0, device="cpu"), Voice())
+    part = plan.card_budget(RunOptions("cifar100", as_card="rtx4090", budget_s=60.0, device="cpu"), Voice())
     assert part is not None and (part.scaled_budget, part.budget) == (pytest.approx(30.0), 60.0)
-    assert card_budget.card_budget(RunOptions("cifar100"), Voice()) is None
+    assert plan.card_budget(RunOptions("cifar100"), Voice()) is None
 
 
 def test_every_card_has_every_figure() -> None:

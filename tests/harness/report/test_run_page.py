@@ -12,7 +12,7 @@ from harness.records.record import BaselinePart, FilesPart, IpcPart, Outcome
 from harness.report.charts import PUBLISHED
 from harness.report.pictures import audited_pairs, gallery
 from harness.report.run_page import render
-from harness.run.card_budget import other_card_part
+from harness.run.plan import other_card_part
 from tests.harness.gpu.cards import card, sample
 from tests.harness.records.samples import accuracy, record
 
