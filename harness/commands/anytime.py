@@ -54,7 +54,7 @@ class AnytimeOptions(Options):
 
 
 def anytime(options: AnytimeOptions, voice: Voice) -> ExitCode:
-    """Accuracy by the seconds used: judge what a run had on disk at each moment; plot and area under the curve."""
+    """Accuracy over time: judge what a run had on disk at each moment; plot and area under the curve."""
     from evaluation.base.device import resolve_device
     from harness.records.record import Record
     from harness.records.run_folder import RunFolder

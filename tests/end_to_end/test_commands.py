@@ -46,4 +46,4 @@ def test_anytime_of_a_run(tmp_path: Path) -> None:
     assert told == json.loads((run / "anytime.json").read_text(encoding="utf-8"))
     assert told["points"][-1]["accuracy"] == record["accuracy"]  # as the run was judged
     assert 0 <= told["area"] <= 1
-    assert "Accuracy by the seconds used" in (run / "report.html").read_text(encoding="utf-8")
+    assert "Accuracy over time" in (run / "report.html").read_text(encoding="utf-8")

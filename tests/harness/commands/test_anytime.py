@@ -59,7 +59,7 @@ def test_each_prefix_is_judged_and_the_report_shows_it(run: Path, capsys: pytest
     assert found.points[0].accuracy is None
     assert found.preview and found.first_image_s == pytest.approx(5.0) and found.area is not None
     assert (run / "anytime.png").read_bytes().startswith(b"\x89PNG")
-    assert "Accuracy by the seconds used" in (run / "report.html").read_text(encoding="utf-8")
+    assert "Accuracy over time" in (run / "report.html").read_text(encoding="utf-8")
     assert Anytime.load(run / "anytime.json") == found
     assert not list(run.glob("*.ckpt"))
     assert "Area under the curve" in capsys.readouterr().out
