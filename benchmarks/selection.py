@@ -25,9 +25,8 @@ import numpy as np
 import torch
 
 from evaluation.base.challenge import Challenge, get_challenge
-from evaluation.base.device import resolve_device
 from evaluation.base.images import ImageSet
-from evaluation.base.machine import this_machine
+from evaluation.base.machine import resolve_device, this_machine
 from evaluation.data.datasets import data_folder, load_split
 from evaluation.data.subset import hold_out, random_subset
 from evaluation.formats.shards import write_shard

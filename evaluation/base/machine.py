@@ -1,4 +1,4 @@
-"""The machine and versions that a measurement was taken on, without the machine's name or paths."""
+"""The device to compute on; the machine and versions that a measurement was taken on, without its name or paths."""
 
 from __future__ import annotations
 
@@ -15,6 +15,21 @@ from pathlib import Path
 import torch
 
 _PACKAGES = ("torch", "numpy", "scipy", "pillow", "safetensors", "scikit-learn", "triton")
+
+
+def resolve_device(name: str) -> str:
+    """`auto` as `cuda` where there is a usable card, else `cpu`.
+
+    Raises:
+        ValueError: a card is asked for where there is none, or the name is none of these.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name != "cpu" and not name.startswith("cuda"):
+        raise ValueError(f"--device takes auto, cpu or cuda, not {name!r}")
+    if name != "cpu" and not torch.cuda.is_available():
+        raise ValueError("there is no CUDA device here; leave out --device or use --device cpu")
+    return name
 
 
 @dataclass(frozen=True)

@@ -2,84 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
-from evaluation.base.challenge import Challenge, get_challenge
-from evaluation.base.device import resolve_device
+from typer import Option
+
+from evaluation.base.challenge import get_challenge
 from evaluation.base.durations import show_duration
+from evaluation.base.exits import ExitCode
 from evaluation.base.files import check_writable
-from evaluation.base.machine import this_machine
-from evaluation.base.progress_bar import plain_console
-from evaluation.commands.commands import read_submission
-from evaluation.commands.display import judging
-from evaluation.curve.curve import Curve, CurvePoint, Supply, load_curve, measure_point, save_curve
-from evaluation.data.datasets import cache_folder, data_folder, load_split
-from evaluation.judge.estimate import PREVIEWS, curve_seconds, estimate
-from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS
-from evaluation.judge.score import check_judging
+from evaluation.base.options import Data, Dataset, Device, Engine, Epochs, Options, Rounds, parse_counts
+
+IPCS = (1, 2, 5, 10, 20, 50, 100, 200, 400)
 
 
-def measure_curve(
-    submission: Path | None,
-    dataset: str,
-    out: Path,
-    ipcs: str,
-    data: Path | None,
-    *,
-    rounds: int,
-    epochs: int,
-    device: str,
-    engine: str,
-) -> None:
-    """Measure the points of a curve that `out` does not hold yet. Raises ValueError for bad input.
+@dataclass(frozen=True)
+class CurveOptions(Options):
+    """Options of `curve`."""
 
-    Args:
-        submission: whose images; None for random real ones.
-    """
-    challenge, device = get_challenge(dataset), resolve_device(device)
+    dataset: Dataset
+    out: Annotated[Path, Option(help="The JSON file; points that it holds already are not measured again.")]
+    submission: Annotated[
+        Path | None,
+        Option("--of", help="A submission: its first images of each class. Default: random real images."),
+    ] = None
+    ipc: Annotated[
+        tuple[int, ...],
+        Option(parser=parse_counts, show_default=",".join(map(str, IPCS)), help="Images per class, comma-separated."),
+    ] = IPCS
+    data: Data = None
+    rounds: Rounds = 3
+    epochs: Epochs = 1000
+    engine: Engine = "fast"
+    device: Device = "auto"
+
+
+def curve(options: CurveOptions) -> ExitCode:
+    """Measure random real images by IPC, or a submission's; point by point, an interruption costs minutes at most."""
+    from evaluation.base.machine import resolve_device, this_machine
+    from evaluation.base.progress_bar import plain_console
+    from evaluation.commands.display import judging
+    from evaluation.curve.curve import Curve, CurvePoint, Supply, load_curve, measure_point, save_curve
+    from evaluation.data.datasets import cache_folder, load_split
+    from evaluation.judge.estimate import PREVIEWS, curve_seconds, estimate
+    from evaluation.judge.score import check_judging
+    from evaluation.submitted.reading import read_submission
+
+    challenge, device = get_challenge(options.dataset), resolve_device(options.device)
+    engine, rounds, epochs, out = options.engine, options.rounds, options.epochs, options.out
     check_judging(engine, rounds, epochs)
     check_writable(out)
-    wanted = whole_numbers(ipcs)
-    folder = data_folder(data)
-    if submission is None:
-        supply = Supply(load_split(challenge, "train", folder), drawn=True)
+    if options.submission is None:
+        supply = Supply(load_split(challenge, "train", options.data), drawn=True)
     else:
-        supply = Supply(read_submission(submission, challenge, None).images)
-    test = load_split(challenge, "test", folder)
+        supply = Supply(read_submission(options.submission, challenge).images)
+    test = load_split(challenge, "test", options.data)
     console = plain_console()
-    before_this = load_curve(challenge, out)
-    if before_this.points and before_this.engine != engine:
-        raise ValueError(f"{out} was measured with the {before_this.engine} engine; choose another --out")
-    if before_this.points and before_this.of != supply.of:
-        raise ValueError(f"{out} holds the curve of {before_this.of}, not of {supply.of}; choose another --out")
-    points = {(point.ipc, point.epochs): point for point in before_this.points}
-
+    measured = load_curve(challenge, out)
+    if measured.points and measured.engine != engine:
+        raise ValueError(f"{out} was measured with the {measured.engine} engine; choose another --out")
+    if measured.points and measured.of != supply.of:
+        raise ValueError(f"{out} holds the curve of {measured.of}, not of {supply.of}; choose another --out")
+    points = {(point.ipc, point.epochs): point for point in measured.points}
     how = {"device": device, **asdict(this_machine(device))}
 
     def keep(point: CurvePoint) -> None:
         points[point.ipc, point.epochs] = replace(point, how=how)
         save_curve(Curve(challenge.name, tuple(points.values()), engine, supply.of), out)
         accuracies = ", ".join(f"{100 * accuracy:.2f}%" for accuracy in point.rounds)
-        marked = f"{point.epochs} epochs" + (", a preview" if epochs < FULL_EPOCHS or rounds < FULL_ROUNDS else "")
+        marked = f"{point.epochs} epochs" + (", a preview" if point.preview else "")
         console.print(f"IPC {point.ipc}, {marked}: {accuracies} ({show_duration(point.seconds)})")
 
-    missing = {ipc: rounds - len(point.rounds if (point := points.get((ipc, epochs))) else ()) for ipc in wanted}
-    if ahead := [ipc * challenge.classes for ipc, left in missing.items() for _ in range(left)]:
-        told = _ahead(
-            ahead,
+    missing = {ipc: rounds - len(p.rounds if (p := points.get((ipc, epochs))) else ()) for ipc in options.ipc}
+    if images := [ipc * challenge.classes for ipc, left in missing.items() for _ in range(left)]:
+        expected = estimate(
+            max(images),
             challenge,
+            engine=engine,
             rounds=max(missing.values()),
             epochs=epochs,
-            engine=engine,
             device=device,
             test_images=len(test),
         )
-        console.print(told)
-    for ipc in wanted:
-        before = points.get((ipc, epochs))
-        if before and len(before.rounds) >= rounds:
+        whole, fewer = (curve_seconds(expected, images, count) for count in (epochs, PREVIEWS[0][0]))
+        preview = f"; as a preview of {PREVIEWS[0][0]} epochs {show_duration(fewer)}" if fewer < whole / 2 else ""
+        console.print(f"Rounds of {epochs:,} epochs: {len(images)}, about {show_duration(whole)} here{preview}.")
+    for ipc, left in missing.items():
+        if left <= 0:
             console.print(f"IPC {ipc}, {epochs} epochs: done before")
             continue
         with judging(console, f"{supply.of}, IPC {ipc}") as on_progress:
@@ -93,32 +103,8 @@ def measure_curve(
                 device=device,
                 engine=engine,
                 checkpoints=cache_folder() / "curve",
-                before=before,
+                before=points.get((ipc, epochs)),
                 on_round=keep,
                 on_progress=on_progress,
             )
-
-
-def _ahead(
-    images: Sequence[int], challenge: Challenge, *, rounds: int, epochs: int, engine: str, device: str, test_images: int
-) -> str:
-    """How long rounds on so many images each will take, in a sentence."""
-    most = max(images)
-    expected = estimate(
-        most, challenge, engine=engine, rounds=rounds, epochs=epochs, device=device, test_images=test_images
-    )
-    brief = PREVIEWS[0][0]
-    whole, fewer = (curve_seconds(expected, images, count) for count in (epochs, brief))
-    told = f"Rounds of {epochs:,} epochs: {len(images)}, about {show_duration(whole)} here"
-    return f"{told}; as a preview of {brief} epochs {show_duration(fewer)}." if fewer < whole / 2 else f"{told}."
-
-
-def whole_numbers(text: str) -> list[int]:
-    """`1,2,5` as numbers, each at least 1. Raises ValueError."""
-    try:
-        numbers = [int(word) for word in text.split(",")]
-    except ValueError:
-        numbers = [0]
-    if min(numbers) < 1:
-        raise ValueError(f"--ipc takes whole numbers above 0, separated by commas, not {text!r}")
-    return numbers
+    return ExitCode.DONE

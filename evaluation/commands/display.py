@@ -1,15 +1,23 @@
-"""What the judge shows people: how far the training of its network is, and what the audits found."""
+"""What the judge's commands show: progress of the training, what the audits found, the result as JSON or a sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from evaluation.audits.audit import Audit
+from evaluation.audits.audit import Audit, distinct_ipc
+from evaluation.base.challenge import Challenge
 from evaluation.base.progress_bar import progress_bar
 from evaluation.judge.protocol import Progress
+
+if TYPE_CHECKING:
+    from evaluation.curve.real_equivalent import RealEquivalent
+    from evaluation.judge.score import Score
+    from evaluation.submitted.contents import FolderContents
 
 
 @contextmanager
@@ -31,3 +39,51 @@ def show_audits(console: Console, audits: Sequence[Audit]) -> None:
     for audit in audits:
         console.print(f"[{colours[audit.status]}]{audit.status}[/]  {audit.name.replace('_', ' '):<12} ", end="")
         console.print(audit.evidence, markup=False)
+
+
+def any_failed(audits: Sequence[Audit]) -> bool:
+    return any(audit.status == "fail" for audit in audits)
+
+
+def result(
+    challenge: Challenge,
+    contents: FolderContents,
+    audits: Sequence[Audit],
+    score: Score | None = None,
+    worth: RealEquivalent | None = None,
+) -> dict[str, Any]:
+    """What `--json` prints, with the inner forms of a record; without a score, what there is before one."""
+    import numpy as np
+
+    per_class = np.bincount(contents.images.labels, minlength=challenge.classes)
+    told = {
+        "dataset": challenge.name,
+        "images": len(contents.images),
+        "ipc": {
+            "mean": len(contents.images) / challenge.classes,
+            "min": int(per_class.min()),
+            "max": int(per_class.max()),
+            "distinct": distinct_ipc(audits),
+        },
+        "accuracy": asdict(score) if score else None,
+        "audits": [asdict(audit) for audit in audits],
+    }
+    if score is None:
+        return told
+    return {
+        **told,
+        "engine": score.engine,
+        "epochs": score.epochs,
+        "rounds": len(score.rounds),
+        "real_equivalent_ipc": worth.ipc if worth else None,
+        "real_equivalent": asdict(worth) if worth else None,
+    }
+
+
+def sentence(score: Score) -> str:
+    """`Accuracy 33.10% [32.40, 33.80], std 0.28, n = 3`, and what differs from the protocol."""
+    interval = " (one round, no interval)"
+    if score.ci95 is not None and score.std is not None:
+        low, high = score.ci95
+        interval = f" [{100 * low:.2f}, {100 * high:.2f}], std {100 * score.std:.2f}, n = {len(score.rounds)}"
+    return " ".join([f"Accuracy {100 * score.mean:.2f}%{interval}.", *score.deviations])

@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from evaluation.base.challenge import Challenge
-from evaluation.base.untrusted import printable
+from evaluation.base.images import content_hash
+from evaluation.base.untrusted import UnreadableFileError, printable, read_regular
 from evaluation.formats.class_folders import label_of_folder
 from evaluation.formats.tensors import read_tensor
+from evaluation.submitted.class_order_file import read_order, reorder
 from evaluation.submitted.contents import FolderContents
 from evaluation.submitted.folder import read_folder, read_shard_file
+
+_MAX_RECORD_BYTES = 2**26  # of a run's record.json
+
+
+def read_submission(path: Path, challenge: Challenge, class_order: Path | None = None) -> FolderContents:
+    """`read_images`; where it is a run, checked against the hash in its record.
+
+    Args:
+        class_order: a file that puts the classes in order, as `read_order` takes it.
+
+    Raises:
+        ValueError: it cannot be read, or its images are not those that its run made.
+    """
+    contents = read_images(path, challenge)
+    record = path / "record.json"
+    if record.is_file() and _images_hash(record) not in (None, content_hash(contents.images)):
+        raise ValueError(
+            f"the images in {path} are not those that its run made; to judge them as a folder, give {path / 'images'}"
+        )
+    return reorder(contents, read_order(class_order, challenge)) if class_order else contents
+
+
+def _images_hash(record: Path) -> str | None:
+    """The hash of the images as a run's record has it. Raises ValueError where it is no record."""
+    try:
+        told = json.loads(read_regular(record, _MAX_RECORD_BYTES))
+        if not isinstance(told, dict):
+            raise TypeError
+    except (UnreadableFileError, ValueError, TypeError):
+        raise ValueError(
+            f"{record} is no record of a run; to judge the images as a folder, give {record.parent / 'images'}"
+        ) from None
+    return told.get("images_hash")
 
 
 def read_images(path: Path, challenge: Challenge) -> FolderContents:

@@ -55,7 +55,7 @@ class AnytimeOptions(Options):
 
 def anytime(options: AnytimeOptions, voice: Voice) -> ExitCode:
     """Accuracy over time: judge what a run had on disk at each moment; plot and area under the curve."""
-    from evaluation.base.device import resolve_device
+    from evaluation.base.machine import resolve_device
     from harness.records.record import Record
     from harness.records.run_folder import RunFolder
     from harness.run.judging import judge_prefixes

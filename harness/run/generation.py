@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from evaluation.base.challenge import Challenge
-from evaluation.base.device import resolve_device
+from evaluation.base.machine import resolve_device
 from evaluation.data.datasets import cache_folder, training_images_file
 from harness.clock.launch import (
     ROOT,

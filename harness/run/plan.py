@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 
-from evaluation.base.device import resolve_device
+from evaluation.base.machine import resolve_device
 from harness.cards.calibration import calibrate
 from harness.cards.other_card import ReferenceCard, RelativeSpeed, get_card, relative_speed, scaled_budget
 from harness.clock.launch import Needs

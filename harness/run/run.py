@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.audits.run import run_audits
-from evaluation.base.device import resolve_device
 from evaluation.base.exits import ExitCode
 from evaluation.base.images import ImageSet, NormalisedSet, to_pixels
+from evaluation.base.machine import resolve_device
 from evaluation.data.datasets import is_at_hand, load_split
 from evaluation.submitted.class_order_file import write_order
 from harness.clock.launch import Needs

@@ -98,7 +98,7 @@ def test_a_curve_is_measured_and_then_left_alone(tmp_path: Path) -> None:
     [
         (("nowhere", "--dataset", "digits"), "does not exist"),
         (("nowhere", "--dataset", "letters"), "choose one of"),
-        (("curve", "--dataset", "digits", "--ipc", "0", "--out", "x.json"), "--ipc takes whole numbers"),
+        (("curve", "--dataset", "digits", "--ipc", "0", "--out", "x.json"), "--ipc: every number must be at least 1"),
         (("curve", "--dataset", "digits", "--rounds", "0", "--out", "x.json"), "rounds must be at least 1, not 0"),
         (("nowhere", "--dataset", "digits", "--rounds", "-1"), "rounds must be at least 1, not -1"),
         (("nowhere", "--dataset", "digits", "--epochs", "0"), "epochs must be at least 1, not 0"),

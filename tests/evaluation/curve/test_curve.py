@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ from PIL import Image
 
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
-from evaluation.commands.curve import measure_curve
+from evaluation.commands.curve import CurveOptions, curve
 from evaluation.curve.curve import Curve, CurvePoint, Supply, load_curve, measure_point, save_curve
 from evaluation.data.datasets import load_split
 from evaluation.data.subset import random_subset
@@ -90,11 +91,11 @@ def test_a_file_holds_the_curve_of_one_set_of_images(tmp_path: Path, capsys: pyt
     for number, (image, label) in enumerate(zip(train.images, train.labels, strict=True)):
         (folder / str(label)).mkdir(parents=True, exist_ok=True)
         Image.fromarray(image.transpose(1, 2, 0)).save(folder / str(label) / f"{number:03d}.png")
-    options = {"data": None, "rounds": 1, "epochs": 1, "device": "cpu", "engine": "reference"}
-    measure_curve(folder, "digits", out, "1", **options)
+    options = CurveOptions("digits", out, folder, (1,), rounds=1, epochs=1, device="cpu", engine="reference")
+    curve(options)
     told = load_curve(DIGITS, out)
     assert told.of.startswith("submission ") and [point.ipc for point in told.points] == [1]
-    measure_curve(folder, "digits", out, "1", **options)
+    curve(options)
     assert "done before" in capsys.readouterr().out
     with pytest.raises(ValueError, match="not of random real images; choose another --out"):
-        measure_curve(None, "digits", out, "1", **options)
+        curve(replace(options, submission=None))

@@ -1,0 +1,42 @@
+"""`python -m evaluation export`: a submission as the challenge's own evaluator reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+from evaluation.base.challenge import get_challenge
+from evaluation.base.exits import ExitCode
+from evaluation.base.files import check_writable
+from evaluation.base.options import Dataset, Options
+from evaluation.commands.judge import Submission
+
+
+@dataclass(frozen=True)
+class ExportOptions(Options):
+    """Options of `export`."""
+
+    submission: Submission
+    dataset: Dataset
+    out: Annotated[Path, Option(help="The .pt file to write.")]
+    ipc: Annotated[int | None, Option(help="Keep this many images of each class. Default: all, equally many.")] = None
+
+
+def export(options: ExportOptions) -> ExitCode:
+    """Write a submission as the challenge's own evaluator reads it: class-major, normalised, float32."""
+    from evaluation.base.images import NormalisedSet
+    from evaluation.base.progress_bar import plain_console
+    from evaluation.formats.tensors import write_tensor
+    from evaluation.submitted.reading import read_images
+
+    challenge = get_challenge(options.dataset)
+    check_writable(options.out)
+    images = read_images(options.submission, challenge).images
+    if isinstance(images, NormalisedSet):
+        raise ValueError(f"{options.submission} is in the challenge's format already; copy the file")
+    write_tensor(options.out, images, challenge, options.ipc)
+    plain_console().print(f"{options.out}: a float32 tensor, class after class, normalised", markup=False)
+    return ExitCode.DONE
