@@ -30,7 +30,7 @@ from evaluation.judge.device_set import put_on_device
 from evaluation.judge.draws import round_seed
 from evaluation.judge.parallel import workers_for
 from evaluation.judge.protocol import Protocol
-from evaluation.judge.rounds import ENGINES, build_engine, train_round
+from evaluation.judge.rounds import ENGINES, train_round
 
 MARGIN = 0.005
 LEVEL = 0.05
@@ -105,14 +105,14 @@ def compare(options: argparse.Namespace) -> None:
     steps = options.seeds * protocol.passes * protocol.steps_per_pass(len(train))
     with workers_for(torch.device(options.device)) as workers:
         engines = {
-            name: build_engine(name, train_set, challenge.classes, protocol, expected_steps=steps, workers=workers)
-            for name in ENGINES
+            name: engine(train_set, challenge.classes, protocol, expected_steps=steps, workers=workers)
+            for name, engine in ENGINES.items()
         }
         for index in range(options.seeds):
             for name, engine in engines.items():
                 if str(index) in accuracies[name]:
                     continue
-                done = train_round(engine, test_set, challenge.classes, protocol, round_seed(0, index))
+                done = train_round(engine, test_set, round_seed(0, index))
                 accuracies[name][str(index)] = done.accuracy
                 print(f"seed {index}: {name:9} {done.accuracy:.4f} in {done.seconds:.0f} s", flush=True)
                 _conclude(report)

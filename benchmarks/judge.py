@@ -32,7 +32,7 @@ from evaluation.judge.engine import Engine
 from evaluation.judge.fast_engine import FastEngine
 from evaluation.judge.parallel import RoundSlots
 from evaluation.judge.protocol import FULL_ROUNDS, Protocol
-from evaluation.judge.rounds import build_engine
+from evaluation.judge.rounds import get_engine
 
 WAYS = ("fast", "side by side", "reference", "published")
 SLICE_S = 1.0
@@ -162,7 +162,7 @@ def measure(challenge: Challenge, ipc: int, device: torch.device, seconds: float
         else:
             name = "reference" if way == "reference" else "fast"
             engines = [
-                build_engine(name, train, challenge.classes, protocol, expected_steps=steps, workers=slots.workers)
+                get_engine(name)(train, challenge.classes, protocol, expected_steps=steps, workers=slots.workers)
                 for _ in range(slots.count if way == "side by side" else 1)
             ]
             abreast = [engine_stepper(engine, protocol) for engine in engines]

@@ -30,9 +30,9 @@ from evaluation.base.machine import this_machine
 from evaluation.data.datasets import data_folder, load_split
 from evaluation.judge.device_set import put_on_device
 from evaluation.judge.draws import draw_pass
+from evaluation.judge.fast_engine import FastEngine
 from evaluation.judge.parallel import workers_for
 from evaluation.judge.protocol import Protocol
-from evaluation.judge.rounds import build_engine
 from evaluation.submitted.folder import read_folder
 from submission.contract.generator import Generator, LoadContext, get_generator
 
@@ -115,7 +115,7 @@ def measure(challenge: Challenge, shards: Path, data: Path | None, device: str) 
         )
     with workers_for(torch.device(device)) as workers:
         with part(f"{STEPS} steps of training"):
-            engine = build_engine("fast", train_set, challenge.classes, protocol, expected_steps=STEPS, workers=workers)
+            engine = FastEngine(train_set, challenge.classes, protocol, expected_steps=STEPS, workers=workers)
             engine.start(seed=0)
             engine.set_rate(protocol.lr)
             draws = draw_pass(0, 0, len(train_set), protocol.batch_size).to(train_set.device)

@@ -16,7 +16,6 @@ from evaluation.base.challenge import Challenge
 from evaluation.base.files import write_text
 from evaluation.base.images import ImageSet, NormalisedSet, content_hash
 from evaluation.data.subset import first_index, random_index
-from evaluation.judge.checkpoint import fingerprint
 from evaluation.judge.draws import round_seed
 from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS, Progress, Protocol, Round
 from evaluation.judge.rounds import RoundJob, train_rounds
@@ -195,16 +194,16 @@ def measure_point(
 
     if not jobs:
         return point
-    protocol, chance = Protocol(epochs), f"IPC {ipc}, " + ("drawn by number" if supply.drawn else "the first")
     train_rounds(
         jobs,
         ipc * challenge.classes,
         test,
         challenge,
-        protocol,
+        Protocol(epochs),
         engine=engine,
         device=device,
-        identity=partial(fingerprint, supply.images, test, challenge.name, protocol, engine, chance, device),
+        pool=supply.images,
+        chance=f"IPC {ipc}, " + ("drawn by number" if supply.drawn else "the first"),
         checkpoint=checkpoint,
         on_progress=on_progress,
         on_round=keep,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -44,13 +44,6 @@ class Checkpoint:
 
     finished: tuple[Round, ...]
     in_progress: Mapping[int, RoundState]
-
-    def only(self, seeds: Container[int]) -> Checkpoint:
-        """What it holds of the rounds with these seeds: a judgement may be resumed with fewer rounds."""
-        return Checkpoint(
-            tuple(done for done in self.finished if done.seed in seeds),
-            {seed: state for seed, state in self.in_progress.items() if seed in seeds},
-        )
 
 
 def save_checkpoint(path: Path, fingerprint: str, checkpoint: Checkpoint) -> None:

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from evaluation.judge.device_set import DeviceSet
 from evaluation.judge.dsa import Draw
+from evaluation.judge.parallel import Workers
+from evaluation.judge.protocol import Protocol
 
 PREDICT_BATCH = 256
 
@@ -19,10 +21,23 @@ class Engine(ABC):
 
     Args:
         train: the training images.
+        classes: outputs of the network.
+        protocol: hyperparameters of the training.
+        expected_steps: SGD steps of the whole judgement, by which an engine decides what to compile.
+        workers: that an engine may share each batch out to, on a CPU; None to take batches whole.
     """
 
-    def __init__(self, train: DeviceSet) -> None:
-        self.train = train
+    def __init__(
+        self,
+        train: DeviceSet,
+        classes: int,
+        protocol: Protocol,
+        *,
+        expected_steps: int = 0,
+        workers: Workers | None = None,
+    ) -> None:
+        self.train, self.classes, self.protocol = train, classes, protocol
+        self.expected_steps, self.workers = expected_steps, workers
 
     @abstractmethod
     def start(self, seed: int) -> None:

@@ -18,7 +18,7 @@ from evaluation.judge.dsa import KINDS, UNIFORMS, Draw
 from evaluation.judge.engine import PREDICT_BATCH, Engine
 from evaluation.judge.parallel import RoundSlots
 from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS, Protocol
-from evaluation.judge.rounds import build_engine
+from evaluation.judge.rounds import get_engine
 
 PREVIEWS = ((100, 1), (20, 1))
 _ENOUGH_S = 2.0
@@ -89,16 +89,14 @@ def estimate(
     """
     if images < 1:
         raise ValueError(f"there must be at least 1 image to judge, not {images}")
-    protocol, torch_device = Protocol(epochs=epochs), torch.device(device)
+    protocol, engine_class, torch_device = Protocol(epochs=epochs), get_engine(engine), torch.device(device)
     whole, last = min(images, protocol.batch_size), images % protocol.batch_size
     noise = put_on_device(_noise(max(PREDICT_BATCH, whole), challenge), challenge, torch_device)
     expected_steps = rounds * protocol.passes * protocol.steps_per_pass(images)
     began = time.monotonic()
     with closing(RoundSlots(rounds, engine, torch_device)) as slots:
         engines = [
-            build_engine(
-                engine, noise, challenge.classes, protocol, expected_steps=expected_steps, workers=slots.workers
-            )
+            engine_class(noise, challenge.classes, protocol, expected_steps=expected_steps, workers=slots.workers)
             for _ in range(slots.count)
         ]
         for each in engines:

@@ -38,9 +38,7 @@ class FastEngine(Engine):
     """The protocol in fewer, larger operations.
 
     Args:
-        expected_steps: SGD steps of the whole judgement, to decide whether compiling pays off.
-        dtype: of the convolutions of training; None to choose for the device.
-        workers: that share out each batch, with engines of other rounds, on a CPU; None to take batches whole.
+        dtype: of the convolutions of training; None to choose for the device. The others as for `Engine`.
     """
 
     def __init__(
@@ -53,8 +51,7 @@ class FastEngine(Engine):
         dtype: torch.dtype | None = None,
         workers: Workers | None = None,
     ) -> None:
-        super().__init__(train)
-        self.classes, self.protocol = classes, protocol
+        super().__init__(train, classes, protocol, expected_steps=expected_steps, workers=workers)
         self.norm_relu_pool = choose_norm_relu_pool(train.device, expected_steps * (train.size / 32) ** 2)
         self.dtype = dtype or self._best_dtype()
         named = seeded_convnet(classes, train.size, seed=0).named_parameters()
@@ -62,7 +59,6 @@ class FastEngine(Engine):
         self.momentum = {name: torch.zeros_like(weight) for name, weight in self.weights.items()}
         self.lr = torch.zeros((), device=train.device)
         self._trained = [name for name in self.weights if not _is_convolution_bias(name)]
-        self._workers = workers
         self.map = workers.map if workers else map
         self._run: Step = self._step
         if train.device.type == "cuda":
@@ -111,11 +107,11 @@ class FastEngine(Engine):
 
     def _parts(self, images: int, dtype: torch.dtype) -> int:
         """How many parts to split a batch into: one, or as many for each worker, each within PART_BYTES."""
-        if self._workers is None:
+        if self.workers is None:
             return 1
         activation_bytes = images * WIDTH * self.train.size**2 * dtype.itemsize
-        turns = -(-activation_bytes // (PART_BYTES * self._workers.count))
-        return min(images, turns * self._workers.count)
+        turns = -(-activation_bytes // (PART_BYTES * self.workers.count))
+        return min(images, turns * self.workers.count)
 
     def _part_gradients(self, part: tuple[Tensor, Draw]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The sum of losses over a part of a batch, and its gradients for `_trained`."""

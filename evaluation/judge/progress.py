@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from threading import Lock
 
@@ -52,14 +52,14 @@ class Monitor:
         self._loss_sum: Tensor | float = 0.0
         self._losses = 0
 
-    def resume(self, saved: Checkpoint) -> None:
-        """Go on from a checkpoint, and report its finished rounds."""
-        self.finished = {done.seed: done for done in saved.finished}
-        self.in_progress = dict(saved.in_progress)
-        self._steps_done = {seed: state.steps_done for seed, state in saved.in_progress.items()}
+    def resume(self, saved: Checkpoint, seeds: Container[int]) -> None:
+        """Go on from what a checkpoint holds of the rounds with these seeds, and report the finished ones."""
+        self.finished = {done.seed: done for done in saved.finished if done.seed in seeds}
+        self.in_progress = {seed: state for seed, state in saved.in_progress.items() if seed in seeds}
+        self._steps_done = {seed: state.steps_done for seed, state in self.in_progress.items()}
         self._steps_done |= dict.fromkeys(self.finished, self._steps_per_round)
         if self._on_round:
-            for done in saved.finished:
+            for done in self.finished.values():
                 self._on_round(done)
 
     def after_step(self, seed: int, steps_done: int, loss: Tensor, state: Callable[[], RoundState]) -> None:

@@ -9,18 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evaluation.judge.convnet import seeded_convnet
-from evaluation.judge.device_set import DeviceSet
 from evaluation.judge.dsa import Draw, augment
 from evaluation.judge.engine import Engine
-from evaluation.judge.protocol import Protocol
 
 
 class ReferenceEngine(Engine):
     """Eager PyTorch with nothing changed for speed."""
-
-    def __init__(self, train: DeviceSet, classes: int, protocol: Protocol) -> None:
-        super().__init__(train)
-        self.classes, self.protocol = classes, protocol
 
     def start(self, seed: int) -> None:
         self.net = seeded_convnet(self.classes, self.train.size, seed).to(self.train.device)

@@ -14,17 +14,17 @@ from torch import Tensor
 
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, NormalisedSet
-from evaluation.judge.checkpoint import RoundState, load_checkpoint, save_checkpoint
+from evaluation.judge.checkpoint import RoundState, fingerprint, load_checkpoint, save_checkpoint
 from evaluation.judge.device_set import DeviceSet, put_on_device
 from evaluation.judge.draws import draw_pass
 from evaluation.judge.engine import Engine
 from evaluation.judge.fast_engine import FastEngine
-from evaluation.judge.parallel import RoundSlots, Workers
+from evaluation.judge.parallel import RoundSlots
 from evaluation.judge.progress import Monitor
 from evaluation.judge.protocol import Progress, Protocol, Round
 from evaluation.judge.reference_engine import ReferenceEngine
 
-ENGINES = ("fast", "reference")
+ENGINES: dict[str, type[Engine]] = {"fast": FastEngine, "reference": ReferenceEngine}
 Images = Callable[[], ImageSet | NormalisedSet]
 
 
@@ -42,41 +42,16 @@ class RoundJob:
     images: Images
 
 
-def check_engine(name: str) -> None:
-    """Raises ValueError where there is no engine of this name."""
+def get_engine(name: str) -> type[Engine]:
+    """The engine called `name`. Raises ValueError where there is none."""
     if name not in ENGINES:
         raise ValueError(f"there is no engine {name!r}; choose one of: {', '.join(ENGINES)}")
-
-
-def build_engine(
-    name: str,
-    train: DeviceSet,
-    classes: int,
-    protocol: Protocol,
-    *,
-    expected_steps: int = 0,
-    workers: Workers | None = None,
-) -> Engine:
-    """The engine called `name`, to train on `train` by `protocol`.
-
-    Args:
-        expected_steps: SGD steps of the whole judgement, by which an engine decides what to compile.
-        workers: that share out each batch of the fast engine on a CPU; None to take batches whole.
-
-    Raises:
-        ValueError: there is no engine of this name.
-    """
-    check_engine(name)
-    if name == "reference":
-        return ReferenceEngine(train, classes, protocol)
-    return FastEngine(train, classes, protocol, expected_steps=expected_steps, workers=workers)
+    return ENGINES[name]
 
 
 def train_round(
     engine: Engine,
     test: DeviceSet,
-    classes: int,
-    protocol: Protocol,
     seed: int,
     *,
     resume: RoundState | None = None,
@@ -86,7 +61,7 @@ def train_round(
     """Train one network from scratch and test it once, after the last pass.
 
     Args:
-        engine: built for `classes` and `protocol` on the training images.
+        engine: built on the training images.
         test: the images that score it, on the engine's device.
         seed: determines initial weights, shuffles and augmentation draws.
         resume: where to go on; None to begin.
@@ -94,7 +69,7 @@ def train_round(
             that gives the state for a checkpoint.
         clock: seconds, which time the round.
     """
-    began, before = clock(), resume.seconds if resume else 0.0
+    protocol, began, before = engine.protocol, clock(), resume.seconds if resume else 0.0
     steps_per_pass = protocol.steps_per_pass(len(engine.train))
     steps_done = resume.steps_done if resume else 0
     first_pass, first_step = divmod(steps_done, steps_per_pass)
@@ -116,7 +91,7 @@ def train_round(
             if after_step:
                 after_step(steps_done, loss, state)
         first_step = 0
-    accuracy, per_class = _accuracies(engine.predict(test), test.labels, classes)
+    accuracy, per_class = _accuracies(engine.predict(test), test.labels, engine.classes)
     return Round(seed, accuracy, per_class, before + clock() - began, protocol.passes)
 
 
@@ -129,7 +104,8 @@ def train_rounds(
     *,
     engine: str,
     device: str,
-    identity: Callable[[Sequence[str]], str],
+    pool: ImageSet | NormalisedSet,
+    chance: str,
     checkpoint: Path | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_round: Callable[[Round], None] | None = None,
@@ -138,7 +114,8 @@ def train_rounds(
 
     Args:
         images: training images of each job.
-        identity: the fingerprint of the judgement, given how the engine's arithmetic deviates.
+        engine, device: names of the engine and of a torch device.
+        pool, chance: all images that jobs take theirs from, and what decides which; a checkpoint is valid for these.
         checkpoint: a file to save to every few minutes and to resume from if it exists. It keeps the finished rounds
             afterwards; deleting it is the caller's.
         on_progress: called about once a second.
@@ -150,25 +127,26 @@ def train_rounds(
     Raises:
         ValueError: images or labels do not fit the challenge, or the checkpoint is of another judgement.
     """
-    torch_device, steps_per_pass = torch.device(device), protocol.steps_per_pass(images)
+    engine_class, torch_device = get_engine(engine), torch.device(device)
+    steps_per_pass = protocol.steps_per_pass(images)
     test_set = put_on_device(test, challenge, torch_device)
     expected_steps = len(jobs) * protocol.passes * steps_per_pass
     with closing(RoundSlots(len(jobs), engine, torch_device)) as slots:
 
         def build(source: Images) -> Engine:
             train = put_on_device(source(), challenge, torch_device)
-            return build_engine(
-                engine, train, challenge.classes, protocol, expected_steps=expected_steps, workers=slots.workers
+            return engine_class(
+                train, challenge.classes, protocol, expected_steps=expected_steps, workers=slots.workers
             )
 
         engine_of_slot = [lru_cache(maxsize=1)(build) for _ in range(slots.count)]  # reused for the same images
         deviations = engine_of_slot[0](jobs[0].images).deviations
         monitor = Monitor(protocol, len(jobs), steps_per_pass, on_progress, on_round)
         if checkpoint is not None:
-            fingerprint = identity(deviations)
-            if saved := load_checkpoint(checkpoint, fingerprint):
-                monitor.resume(saved.only({job.seed for job in jobs}))
-            monitor.save = partial(save_checkpoint, checkpoint, fingerprint)
+            identity = fingerprint(pool, test, challenge.name, protocol, engine, chance, device, deviations)
+            if saved := load_checkpoint(checkpoint, identity):
+                monitor.resume(saved, {job.seed for job in jobs})
+            monitor.save = partial(save_checkpoint, checkpoint, identity)
         waiting = iter([job for job in jobs if job.seed not in monitor.finished])
 
         def after_step(seed: int, steps_done: int, loss: Tensor, state: Callable[[], RoundState]) -> None:
@@ -181,8 +159,6 @@ def train_rounds(
                     done = train_round(
                         engine_for(job.images),
                         test_set,
-                        challenge.classes,
-                        protocol,
                         job.seed,
                         resume=monitor.in_progress.get(job.seed),
                         after_step=partial(after_step, job.seed),

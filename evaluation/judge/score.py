@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from math import sqrt
 from pathlib import Path
 from statistics import fmean, stdev
@@ -12,10 +11,9 @@ from statistics import fmean, stdev
 from evaluation.base.challenge import Challenge
 from evaluation.base.files import check_writable
 from evaluation.base.images import ImageSet, NormalisedSet
-from evaluation.judge.checkpoint import fingerprint
 from evaluation.judge.draws import round_seed
 from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS, Progress, Protocol
-from evaluation.judge.rounds import RoundJob, check_engine, train_rounds
+from evaluation.judge.rounds import RoundJob, get_engine, train_rounds
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def accuracy_interval(accuracies: Sequence[float]) -> tuple[float, float] | None
 
 def check_judging(engine: str, rounds: int, epochs: int) -> None:
     """Raises ValueError for fewer than one round or epoch, or where there is no engine of this name."""
-    check_engine(engine)
+    get_engine(engine)
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1, not {rounds}")
     Protocol(epochs=epochs)
@@ -116,7 +114,6 @@ def judge(
     def images() -> ImageSet | NormalisedSet:
         return train
 
-    chance = f"judge seed {judge_seed}"
     trained, arithmetic = train_rounds(
         [RoundJob(round_seed(judge_seed, index), images) for index in range(rounds)],
         len(train.labels),
@@ -125,7 +122,8 @@ def judge(
         protocol,
         engine=engine,
         device=device,
-        identity=partial(fingerprint, train, test, challenge.name, protocol, engine, chance, device),
+        pool=train,
+        chance=f"judge seed {judge_seed}",
         checkpoint=checkpoint,
         on_progress=on_progress,
     )

@@ -13,6 +13,7 @@ from evaluation.judge.device_set import DeviceSet, put_on_device
 from evaluation.judge.draws import draw_pass
 from evaluation.judge.dsa import KINDS, Draw
 from evaluation.judge.fast_engine import FastEngine
+from evaluation.judge.parallel import workers_for
 from evaluation.judge.protocol import Protocol
 from evaluation.judge.reference_engine import ReferenceEngine
 from evaluation.judge.rounds import train_round
@@ -90,14 +91,13 @@ def test_graphed_bfloat16_steps_repeat_bit_for_bit_on_a_gpu() -> None:
 @pytest.mark.usefixtures("three_torch_threads")
 def test_parts_on_several_cores_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     train = small_set()
-    in_parts = started(FastEngine(train, 10, PROTOCOL, dtype=torch.float32))
-    torch.set_num_threads(1)
+    monkeypatch.setattr(fast_engine, "PART_BYTES", 16 * 16 * 128 * 4)
     whole = started(FastEngine(train, 10, PROTOCOL, dtype=torch.float32))
-    for index, drawn in draw_pass(1, 0, len(train), BATCH).batches():
-        loss = whole.step(index, drawn)
-        with monkeypatch.context() as patched:
-            patched.setattr(fast_engine, "PART_BYTES", 16 * 16 * 128 * 4)
-            torch.testing.assert_close(in_parts.step(index, drawn), loss)
+    with workers_for(train.device) as workers:
+        in_parts = started(FastEngine(train, 10, PROTOCOL, dtype=torch.float32, workers=workers))
+        assert isinstance(in_parts, FastEngine) and in_parts._parts(BATCH, torch.float32) > 1
+        for index, drawn in draw_pass(1, 0, len(train), BATCH).batches():
+            torch.testing.assert_close(in_parts.step(index, drawn), whole.step(index, drawn))
     for name, tensor in whole.state().items():
         torch.testing.assert_close(in_parts.state()[name], tensor, rtol=1e-3, atol=1e-6)
 
@@ -120,4 +120,4 @@ def test_bfloat16_steps_stay_close_and_say_so() -> None:
 def test_learns_digits(dtype: torch.dtype) -> None:
     train, test = (put_on_device(s, SMALL, torch.device("cpu")) for s in (small_train(400), small_test()))
     protocol = Protocol(epochs=10, batch_size=64)
-    assert train_round(FastEngine(train, 10, protocol, dtype=dtype), test, 10, protocol, 0).accuracy > 0.85
+    assert train_round(FastEngine(train, 10, protocol, dtype=dtype), test, 0).accuracy > 0.85

@@ -29,7 +29,7 @@ from evaluation.judge.engine import Engine
 from evaluation.judge.fast_engine import FastEngine
 from evaluation.judge.protocol import Progress, Protocol
 from evaluation.judge.reference_engine import ReferenceEngine
-from evaluation.judge.rounds import ENGINES, build_engine, train_round
+from evaluation.judge.rounds import ENGINES, get_engine, train_round
 from evaluation.judge.score import Score, judge
 from tests.evaluation.small import SMALL, small_test, small_train
 
@@ -93,9 +93,7 @@ def test_a_round_is_the_protocol_written_out(kind: str) -> None:
     if kind == "fast":
         engine = FastEngine(train, SMALL.classes, protocol, dtype=torch.float32)
     losses: list[float] = []
-    done = train_round(
-        engine, test, SMALL.classes, protocol, 7, after_step=lambda _, loss, __: losses.append(float(loss))
-    )
+    done = train_round(engine, test, 7, after_step=lambda _, loss, __: losses.append(float(loss)))
 
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (SMALL.mean, SMALL.std))
     images = (torch.from_numpy(small_train(150).images).float() / 255 - mean) / std
@@ -142,7 +140,7 @@ def test_same_seed_same_round(engine: str) -> None:
         def listen(_: int, loss: Tensor, __: object) -> None:
             told.append(float(loss))
 
-        train_round(build_engine(engine, train, 10, protocol), test, 10, protocol, seed, after_step=listen)
+        train_round(get_engine(engine)(train, 10, protocol), test, seed, after_step=listen)
         return told
 
     assert losses(3) == losses(3)
@@ -160,20 +158,20 @@ def test_resuming_at_any_step_changes_no_bit(engine: str) -> None:
         copies = {name: tensor.clone() for name, tensor in now.tensors.items()}
         states.append(RoundState(now.steps_done, now.seconds, copies))
 
-    whole = build_engine(engine, train, 10, protocol)
-    expected = train_round(whole, test, 10, protocol, 5, after_step=keep)
+    whole = get_engine(engine)(train, 10, protocol)
+    expected = train_round(whole, test, 5, after_step=keep)
     assert [state.steps_done for state in states] == list(range(1, 17))
     # 3: within a pass; 4: between passes; 12: where the rate drops; 14: after it; 16: all steps done.
     for state in (states[step - 1] for step in (3, 4, 12, 14, 16)):
-        again = build_engine(engine, train, 10, protocol)
-        resumed = train_round(again, test, 10, protocol, 5, resume=state)
+        again = get_engine(engine)(train, 10, protocol)
+        resumed = train_round(again, test, 5, resume=state)
         assert resumed.accuracy == expected.accuracy
         assert all(torch.equal(again.state()[name], tensor) for name, tensor in whole.state().items())
 
 
 def test_unknown_engine() -> None:
     with pytest.raises(ValueError, match="choose one of: fast, reference"):
-        build_engine("turbo", small_sets()[0], 10, Protocol())
+        get_engine("turbo")(small_sets()[0], 10, Protocol())
 
 
 def test_draw_of_a_step_is_applied_to_its_own_images() -> None:
