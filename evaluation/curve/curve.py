@@ -109,27 +109,18 @@ def load_curve(challenge: Challenge, path: Path | None = None) -> Curve:
     Raises:
         ValueError: the file is not a curve, or that of another challenge.
     """
+    from pydantic import TypeAdapter
+
     path = path or _SHIPPED / f"{challenge.name}.json"
     if not path.exists():
         return Curve(challenge.name, ())
     try:
-        curve = _read_curve(path.read_text(encoding="utf-8"))
-    except (LookupError, TypeError, ValueError, OSError) as error:
-        raise ValueError(f"{path} is not a curve ({type(error).__name__}: {error}); choose another file") from None
+        curve: Curve = TypeAdapter(Curve).validate_json(path.read_bytes())
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path} is not a curve ({type(error).__name__}); choose another file") from None
     if curve.dataset != challenge.name:
         raise ValueError(f"{path} is a curve of {curve.dataset}, not of {challenge.name}; choose another file")
     return curve
-
-
-def _read_curve(text: str) -> Curve:
-    told = json.loads(text)
-    points = (
-        CurvePoint(
-            int(point["ipc"]), tuple(map(float, point["rounds"])), int(point["epochs"]), point["seconds"], point["how"]
-        )
-        for point in told["points"]
-    )
-    return Curve(told["dataset"], tuple(points), told["engine"], told.get("of", REAL))
 
 
 def save_curve(curve: Curve, path: Path) -> None:
