@@ -1,4 +1,4 @@
-"""Another card's budget on this one: how fast this card is beside it, and how long its budget lasts here.
+"""Another card's budget on this machine: how fast this machine is compared with it, and how long its budget lasts here.
 
 The method and its error are in docs/other-cards.md.
 """
@@ -12,48 +12,22 @@ from math import prod
 from evaluation.base.durations import show_duration
 
 HOST = "host"
-# The part of the reference's time that its host takes while the card waits: a guess, and the guess's range.
-HOST_SHARE, HOST_SHARE_RANGE = 0.1, (0.0, 0.2)
+# the fraction of the reference's time in which the card waits for its host: a guess, and the guess's range
+HOST_FRACTION, HOST_FRACTION_RANGE = 0.1, (0.0, 0.2)
 # PNG files of 32 x 32 noise that one core encodes in a second; see docs/other-cards.md
 HOST_IMAGES_PER_S = 24_000.0
 SHORTEST_S, LONGEST_S = 1.0, 24 * 3600.0
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One published figure, and what part of it programs reach.
-
-    Attributes:
-        peak: as published, or as assumed for the host.
-        unit: of `peak` and of what is measured.
-        reached, least, most: what part of the peak well-made programs reach: usually, and at the ends.
-    """
-
-    peak: float
-    unit: str
-    reached: float
-    least: float
-    most: float
-
-
-@dataclass(frozen=True)
-class ReferenceCard:
-    """A card of the challenge; `figures` by part: matmul, convolution, memory, host."""
-
-    name: str
-    title: str
-    figures: Mapping[str, Figure]
-
-
-@dataclass(frozen=True)
 class PartSpeed:
-    """One part of the work, here and there.
+    """One part of the work, on this machine and on the reference.
 
     Attributes:
         unit: of `here` and `there`.
         here: measured on this machine.
         there: what the reference reaches, as published and assumed.
-        ratio: here over there; `low` and `high` are its ends.
+        ratio: here over there; `low` and `high` are the ends of its interval.
     """
 
     unit: str
@@ -62,6 +36,38 @@ class PartSpeed:
     ratio: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class ReferenceSpeed:
+    """A speed as published, and the fraction of it that programs reach.
+
+    Attributes:
+        peak: as published, or as assumed for the host.
+        unit: of `peak` and of what is measured.
+        typical, lowest, highest: fraction of the peak that well-made programs reach, and its range.
+    """
+
+    peak: float
+    unit: str
+    typical: float
+    lowest: float
+    highest: float
+
+    def compare(self, here: float) -> PartSpeed:
+        """A speed measured on this machine, in the same unit and more than 0, beside this one."""
+        there = self.peak * self.typical
+        low, high = here / (self.peak * self.highest), here / (self.peak * self.lowest)
+        return PartSpeed(self.unit, here, there, here / there, low, high)
+
+
+@dataclass(frozen=True)
+class ReferenceCard:
+    """A card of the challenge, with a speed for each part: matmul, convolution, memory, host."""
+
+    name: str
+    title: str
+    speeds: Mapping[str, ReferenceSpeed]
 
 
 @dataclass(frozen=True)
@@ -74,92 +80,69 @@ class RelativeSpeed:
     parts: Mapping[str, PartSpeed]
 
 
-def _figures(tensor_tflops: float, memory_gbs: float) -> dict[str, Figure]:
+def _speeds(tensor_tflops: float, memory_gbs: float) -> dict[str, ReferenceSpeed]:
     return {
-        "matmul": Figure(tensor_tflops, "TFLOP/s", 0.90, 0.80, 1.05),  # a boosting clock passes the nominal one
-        "convolution": Figure(tensor_tflops, "TFLOP/s", 0.65, 0.45, 0.90),
-        "memory": Figure(memory_gbs, "GB/s", 0.91, 0.85, 0.95),
+        "matmul": ReferenceSpeed(tensor_tflops, "TFLOP/s", 0.90, 0.80, 1.05),  # a boost clock exceeds the nominal one
+        "convolution": ReferenceSpeed(tensor_tflops, "TFLOP/s", 0.65, 0.45, 0.90),
+        "memory": ReferenceSpeed(memory_gbs, "GB/s", 0.91, 0.85, 0.95),
         # The challenge does not publish its host: a desktop's core, within a factor of two.
-        HOST: Figure(HOST_IMAGES_PER_S, "images/s", 1.0, 0.5, 2.0),
+        HOST: ReferenceSpeed(HOST_IMAGES_PER_S, "images/s", 1.0, 0.5, 2.0),
     }
 
 
 # Dense half-precision tensor throughput with float32 accumulation, as PyTorch uses it, and memory bandwidth: NVIDIA's
 # architecture papers "Ada" (2022) and "Ampere GA102" (2020).
 CARDS = {
-    "rtx4090": ReferenceCard("rtx4090", "RTX 4090", _figures(165.2, 1008.0)),
-    "rtx3090": ReferenceCard("rtx3090", "RTX 3090", _figures(71.2, 936.0)),
+    "rtx4090": ReferenceCard("rtx4090", "RTX 4090", _speeds(165.2, 1008.0)),
+    "rtx3090": ReferenceCard("rtx3090", "RTX 3090", _speeds(71.2, 936.0)),
 }
 
 
 def get_card(name: str) -> ReferenceCard:
-    """The card called `name`.
-
-    Raises:
-        ValueError: there are no figures for it; the sentence lists those there are.
-    """
+    """Raises ValueError for a card that nothing is known of; the sentence lists those there are."""
     if name not in CARDS:
         raise ValueError(f"--as takes {' or '.join(CARDS)}, not {name!r}")
     return CARDS[name]
 
 
-def compare(figure: Figure, here: float) -> PartSpeed:
-    """A measured figure beside a published one.
-
-    Args:
-        here: in the figure's unit, more than 0.
-    """
-    there = figure.peak * figure.reached
-    return PartSpeed(
-        unit=figure.unit,
-        here=here,
-        there=there,
-        ratio=here / there,
-        low=here / (figure.peak * figure.most),
-        high=here / (figure.peak * figure.least),
-    )
-
-
 def relative_speed(card: ReferenceCard, measured: Mapping[str, float]) -> RelativeSpeed:
     """This machine's speed over that of `card`.
 
-    The card's parts are weighed alike, by their geometric mean; the host's time is added to the card's. The interval
-    spans all mixtures of the card's parts, from each part's low end to its high end, and the range of the host's share.
+    The card's parts count alike, by their geometric mean; the host's time is added to the card's. The interval covers
+    all mixtures of the card's parts, from each part's low end to its high end, and the range of the host's fraction.
 
     Args:
-        measured: for each of the card's figures, in its unit.
+        measured: for each of the card's speeds, in its unit.
     """
-    parts = {name: compare(figure, measured[name]) for name, figure in card.figures.items()}
+    parts = {name: speed.compare(measured[name]) for name, speed in card.speeds.items()}
     on_card, host = [part for name, part in parts.items() if name != HOST], parts[HOST]
-    least, most = min(part.low for part in on_card), max(part.high for part in on_card)
-    middle = prod(part.ratio for part in on_card) ** (1 / len(on_card))
+    lowest, highest = min(part.low for part in on_card), max(part.high for part in on_card)
+    mean = prod(part.ratio for part in on_card) ** (1 / len(on_card))
     return RelativeSpeed(
-        ratio=mixture(middle, host.ratio, HOST_SHARE),
-        low=min(mixture(least, host.low, share) for share in HOST_SHARE_RANGE),
-        high=max(mixture(most, host.high, share) for share in HOST_SHARE_RANGE),
+        ratio=mixture(mean, host.ratio, HOST_FRACTION),
+        low=min(mixture(lowest, host.low, fraction) for fraction in HOST_FRACTION_RANGE),
+        high=max(mixture(highest, host.high, fraction) for fraction in HOST_FRACTION_RANGE),
         parts=parts,
     )
 
 
-def mixture(card: float, host: float, host_share: float) -> float:
-    """The speed of work of which the host takes `host_share` of the reference's time, and the card the rest."""
-    return 1 / ((1 - host_share) / card + host_share / host)
+def mixture(card: float, host: float, host_fraction: float) -> float:
+    """The speed of work of which the host takes a fraction of the reference's time, and the card the rest."""
+    return 1 / ((1 - host_fraction) / card + host_fraction / host)
 
 
 def scaled_budget(budget_s: float, card: ReferenceCard, speed: RelativeSpeed) -> float:
     """How long the reference card's `budget_s` lasts here, in seconds, to the tenth.
 
     Raises:
-        ValueError: under a second or over a day; the sentence has the figures.
+        ValueError: under a second or over a day; the sentence has the speeds.
     """
     scaled_s = round(budget_s / speed.ratio, 1)
     if SHORTEST_S <= scaled_s <= LONGEST_S:
         return scaled_s
-    parts = ", ".join(
-        f"{name} {part.here:.3g} {part.unit} beside {part.there:.3g}" for name, part in speed.parts.items()
-    )
-    limit = "more than a day" if scaled_s > LONGEST_S else "less than a second"
+    parts = ", ".join(f"{name} {part.here:.3g} of {part.there:.3g} {part.unit}" for name, part in speed.parts.items())
+    limit, other = ("more than a day", "a shorter") if scaled_s > LONGEST_S else ("less than a second", "a longer")
     raise ValueError(
         f"{show_duration(budget_s)} of one {card.title} would be {show_duration(scaled_s)} here, {limit} ({parts}); "
-        f"give {'a shorter' if scaled_s > LONGEST_S else 'a longer'} --budget, or leave out --as"
+        f"give {other} --budget, or leave out --as"
     )

@@ -1,5 +1,6 @@
 import json
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -9,10 +10,10 @@ from harness.cards.other_card import CARDS
 
 
 def test_this_machine_has_a_speed_in_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration, "WARM_UP_S", {"cpu": 0.0})
-    monkeypatch.setattr(calibration, "MEASURE_S", {"cpu": 0.01})
+    quick = replace(calibration.WORKLOADS["cpu"], warm_up_s=0.0, measure_s=0.01)
+    monkeypatch.setitem(calibration.WORKLOADS, "cpu", quick)
     measured = measure("cpu")
-    assert measured.keys() == CARDS["rtx4090"].figures.keys()
+    assert measured.keys() == CARDS["rtx4090"].speeds.keys()
     assert all(speed > 0 for speed in measured.values())
 
 

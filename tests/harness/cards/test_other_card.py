@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cards.other_card import CARDS, HOST, Figure, compare, get_card, mixture, relative_speed, scaled_budget
+from harness.cards.other_card import CARDS, HOST, ReferenceSpeed, get_card, mixture, relative_speed, scaled_budget
 from harness.records.record import OtherCardPart
 from harness.report.console import Voice
 from harness.report.sentences import describe_other_card
@@ -12,9 +12,9 @@ from harness.run.plan import other_card_part
 
 CARD = CARDS["rtx4090"]
 SPEEDS = st.floats(1e-3, 1e6)
-MEASURED = st.fixed_dictionaries(dict.fromkeys(CARD.figures, SPEEDS))
+MEASURED = st.fixed_dictionaries(dict.fromkeys(CARD.speeds, SPEEDS))
 # what an RTX 4090 in a desktop would measure, if the assumptions hold
-ITSELF = {name: figure.peak * figure.reached for name, figure in CARD.figures.items()}
+ITSELF = {name: speed.peak * speed.typical for name, speed in CARD.speeds.items()}
 
 
 def test_a_card_that_measures_what_is_assumed_is_as_fast_as_itself() -> None:
@@ -52,7 +52,7 @@ def test_any_mixture_of_the_parts_lies_in_the_interval(
 
 
 def test_a_part_stands_beside_what_programs_reach() -> None:
-    part = compare(Figure(100.0, "TFLOP/s", reached=0.8, least=0.5, most=1.0), 160.0)
+    part = ReferenceSpeed(100.0, "TFLOP/s", typical=0.8, lowest=0.5, highest=1.0).compare(160.0)
     assert (part.there, part.ratio, part.low, part.high) == (80.0, 2.0, 1.6, 3.2)
 
 
@@ -65,7 +65,7 @@ def test_a_machine_too_slow_or_too_fast_is_refused_with_its_figures(factor: floa
     speed = relative_speed(CARD, {name: factor * value for name, value in ITSELF.items()})
     with pytest.raises(ValueError, match=sentence) as caught:
         scaled_budget(600.0, CARD, speed)
-    assert "TFLOP/s beside 149" in str(caught.value) and "\n" not in str(caught.value)
+    assert "of 149 TFLOP/s" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_the_record_has_the_words_of_the_command() -> None:
@@ -97,5 +97,5 @@ def test_the_budget_that_is_asked_for_is_scaled(monkeypatch: pytest.MonkeyPatch)
 def test_every_card_has_every_figure() -> None:
     for name, card in CARDS.items():
         assert get_card(name) is card
-        assert set(card.figures) == {"matmul", "convolution", "memory", HOST}
-        assert all(figure.least <= figure.reached <= figure.most for figure in card.figures.values())
+        assert set(card.speeds) == {"matmul", "convolution", "memory", HOST}
+        assert all(speed.lowest <= speed.typical <= speed.highest for speed in card.speeds.values())
