@@ -1,1 +1,1 @@
-"""The clock: start a generator, hold the deadline, leave nothing of it alive, account for every second."""
+"""The clock: start a generator, enforce the deadline, leave nothing of it alive, account for every second."""

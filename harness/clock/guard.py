@@ -1,10 +1,10 @@
 """The guard: a small process between the harness and a generator, which outlives the harness just long enough.
 
-It starts the generator, keeps its log and collects its dead. It kills all that descends from it when the generator's
-main process has ended, when the deadline is there, and when the harness says so, dies or is killed. Orphans come to
-it (it is a child subreaper), so when it has no child left, nothing of the generator is left.
+It starts the generator, writes its log and reaps its dead processes. It kills all its descendants when the generator's
+main process has ended, at the deadline, and when the harness says so, dies or is killed. Orphans become its children
+(it is a child subreaper), so when it has no child left, nothing of the generator is left.
 
-`sandbox` starts it and talks to it. It runs without site packages: the standard library, and little of it.
+`sandbox` starts it and talks to it. It runs without site packages: the standard library only, and little of it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from harness.clock.processes import Cgroup
 HEAD_BYTES = 15 << 20
 TAIL_BYTES = 1 << 20
 _PIPE_BYTES = 1 << 20  # so that a generator that prints much seldom waits for the guard
-_LOOK_FOR_HARNESS_S = 1.0  # its death closes the channel, unless a process that it forked still holds a copy
+_LOOK_FOR_HARNESS_S = 1.0  # its death closes the channel, unless a process that it forked still has it open
 
 
 class BoundedLog:
@@ -155,7 +155,7 @@ class Guard:
             self._cgroup.join()
         processes.die_with_parent()
         processes.give_up_new_privileges()
-        # Where memory runs out the kernel shall take the generator, not the harness, which has a record to write.
+        # When memory runs out the kernel should kill the generator, not the harness, which has a record to write.
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000")
         signal.pthread_sigmask(signal.SIG_SETMASK, [])

@@ -1,4 +1,4 @@
-"""What is started under the clock, and what it is told: its command line and its environment."""
+"""What is started under the clock: its command line, environment and job."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _NEVER_DROPPED = ("HOME", "PATH")
 
 @dataclass(frozen=True)
 class Needs:
-    """What was fetched for the generator before the clock."""
+    """What is fetched for a generator before the clock starts."""
 
     weights: Path | None
     training_images: Path | None
     device: str
 
     def job(self, output: str = "", events: str = "", deadline: float = 0.0, **rest: Any) -> Job:
-        """The worker's job with them, and with what else it is told; where nothing is run yet, without a place."""
+        """The worker's job with them, and with `rest`; without a place to write to where nothing is run yet."""
         weights, training_images = (str(path) if path else None for path in (self.weights, self.training_images))
         return Job(
             output=output,
@@ -62,7 +62,7 @@ class Launch:
 
 @dataclass(frozen=True)
 class Terms:
-    """What a generator of any kind is told, beside its deadline.
+    """What every generator is told, beside its deadline.
 
     Attributes:
         output: the folder to write class folders into.
@@ -78,7 +78,8 @@ class Terms:
     seed: int
     classes: Path
 
-    def values(self) -> dict[str, str]:
+    @property
+    def placeholders(self) -> dict[str, str]:
         """The terms as text, by placeholder."""
         return {
             "output": str(self.output),
@@ -106,18 +107,18 @@ def command_line(template: str, terms: Terms) -> list[str]:
     Raises:
         ValueError: it is empty, has an open quotation or a placeholder that means nothing.
     """
-    values = terms.values()
+    values = terms.placeholders
 
     def fill(match: re.Match[str]) -> str:
         if match[1] not in values:
             known = " ".join(f"{{{name}}}" for name in values)
-            raise ValueError(f"the command has {match[0]}, which means nothing here; it can have {known}")
+            raise ValueError(f"the command has {match[0]}, which is not a placeholder; there are {known}")
         return values[match[1]]
 
     try:
         words = shlex.split(template)
     except ValueError as problem:
-        raise ValueError(f"the command {template!r} cannot be split into words: {problem}") from None
+        raise ValueError(f"the command {template!r} cannot be split into arguments: {problem}") from None
     if not words:
         raise ValueError("the command is empty; give a program and its arguments")
     return [_PLACEHOLDER.sub(fill, word) for word in words]
@@ -133,27 +134,20 @@ def check_program(launch: Launch) -> None:
 
 
 def environment(base: Mapping[str, str], terms: Terms, deadline: float, data: Path | None) -> dict[str, str]:
-    """The environment of a generator: `base` without our variables and the way to the real data, plus the terms.
+    """The environment of a generator: `base` without our variables and the path of the real data, plus the terms.
 
     Args:
         base: the harness's environment.
-        terms: what to tell.
         deadline: CLOCK_MONOTONIC seconds at which everything is killed.
         data: folder of the real data sets; None where there is none.
     """
-    values = terms.values()
-    return inherited(base, data) | {
-        "SUBMISSION_OUTPUT": values["output"],
-        "SUBMISSION_DATASET": values["dataset"],
-        "SUBMISSION_BUDGET_SECONDS": values["budget"],
-        "SUBMISSION_DEADLINE_MONOTONIC": repr(deadline),
-        "SUBMISSION_SEED": values["seed"],
-        "SUBMISSION_CLASSES": values["classes"],
-    }
+    told = terms.placeholders | {"deadline_monotonic": repr(deadline)}
+    told["budget_seconds"] = told.pop("budget")
+    return inherited(base, data) | {_OURS + name.upper(): value for name, value in told.items()}
 
 
 def with_compile_cache(base: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """`base` with an empty place for what is compiled, so that every start is a cold one, on the clock."""
+    """`base` with an empty folder for what is compiled, so that every start is a cold one, on the clock."""
     return {**base, "TORCHINDUCTOR_CACHE_DIR": str(folder)}
 
 

@@ -1,4 +1,4 @@
-"""The ledger: where a generator's time went, every second of it, once."""
+"""The ledger: where every second of a generator's time went."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def ledger(
     """Divide the time from `started` to `ended` among the phases that the worker wrote down.
 
     A line `{"t": <CLOCK_MONOTONIC seconds>, "phase": <phase>}` says that this phase begins at t and lasts until the
-    next begins. The worker may have been killed in mid-line, or lie: lines that are no such thing, or of a time
-    outside the run, count for nothing.
+    next begins. The worker may have been killed in the middle of a line, or lie: lines that are nothing of the
+    kind, or of a time outside the run, are ignored.
 
     Args:
         events: JSON lines; None or a file that is not there for a generator that writes none.
@@ -72,7 +72,7 @@ def ledger(
 
 
 def _beginnings(events: Path | None, started: float, ended: float) -> list[tuple[float, Phase]]:
-    if events is None or not events.is_file():  # a pipe in its place would be waited for
+    if events is None or not events.is_file():  # opening a pipe in its place would block
         return []
     try:
         with events.open("rb") as file:

@@ -31,7 +31,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def can_follow_families() -> bool:
-    """Whether this kernel tells a process's children, which every function here needs."""
+    """Whether this kernel lists a process's children, which everything here needs."""
     return Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
 
@@ -58,7 +58,7 @@ def give_up_new_privileges() -> None:
 
 
 def children(pid: int) -> list[int]:
-    """The children of every thread of `pid`, the dead that nobody has collected among them; none if it is gone."""
+    """The children of every thread of `pid`, including dead ones that nobody has reaped; none if it is gone."""
     found: list[int] = []
     with suppress(OSError):
         # Not through pathlib: against processes that fork fast, this must be faster.
@@ -111,7 +111,7 @@ def living_descendants(root: int) -> list[int]:
 
 
 def _lives(pid: int) -> bool:
-    """A dead process waits to be collected in state Z; so does one whose first thread ended before the others."""
+    """A dead process waits to be reaped in state Z; so does one whose first thread ended before the others."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
@@ -145,12 +145,12 @@ class Cgroup:
         return os.waitpid(pid, 0)[1] == 0
 
     def kill(self) -> None:
-        """Kill every process inside at one stroke; a fork under way does not escape."""
+        """Kill every process inside at once; a fork under way does not escape."""
         with suppress(OSError):
             (self.folder / "cgroup.kill").write_text("1")
 
     def remove(self) -> None:
-        """Take the empty group away, and those that were made inside it."""
+        """Remove the empty group, and those that were made inside it."""
         give_up = time.monotonic() + _REMOVE_WITHIN_S
         while self.folder.exists():
             for folder, _, _ in os.walk(self.folder, topdown=False):
@@ -162,7 +162,7 @@ class Cgroup:
 
 
 def make_cgroup() -> Cgroup | None:
-    """A new, empty control group under this process's own; None where the machine does not let us, or has no kill."""
+    """A new, empty control group under this process's own; None where this is not permitted or has no cgroup.kill."""
     parent = _own_folder("")
     if parent is None:
         return None
@@ -180,7 +180,7 @@ def make_cgroup() -> Cgroup | None:
 def oom_kills() -> int | None:
     """How often the kernel has killed for want of memory: in our memory group, else on the whole machine.
 
-    None where nothing tells.
+    None where nothing counts them.
     """
     sources: list[Path] = []
     for controller, file in (("", "memory.events"), ("memory", "memory.oom_control")):

@@ -1,7 +1,7 @@
-"""The harness's hold on one generator: its guard, its cgroup where one can be made, and the end of all its processes.
+"""One generator's guard and, where one can be made, its cgroup; and the end of all its processes.
 
-Two routes. `cgroup`: the kernel kills the whole group at one stroke, then whoever had left the group is hunted as in
-the other route. `process`: the family tree below the guard is killed again and again until nobody is left.
+Two routes. `cgroup`: the kernel kills the whole group at once, then what had left the group is killed as in the other
+route. `process`: the process tree below the guard is killed again and again until nothing is left.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _PATIENCE_S = 60.0  # a killed process can be held by a disk or a graphics drive
 
 
 class StillAliveError(RuntimeError):
-    """A process of the generator cannot be killed. What it may still write makes the run worthless."""
+    """A process of the generator cannot be killed; what it may still write makes the run worthless."""
 
 
 @dataclass(frozen=True)
 class Extinction:
-    """How the last process of a generator came to be dead.
+    """How a generator's last process ended.
 
     Attributes:
         ended: CLOCK_MONOTONIC seconds at which nothing was left.
@@ -200,14 +200,14 @@ def open_sandbox(log: Path, isolation: Isolation | Literal["auto"]) -> Iterator[
         StillAliveError: a process of the generator cannot be killed.
     """
     if not processes.can_follow_families():
-        raise ValueError("the clock needs Linux with /proc/PID/task/TID/children to find what a generator starts")
+        raise ValueError("the clock needs Linux with /proc/PID/task/TID/children, to find what a generator starts")
     cgroup = make_cgroup() if isolation != "process" else None
     with processes.subreaper():
         sandbox = Sandbox(*_start_guard(log, cgroup), cgroup)
         try:
             sandbox.await_guard()
             if isolation == "cgroup" and sandbox.isolation != "cgroup":
-                raise ValueError("no control group with cgroup.kill can be made here; leave the isolation to `auto`")
+                raise ValueError("no control group with cgroup.kill can be made here; use the isolation `auto`")
             yield sandbox
         finally:
             sandbox.close()

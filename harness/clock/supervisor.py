@@ -1,6 +1,6 @@
-"""The clock: starts a generator, holds the deadline, and comes back when nothing of it is left.
+"""The clock: starts a generator, enforces the deadline, and returns when nothing of it is left.
 
-The law is in docs/clock.md. All times are CLOCK_MONOTONIC seconds, which no change of the wall clock moves.
+The rules are in docs/clock.md. All times are CLOCK_MONOTONIC seconds, which no change of the wall clock moves.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a generator's run went, as the clock saw it. Nothing of the generator lives when this exists.
+    """How a generator's run ended, as the clock saw it; none of its processes is alive by then.
 
     Attributes:
         started, deadline: the clock, CLOCK_MONOTONIC seconds.
@@ -98,15 +98,17 @@ def supervise(
         isolation: the route, see `harness.clock.sandbox`; `auto` takes the best that the machine allows.
 
     Raises:
-        ValueError: the budget, the grace or the isolation makes no sense here, or the generator cannot be started.
+        ValueError: the budget, the grace period or the isolation is invalid, or the generator cannot be started.
         StillAliveError: a process of the generator cannot be killed.
     """
     if not 0 < budget_s < math.inf:
-        raise ValueError(f"a budget of {budget_s} seconds leaves no time to generate in; give a number above 0")
+        raise ValueError(f"the budget must be a number of seconds above 0, not {budget_s}")
     if not 0 <= grace_s < budget_s:
-        raise ValueError(f"a grace of {grace_s} seconds does not fit in a budget of {budget_s}; make it shorter")
+        raise ValueError(
+            f"the grace period must be shorter than the budget of {budget_s} seconds and at least 0, not {grace_s}"
+        )
     if not _one_at_a_time.acquire(blocking=False):
-        raise ValueError("another generator is on the clock in this process; they would take each other's time")
+        raise ValueError("another generator is on the clock in this process already; wait until it has ended")
     try:
         with open_sandbox(log, isolation) as sandbox, _interruptions() as interruption:
             oom_kills_before = oom_kills()
@@ -135,7 +137,7 @@ def supervise(
 
 
 def _watch(sandbox: Sandbox, interruption: int, clock: Clock, on_tick: Callable[[float], None] | None) -> None:
-    """Wait until the generator is over or must be, ticking meanwhile."""
+    """Wait until the generator has ended or must end, calling `on_tick` meanwhile."""
     events = select.poll()
     events.register(sandbox, select.POLLIN)
     events.register(interruption, select.POLLIN)

@@ -1,4 +1,4 @@
-"""Accuracy as a function of the seconds used: what there was of a run at a moment, and the area under the curve."""
+"""Accuracy over time: what a run had on disk at each moment, and the area under the curve."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Anytime(ResultFile):
         except FileNotFoundError:
             return None
         except ValidationError:
-            raise ValueError(f"{path} holds no anytime curve of this version; remove it to measure anew") from None
+            raise ValueError(f"{path} is no accuracy over time of this version; remove it to measure again") from None
 
 
 def moments(at: Sequence[float] | None, points: int, used_s: float) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""The typed result of a run, versioned, as JSON. Others build on these keys: add freely, rename never.
+"""The typed, versioned result of a run, as JSON. Others build on these keys: add freely, never rename.
 
 Accuracies are fractions in [0, 1]; times are seconds; `started, deadline, ended` are CLOCK_MONOTONIC.
 """
@@ -63,9 +63,9 @@ class ClockPart(Part):
     started: float
     deadline: float
     ended: float
-    # what ended generation: the clock, the cap on images per class, the choices running out, or the program itself
+    # what ended generation: the clock, the cap on images per class, the end of a selection, or the program itself
     ended_by: Literal["clock", "ipc", "exhausted", "program", "interrupt"]
-    # how the generator's processes were held: a cgroup, or their session and descendants
+    # how the generator's processes were contained: a cgroup, or their session and descendants
     isolation: str
     # processes that outlived the generator's main process and were killed when it ended
     stragglers: int = 0
@@ -75,10 +75,10 @@ class ClockPart(Part):
 
 
 class IpcPart(Part):
-    """Whole readable images per class, augmented copies among them.
+    """Complete, readable images per class, including augmented copies.
 
-    `distinct` counts near-copies once, null where no audit has counted; `generated` are those that the generator made,
-    null where no copies were asked for.
+    `distinct` counts near-copies once, null where no audit has counted them; `generated` counts those that the
+    generator made, null where no copies were asked for.
     """
 
     mean: float
@@ -89,19 +89,19 @@ class IpcPart(Part):
 
 
 class PlanPart(Part):
-    """What was meant to be done with the budget."""
+    """What the run was to do with the budget."""
 
     steps: int | None
     batch_size: int | None
     predicted_ipc: float | None
     # [low, high] around it
     predicted_ipc_interval: tuple[float, float] | None = None
-    # whether steps and settings come from a plan that `tune` kept for this budget
+    # whether steps and settings were chosen by `tune` for this budget
     tuned: bool = False
 
 
 class FilesPart(Part):
-    """What lay in the output folder and was not counted."""
+    """Files in the output folder that were not counted."""
 
     dropped: int = 0
     half_written: int = 0
@@ -110,14 +110,14 @@ class FilesPart(Part):
 
 
 class BaselinePart(Part):
-    """Random real training images under the same protocol: what the accuracy is held against."""
+    """Random real training images under the same protocol: what the accuracy is compared with."""
 
     ipc: float
     accuracy: Score
 
 
 class ThroughputPart(Part):
-    """`images_per_s`: whole images over the whole of `ended - started`, loading included."""
+    """`images_per_s`: complete images over all of `ended - started`, including loading."""
 
     images_per_s: float
 
@@ -174,10 +174,10 @@ class Record(ResultFile):
     images_hash: str | None = None
     ipc: IpcPart | None = None
     plan: PlanPart
-    # a profile that was at hand, as `planning.profile` keeps it; or `{"source": "trial", ...}` of trials on the clock
+    # the stored profile that was used, as in `planning.profile`; or `{"source": "trial", ...}` of trials on the clock
     profile: dict[str, Any] | None = None
     files: FilesPart = FilesPart()
-    # [seconds since the start, whole images by then], thinned to a few hundred points
+    # [seconds since the start, complete images by then], thinned to a few hundred points
     images_over_time: list[tuple[float, int]] = Field(default_factory=list)
     audits: list[Audit] = Field(default_factory=list)
     accuracy: Score | None = None

@@ -2,85 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 
-@dataclass(frozen=True)
 class RunFolder:
-    """`RUN/` and what is in it."""
+    """`RUN/` and the paths in it."""
 
-    root: Path
-
-    @property
-    def images(self) -> Path:
-        """The output folder: `<label:03d>-<class_name>/<index:06d>.png`."""
-        return self.root / "images"
-
-    @property
-    def record(self) -> Path:
-        return self.root / "record.json"
-
-    @property
-    def report(self) -> Path:
-        return self.root / "report.html"
-
-    @property
-    def log(self) -> Path:
-        """Everything the generator and the harness said."""
-        return self.root / "log.txt"
-
-    @property
-    def job(self) -> Path:
-        return self.root / "job.json"
-
-    @property
-    def events(self) -> Path:
-        return self.root / "events.jsonl"
-
-    @property
-    def exhibit(self) -> Path:
-        """What the generator had to show of how it works, where it had anything."""
-        return self.root / "exhibit.json"
-
-    @property
-    def compiled(self) -> Path:
-        """What the generator compiled; there only while it runs."""
-        return self.root / ".compiled"
-
-    @property
-    def classes(self) -> Path:
-        """Class names in label order, for a generator from outside."""
-        return self.root / "classes.json"
-
-    @property
-    def class_order(self) -> Path:
-        """The order that the images suggest, for `--class-order`; there only where the labels are in a wrong one."""
-        return self.root / "class_order.txt"
-
-    @property
-    def telemetry(self) -> Path:
-        """Samples of the card, where there is one."""
-        return self.root / "telemetry.csv"
-
-    @property
-    def anytime(self) -> Path:
-        """Accuracy by the seconds used, where it was measured."""
-        return self.root / "anytime.json"
-
-    @property
-    def anytime_plot(self) -> Path:
-        return self.root / "anytime.png"
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where an interrupted judgement goes on from."""
-        return self.root / "judging.ckpt"
-
-    @property
-    def baseline_checkpoint(self) -> Path:
-        return self.root / "judging-real.ckpt"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        # the output folder: `<label:03d>-<class_name>/<index:06d>.png`
+        self.images = root / "images"
+        self.record = root / "record.json"
+        self.report = root / "report.html"
+        # everything that the generator and the harness printed
+        self.log = root / "log.txt"
+        self.job = root / "job.json"
+        self.events = root / "events.jsonl"
+        # what the generator has to show of how it works, where it has anything
+        self.exhibit = root / "exhibit.json"
+        # what the generator compiled; only while it runs
+        self.compiled = root / ".compiled"
+        # class names in label order, for a generator from outside
+        self.classes = root / "classes.json"
+        # the order that the images suggest, for `--class-order`; only where the labels are in a wrong one
+        self.class_order = root / "class_order.txt"
+        # samples of the GPUs, where there are any
+        self.telemetry = root / "telemetry.csv"
+        # accuracy over time, where it was measured
+        self.anytime = root / "anytime.json"
+        self.anytime_plot = root / "anytime.png"
+        # where an interrupted judgement resumes
+        self.checkpoint = root / "judging.ckpt"
+        self.baseline_checkpoint = root / "judging-real.ckpt"
 
 
 def new_folder(out: Path | None, dataset: str, generator: str) -> RunFolder:
@@ -92,7 +46,7 @@ def new_folder(out: Path | None, dataset: str, generator: str) -> RunFolder:
     if out is None:
         out = Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{dataset}-{generator}"
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out} exists already; choose another --out, or add --resume to go on judging what is there")
+        raise ValueError(f"{out} exists already; choose another --out, or add --resume to judge what is in it")
     try:
         folder = RunFolder(out.resolve())
         folder.images.mkdir(parents=True)
@@ -108,7 +62,7 @@ def existing_folder(out: Path | None) -> RunFolder:
         ValueError: none is named, or it holds no record.
     """
     if out is None:
-        raise ValueError("--resume needs --out, the folder of the run to go on with")
+        raise ValueError("--resume needs --out, the folder of the run to resume")
     folder = RunFolder(out.resolve())
     if not folder.record.exists():
         raise ValueError(f"{out} holds no record.json, so there is no run to resume; leave out --resume to start one")

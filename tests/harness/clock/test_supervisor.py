@@ -146,11 +146,11 @@ def test_a_program_that_cannot_be_started_is_one_sentence(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"budget_s": 0}, "leaves no time"),
-        ({"budget_s": float("nan")}, "leaves no time"),
-        ({"budget_s": float("inf")}, "leaves no time"),
-        ({"budget_s": 1, "grace_s": 1}, "does not fit"),
-        ({"budget_s": 1, "grace_s": -1}, "does not fit"),
+        ({"budget_s": 0}, "a number of seconds above 0"),
+        ({"budget_s": float("nan")}, "a number of seconds above 0"),
+        ({"budget_s": float("inf")}, "a number of seconds above 0"),
+        ({"budget_s": 1, "grace_s": 1}, "shorter than the budget"),
+        ({"budget_s": 1, "grace_s": -1}, "shorter than the budget"),
     ],
 )
 def test_times_that_make_no_sense_are_refused(scene: Scene, options: dict[str, float], sentence: str) -> None:
