@@ -28,7 +28,7 @@ from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.base.machine import resolve_device, this_machine
 from evaluation.data.datasets import data_folder, load_split
-from evaluation.data.subset import hold_out, random_subset
+from evaluation.data.subset import balanced_split, random_subset
 from evaluation.formats.shards import write_shard
 from evaluation.judge.score import accuracy_interval, judge
 from submission.contract.generator import LoadContext, Selector, get_generator
@@ -54,7 +54,7 @@ def main() -> None:
     device, challenge = resolve_device(options.device), get_challenge(options.dataset)
     machine = this_machine(device)
     out = options.out or RESULTS / f"selection-{challenge.name}-{machine.label}.json"
-    train, held_out = hold_out(
+    train, held_out = balanced_split(
         load_split(challenge, "train", data_folder(options.data)), SHARE_HELD_OUT, options.held_out
     )
     report: dict[str, Any] = {

@@ -25,7 +25,7 @@ from typing import Any
 from evaluation.base.challenge import get_challenge
 from evaluation.base.machine import this_machine
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import hold_out
+from evaluation.data.subset import balanced_split
 from evaluation.judge.score import judge
 from evaluation.submitted.folder import read_folder
 from harness.commands.tune import MAX_HELD_OUT
@@ -103,7 +103,7 @@ def sweep_one(steps: int, options: argparse.Namespace, folder: Path) -> dict[str
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    _, held_out = hold_out(load_split(challenge, "train", None), 1.0, MAX_HELD_OUT)
+    _, held_out = balanced_split(load_split(challenge, "train", None), 1.0, MAX_HELD_OUT)
     images = read_folder(run / "images", challenge).images
     score = judge(images, held_out, challenge, rounds=options.rounds, epochs=options.epochs)
     found = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evaluation.audits.audit import Finding, Number
-from evaluation.submitted.contents import FolderContents
+from evaluation.submitted.folder import FolderContents
 
 _FAILED_FRACTION = 0.1  # of all files that should have been images
 

@@ -13,7 +13,7 @@ from evaluation.audits.normalisation import read_normalisation
 from evaluation.audits.probe import Facts
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, NormalisedSet
-from evaluation.submitted.contents import FolderContents
+from evaluation.submitted.folder import FolderContents
 
 _SAMPLE = 5000  # images whose values are counted
 _BLOCK = 1024

@@ -15,8 +15,8 @@ from evaluation.audits.leakage import audit_leakage
 from evaluation.audits.pixels import audit_pixels
 from evaluation.audits.probe import Probe, load_probe
 from evaluation.base.challenge import Challenge
-from evaluation.base.images import ImageSet, NormalisedSet, to_pixels
-from evaluation.submitted.contents import FolderContents
+from evaluation.base.images import ImageSet, NormalisedSet, denormalise
+from evaluation.submitted.folder import FolderContents
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def run_audits(
     Args:
         train, test: the real splits. Without one, checks that need it are left out; the leakage audit says so.
     """
-    pixels = to_pixels(contents.images, challenge)
-    real_test = None if test is None else to_pixels(test, challenge)
+    pixels = denormalise(contents.images, challenge)
+    real_test = None if test is None else denormalise(test, challenge)
     given = AuditInput(challenge, contents, pixels, train, real_test, load_probe(challenge))
     return [Audit(name, *audit(given)) for name, audit in AUDITS.items()]

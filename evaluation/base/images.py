@@ -79,7 +79,7 @@ def normalise(images: NDArray[np.uint8], challenge: Challenge) -> NDArray[np.flo
     return normalised
 
 
-def to_pixels(images: ImageSet | NormalisedSet, challenge: Challenge) -> ImageSet:
+def denormalise(images: ImageSet | NormalisedSet, challenge: Challenge) -> ImageSet:
     """The same images in 8 bits: exact for what `normalise` made; else rounded and clipped, NaN as 0.
 
     Scores are never taken from this; audits look at it.

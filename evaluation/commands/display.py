@@ -17,7 +17,7 @@ from evaluation.judge.protocol import Progress
 if TYPE_CHECKING:
     from evaluation.curve.real_equivalent import RealEquivalent
     from evaluation.judge.score import Score
-    from evaluation.submitted.contents import FolderContents
+    from evaluation.submitted.folder import FolderContents
 
 
 @contextmanager

@@ -10,11 +10,15 @@ from typing import Literal, overload
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, NormalisedSet
 from evaluation.base.untrusted import UnreadableFileError
-from evaluation.data import challenge_test, cifar100, digits, tiny_imagenet
+from evaluation.data import cifar100, digits, tiny_imagenet
 from evaluation.data.download import ARCHIVES, download
 from evaluation.formats.shards import read_shard, write_shard
+from evaluation.formats.tensors import load_weights_only, to_normalised
 
 Split = Literal["train", "test"]
+
+# the challenge publishes its test images as normalised floats with labels, too
+_CHALLENGE_TEST_FILES = {"cifar100": "cifar100_test.pt", "tiny-imagenet": "tinyimagenet_test.pt"}
 
 
 def data_folder(option: Path | None) -> Path | None:
@@ -59,8 +63,8 @@ def load_split(challenge: Challenge, split: Split, data: Path | None) -> ImageSe
     for root in roots:
         if found := _find(challenge, split, root):
             return _load(challenge, split, found)
-        if split == "test" and (file := challenge_test.find(root, challenge)):
-            return challenge_test.load(file, challenge)
+        if split == "test" and (file := _challenge_test_file(root, challenge)):
+            return _load_challenge_test(file, challenge)
     found = _find(challenge, split, _download(challenge, split, roots))
     assert found is not None
     return _load(challenge, split, found)
@@ -73,7 +77,7 @@ def is_at_hand(challenge: Challenge, split: Split, data: Path | None) -> bool:
     roots = [root for root in (data, cache_folder()) if root is not None]
     if any(_find(challenge, split, root) for root in roots):
         return True
-    return split == "test" and any(challenge_test.find(root, challenge) for root in roots)
+    return split == "test" and any(_challenge_test_file(root, challenge) for root in roots)
 
 
 def training_images_file(challenge: Challenge, data: Path | None, folder: Path) -> Path:
@@ -148,3 +152,17 @@ def _download(challenge: Challenge, split: Split, roots: list[Path]) -> Path:
             f" {unpack} {archive.url.rsplit('/', 1)[1]}`, then pass the folder that holds {archive.folder} as --data"
         ) from error
     return cache
+
+
+def _challenge_test_file(root: Path, challenge: Challenge) -> Path | None:
+    """The challenge's own test file in `root`, None where there is none."""
+    name = _CHALLENGE_TEST_FILES.get(challenge.name)
+    return root / name if name and (root / name).is_file() else None
+
+
+def _load_challenge_test(file: Path, challenge: Challenge) -> NormalisedSet:
+    """Read `images_val` (N, 3, H, W) and `labels_val` (N,). Raises ValueError where the file holds anything else."""
+    content = load_weights_only(file)
+    if not isinstance(content, dict) or not {"images_val", "labels_val"} <= content.keys():
+        raise ValueError(f"{file} is not a test file of the challenge: it has no `images_val` and `labels_val`")
+    return to_normalised(content["images_val"], content["labels_val"], challenge, str(file))

@@ -29,20 +29,18 @@ def first_index(labels: NDArray[np.int64], per_class: int) -> NDArray[np.int64]:
     return np.concatenate([np.flatnonzero(labels == label)[:per_class] for label in np.unique(labels)])
 
 
-def hold_out(train: ImageSet, share: float, most: int, seed: int = 0) -> tuple[ImageSet, ImageSet]:
-    """Part `train` into what may be used and what choices are judged on; as many of each class, at random.
+def balanced_split(train: ImageSet, fraction: float, maximum: int, seed: int = 0) -> tuple[ImageSet, ImageSet]:
+    """Hold out equally many random images of each class, to make choices on.
 
     Args:
-        share: of each class that is held out.
-        most: images held out in all, at least one a class.
+        fraction: of the rarest class that is held out, at least one image.
+        maximum: images held out in all.
 
     Returns:
         (the rest, the held-out images).
     """
     fewest = int(np.bincount(train.labels)[np.unique(train.labels)].min())
-    each = max(1, min(int(share * fewest), most // len(np.unique(train.labels))))
-    order = np.random.default_rng(seed).permutation(len(train))
-    chosen = np.concatenate([order[train.labels[order] == label][:each] for label in np.unique(train.labels)])
+    each = max(1, min(int(fraction * fewest), maximum // len(np.unique(train.labels))))
     held = np.zeros(len(train), bool)
-    held[chosen] = True
+    held[random_index(train.labels, each, seed)] = True
     return train.take(np.flatnonzero(~held)), train.take(np.flatnonzero(held))

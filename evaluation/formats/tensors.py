@@ -18,7 +18,6 @@ from evaluation.base.files import written_whole
 from evaluation.base.images import ImageSet, NormalisedSet, normalise
 from evaluation.base.untrusted import MAX_SET_BYTES, UnreadableFileError, check_regular, most_images
 
-FILE_NAMES = {"cifar100": "cifar100.pt", "tiny-imagenet": "tinyimagenet.pt", "digits": "digits.pt"}
 _MAX_FILE_BYTES = 4 * MAX_SET_BYTES  # floats take four bytes a channel value
 
 

@@ -14,7 +14,7 @@ from evaluation.base.challenge import Challenge
 from evaluation.base.files import write_text
 from evaluation.base.images import ImageSet, NormalisedSet
 from evaluation.formats.class_folders import label_of_folder
-from evaluation.submitted.contents import FolderContents
+from evaluation.submitted.folder import FolderContents
 
 _CLASSES = Path(__file__).parents[1] / "base" / "classes"
 

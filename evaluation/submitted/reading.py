@@ -11,8 +11,7 @@ from evaluation.base.untrusted import UnreadableFileError, printable, read_regul
 from evaluation.formats.class_folders import label_of_folder
 from evaluation.formats.tensors import read_tensor
 from evaluation.submitted.class_order_file import read_order, reorder
-from evaluation.submitted.contents import FolderContents
-from evaluation.submitted.folder import read_folder, read_shard_file
+from evaluation.submitted.folder import FolderContents, read_folder, read_shard_file
 
 _MAX_RECORD_BYTES = 2**26  # of a run's record.json
 

@@ -79,7 +79,7 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
 
     from evaluation.base.images import ImageSet
     from evaluation.data.datasets import load_split
-    from evaluation.data.subset import hold_out
+    from evaluation.data.subset import balanced_split
     from harness.report.tune_page import rows, tune_table, write_page
     from harness.run.generation import fetch_needs
     from harness.tuning.pilots import Pilots
@@ -92,7 +92,7 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
     train = load_split(challenge, "train", options.data)
     assert isinstance(train, ImageSet), "training splits are 8-bit images"
     fraction = HELD_OUT_FRACTION if maker.info.needs_training_images else 1.0
-    rest, held_out = hold_out(train, fraction, MAX_HELD_OUT)
+    rest, held_out = balanced_split(train, fraction, MAX_HELD_OUT)
     out = options.out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S-%f}-tune-{challenge.name}-{maker.info.name}"
     if out.exists() and any(out.iterdir()):
         raise ValueError(f"{out} exists already; choose another --out")

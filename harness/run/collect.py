@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.base.challenge import Challenge
-from evaluation.base.images import ImageSet, content_hash, to_pixels
+from evaluation.base.images import ImageSet, content_hash, denormalise
 from evaluation.base.untrusted import Dropped
-from evaluation.submitted.contents import FolderContents
-from evaluation.submitted.folder import NoImagesError, read_folder
+from evaluation.submitted.folder import FolderContents, NoImagesError, read_folder
 
 # the curve of images over time is thinned to about this many points
 POINTS = 300
@@ -74,7 +73,7 @@ def collect(folder: Path, challenge: Challenge, started_at: datetime | None = No
     counts = np.bincount(contents.images.labels, minlength=challenge.classes)
     return Collected(
         contents=contents,
-        pixels=to_pixels(contents.images, challenge),
+        pixels=denormalise(contents.images, challenge),
         per_class=tuple(int(count) for count in counts),
         images_hash=content_hash(contents.images),
         dropped=sum(contents.dropped_reasons.values()),

@@ -11,7 +11,7 @@ import numpy as np
 
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.durations import show_duration
-from evaluation.base.images import ImageSet, NormalisedSet, to_pixels
+from evaluation.base.images import ImageSet, NormalisedSet, denormalise
 from evaluation.data.datasets import load_split
 from evaluation.data.subset import random_subset
 from evaluation.judge.estimate import Estimate, estimate
@@ -191,5 +191,5 @@ def judge_prefixes(
         leftover.unlink()
     charts.save_anytime(found, folder.anytime_plot)
     train = load_split(challenge, "train", data)
-    write_report(folder.report, record, collected.pixels, train, to_pixels(test, challenge))
+    write_report(folder.report, record, collected.pixels, train, denormalise(test, challenge))
     return found

@@ -10,7 +10,7 @@ import numpy as np
 
 from evaluation.audits.run import run_audits
 from evaluation.base.exits import ExitCode
-from evaluation.base.images import ImageSet, NormalisedSet, to_pixels
+from evaluation.base.images import ImageSet, NormalisedSet, denormalise
 from evaluation.base.machine import resolve_device
 from evaluation.data.datasets import is_at_hand, load_split
 from evaluation.submitted.class_order_file import write_order
@@ -67,7 +67,7 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
         code = ExitCode.NOTHING_TO_JUDGE
     else:
         record, code = audit_and_judge(record, folder, collected, splits, options, voice)
-    test = to_pixels(splits.test, options.challenge) if splits.test is not None else None
+    test = denormalise(splits.test, options.challenge) if splits.test is not None else None
     write_report(folder.report, record, collected.pixels, splits.train, test)
     return Finished(record, folder.root, code)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluation.base.challenge import get_challenge
-from evaluation.base.images import ImageSet, to_pixels
+from evaluation.base.images import ImageSet, denormalise
 from evaluation.data.subset import first_of_each
 from evaluation.judge.protocol import Progress
 from evaluation.judge.score import judge
@@ -92,4 +92,4 @@ class Pilots:
             why = next(details, f"see {folder / 'log.txt'}")
             raise ValueError(f"{job.generator!r} with {candidate.name} did not give {ipc} images per class: {why}")
         challenge = get_challenge(job.challenge)
-        return first_of_each(to_pixels(read_folder(images, challenge).images, challenge), ipc)
+        return first_of_each(denormalise(read_folder(images, challenge).images, challenge), ipc)

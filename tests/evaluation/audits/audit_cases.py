@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evaluation.base.challenge import Challenge, get_challenge
-from evaluation.base.images import ImageSet, to_pixels
+from evaluation.base.images import ImageSet, denormalise
 from evaluation.data.datasets import load_split
-from evaluation.submitted.contents import FolderContents
+from evaluation.submitted.folder import FolderContents
 from tests.real_data import real_data
 
 _FOLDERS = {"cifar100": ("cifar-100-python",), "tiny-imagenet": ("tiny-imagenet-200",), "digits": ()}
@@ -25,7 +25,7 @@ def real_split(challenge: Challenge, split: str) -> ImageSet:
     if key not in _loaded:
         folders = _FOLDERS[challenge.name]
         data = real_data(*folders) if folders else None
-        _loaded[key] = to_pixels(load_split(challenge, "train" if split == "train" else "test", data), challenge)
+        _loaded[key] = denormalise(load_split(challenge, "train" if split == "train" else "test", data), challenge)
     return _loaded[key]
 
 

@@ -14,8 +14,8 @@ from evaluation.audits.normalisation import candidates
 from evaluation.audits.pixels import audit_pixels
 from evaluation.audits.probe import load_probe
 from evaluation.base.challenge import Challenge
-from evaluation.base.images import ImageSet, NormalisedSet, normalise, to_pixels
-from evaluation.submitted.contents import FolderContents
+from evaluation.base.images import ImageSet, NormalisedSet, denormalise, normalise
+from evaluation.submitted.folder import FolderContents
 from evaluation.submitted.reading import read_images
 from tests.evaluation.audits.audit_cases import CIFAR, DIGITS, TINY, gaussian, noise, per_class, real_split
 
@@ -30,7 +30,7 @@ _CHANGES = [
 
 def _audit(images: ImageSet | NormalisedSet, challenge: Challenge = CIFAR) -> Finding:
     contents = FolderContents(images, ())
-    return audit_pixels(contents, to_pixels(images, challenge), challenge, load_probe(challenge).facts)
+    return audit_pixels(contents, denormalise(images, challenge), challenge, load_probe(challenge).facts)
 
 
 def _real(challenge: Challenge = CIFAR, ipc: int = 5) -> ImageSet:
@@ -178,7 +178,7 @@ def test_another_size_is_told(tmp_path: Path) -> None:
         image = Image.fromarray(np.random.default_rng(label).integers(0, 256, (40, 40, 3), dtype=np.uint8))
         image.save(tmp_path / str(label) / "0.png")
     contents = read_images(tmp_path, DIGITS)
-    audit = audit_pixels(contents, to_pixels(contents.images, DIGITS), DIGITS, load_probe(DIGITS).facts)
+    audit = audit_pixels(contents, denormalise(contents.images, DIGITS), DIGITS, load_probe(DIGITS).facts)
     assert audit.numbers["resized"] == 10
     assert "10 of 10 images had another size and were resized" in audit.evidence
 
@@ -190,6 +190,6 @@ def test_a_file_with_anothers_normalisation_end_to_end(tmp_path: Path) -> None:
     floats = (torch.from_numpy(images.images) / 255 - mean.view(3, 1, 1)) / std.view(3, 1, 1)
     torch.save(floats, tmp_path / "cifar100.pt")
     contents = read_images(tmp_path / "cifar100.pt", CIFAR)
-    audit = audit_pixels(contents, to_pixels(contents.images, CIFAR), CIFAR, load_probe(CIFAR).facts)
+    audit = audit_pixels(contents, denormalise(contents.images, CIFAR), CIFAR, load_probe(CIFAR).facts)
     assert audit.status == "fail"
     assert audit.numbers["normalisation"] == "CIFAR-10's"

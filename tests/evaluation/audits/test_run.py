@@ -11,7 +11,7 @@ import pytest
 from evaluation.audits.run import run_audits
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, NormalisedSet, normalise
-from evaluation.submitted.contents import FolderContents
+from evaluation.submitted.folder import FolderContents
 from tests.evaluation.audits.audit_cases import CIFAR, DIGITS, TINY, contents_of, per_class, real_split
 
 # What records have held since the first: renaming an audit would hide it from those who read them.

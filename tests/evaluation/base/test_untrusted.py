@@ -29,7 +29,7 @@ from evaluation.base.untrusted import KEPT_VERBATIM, UnreadableFileError, printa
 from evaluation.formats import decode as decoding
 from evaluation.formats.decode import decode
 from evaluation.formats.tensors import read_tensor
-from evaluation.submitted import listing
+from evaluation.submitted import folder as folder_module
 from evaluation.submitted.reading import read_images
 
 DIGITS = get_challenge("digits")
@@ -177,7 +177,7 @@ def test_many_empty_files_are_counted_not_kept(folder: Path) -> None:
 
 
 def test_too_many_files_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "MAX_ENTRIES", 50)
+    monkeypatch.setattr(folder_module, "MAX_ENTRIES", 50)
     for position in range(60):
         (folder / "0" / f"{position}.png").touch()
     with pytest.raises(ValueError, match="more than 50 files and folders; keep fewer"):

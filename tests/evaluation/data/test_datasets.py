@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from evaluation.base.challenge import get_challenge
-from evaluation.base.images import ImageSet, NormalisedSet, normalise, to_pixels
+from evaluation.base.images import ImageSet, NormalisedSet, denormalise, normalise
 from evaluation.data import tiny_imagenet
 from evaluation.data.datasets import cache_folder, data_folder, load_split, training_images_file
 from evaluation.data.download import ARCHIVES, Archive, download
@@ -142,7 +142,7 @@ def test_reference_test_file_stands_in_for_the_test_split(tmp_path: Path) -> Non
     torch.save(content, tmp_path / "cifar100_test.pt")
     test = load_split(challenge, "test", tmp_path)
     assert isinstance(test, NormalisedSet)
-    np.testing.assert_array_equal(to_pixels(test, challenge).images, pixels)
+    np.testing.assert_array_equal(denormalise(test, challenge).images, pixels)
     torch.save({"images": 1}, tmp_path / "cifar100_test.pt")
     with pytest.raises(ValueError, match="no `images_val`"):
         load_split(challenge, "test", tmp_path)

@@ -2,7 +2,7 @@ import numpy as np
 
 from evaluation.base.challenge import get_challenge
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import first_of_each, hold_out
+from evaluation.data.subset import balanced_split, first_of_each
 
 TRAIN = load_split(get_challenge("digits"), "train", None)
 
@@ -14,10 +14,10 @@ def test_the_first_of_each_class() -> None:
 
 
 def test_what_is_held_out_is_balanced_and_in_no_other_part() -> None:
-    rest, held = hold_out(TRAIN, share=0.2, most=1000)
+    rest, held = balanced_split(TRAIN, fraction=0.2, maximum=1000)
     assert len(rest) + len(held) == len(TRAIN)
     assert len(set(np.bincount(held.labels).tolist())) == 1
     assert np.bincount(held.labels)[0] == int(0.2 * np.bincount(TRAIN.labels).min())
     pixels = {image.tobytes() for image in rest.images}
     assert sum(image.tobytes() in pixels for image in held.images) <= 2  # the data set's own repeats
-    assert len(hold_out(TRAIN, share=0.2, most=30)[1]) == 30
+    assert len(balanced_split(TRAIN, fraction=0.2, maximum=30)[1]) == 30

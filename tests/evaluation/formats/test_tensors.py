@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.base.challenge import get_challenge
-from evaluation.base.images import ImageSet, NormalisedSet, content_hash, normalise, to_pixels
+from evaluation.base.images import ImageSet, NormalisedSet, content_hash, denormalise, normalise
 from evaluation.formats.tensors import read_tensor, write_tensor
 from evaluation.submitted.reading import read_images
 
@@ -31,7 +31,7 @@ def test_every_pixel_value_survives_normalisation(name: str) -> None:
     challenge = get_challenge(name)
     every = np.broadcast_to(np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16), (1, 3, 16, 16))
     normalised = NormalisedSet(normalise(every, challenge), np.zeros(1, np.int64))
-    np.testing.assert_array_equal(to_pixels(normalised, challenge).images, every)
+    np.testing.assert_array_equal(denormalise(normalised, challenge).images, every)
 
 
 def test_normalisation_is_what_torch_would_compute() -> None:
@@ -50,7 +50,7 @@ def test_export_and_import_are_exact(tmp_path: Path) -> None:
     assert isinstance(contents.images, NormalisedSet)
     assert contents.images.labels.tolist() == sorted(images.labels.tolist())
     order = np.argsort(images.labels, kind="stable")
-    np.testing.assert_array_equal(to_pixels(contents.images, CIFAR).images, images.images[order])
+    np.testing.assert_array_equal(denormalise(contents.images, CIFAR).images, images.images[order])
     assert contents.paths[299] == "cifar100.pt[299]"
 
 
@@ -62,7 +62,7 @@ def test_export_wants_equal_classes_or_trims(tmp_path: Path) -> None:
         write_tensor(file, images, CIFAR, ipc=3)
     assert not any(tmp_path.iterdir())
     write_tensor(file, images, CIFAR, ipc=2)
-    trimmed = to_pixels(read_tensor(file, CIFAR), CIFAR)
+    trimmed = denormalise(read_tensor(file, CIFAR), CIFAR)
     assert np.bincount(trimmed.labels).tolist() == [2] * 100
     np.testing.assert_array_equal(trimmed.images[-2:], images.images[images.labels == 99][:2])
 

@@ -14,7 +14,7 @@ from evaluation.base.challenge import challenges
 from evaluation.base.images import ImageSet
 from evaluation.data import cifar100
 from evaluation.submitted.class_order_file import named_orders, read_order, reorder, write_order
-from evaluation.submitted.contents import FolderContents
+from evaluation.submitted.folder import FolderContents
 from tests.evaluation.audits.audit_cases import CIFAR, DIGITS, TINY
 from tests.real_data import real_data
 

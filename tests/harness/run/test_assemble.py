@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from evaluation.audits.audit import Audit
 from evaluation.base.images import ImageSet
-from evaluation.submitted.contents import FolderContents
+from evaluation.submitted.folder import FolderContents
 from harness.clock.launch import Needs
 from harness.clock.ledger import Ledger
 from harness.clock.supervisor import Ending

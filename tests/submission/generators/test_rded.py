@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import first_of_each, hold_out
+from evaluation.data.subset import balanced_split, first_of_each
 from evaluation.formats.shards import write_shard
 from submission.contract.generator import LoadContext, get_generator
 from submission.generators.rded import Rded, stitched, surest_crops
@@ -24,7 +24,7 @@ SETTINGS = {"epochs": "1", "candidates": "8", "crops": "3"}
 
 @pytest.fixture(scope="module")
 def parts() -> tuple[ImageSet, ImageSet]:
-    return hold_out(load_split(DIGITS, "train", None), 0.2, 200)
+    return balanced_split(load_split(DIGITS, "train", None), 0.2, 200)
 
 
 @pytest.fixture(scope="module")
