@@ -33,7 +33,7 @@ from evaluation.data.subset import first_of_each
 from submission.contract.generator import Generator, LoadContext, get_generator
 from submission.contract.weights import read_header
 from submission.generators.gaussian import Gaussian
-from submission.training.common.held_out import hold_out
+from submission.training.common.held_out import split_held_out
 from submission.training.mixtures.gaussian import (
     COVARIANCES,
     LARGEST_SIZE,
@@ -52,7 +52,7 @@ def against_held_out(options: argparse.Namespace, challenge: Challenge, split: I
     path = kind.find_weights(challenge, options.weights)
     if path is None:
         raise SystemExit(f"{options.generator} has no weights that could have memorised an image")
-    steps, (train, held_out) = kind.default_steps(path), hold_out(split)
+    steps, (train, held_out) = kind.default_steps(path), split_held_out(split)
     generator = kind.load(LoadContext(challenge, options.device, path))
     if not isinstance(generator, Generator):
         raise SystemExit(f"{options.generator} chooses among real images: it makes none to look at")

@@ -20,7 +20,7 @@ from submission.contract.generator import Generator
 from submission.contract.job import image_seed
 from submission.contract.pixels import resize_uint8
 from submission.training.mixtures.gaussian import with_mirror_images
-from submission.training.native.choose import class_distance
+from submission.training.native.model_selection import class_distance
 
 NEARNESS_IPC = 10  # images per class whose nearest training image is looked for
 

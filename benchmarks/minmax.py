@@ -34,12 +34,11 @@ from evaluation.data.subset import first_of_each
 from evaluation.judge.score import student_interval
 from submission.diffusion.dit import DiT, noise_and_variance
 from submission.diffusion.latent_samplers import SeededNoise, sample
-from submission.training.common.held_out import hold_out
+from submission.training.common.held_out import split_held_out
 from submission.training.minmax.latents import Latents, encode_once
 from submission.training.minmax.losses import diffusion_loss, predicted_features
-from submission.training.minmax.minmax import load_for
-from submission.training.minmax.recipe import PRESETS, MinMaxRecipe
-from submission.training.minmax.training import MinMaxTraining, noised
+from submission.training.minmax.model import load_for
+from submission.training.minmax.training import PRESETS, MinMaxRecipe, MinMaxTraining, noised
 
 RESULTS = Path(__file__).parent / "results"
 # name -> lambda_r, lambda_d
@@ -95,7 +94,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     challenge = get_challenge(args.dataset)
-    parts = hold_out(load_split(challenge, "train", data_folder(args.data)))
+    parts = split_held_out(load_split(challenge, "train", data_folder(args.data)))
     train, held_out = (
         first_of_each(images, count) for images, count in zip(parts, (args.per_class, args.held_out), strict=True)
     )

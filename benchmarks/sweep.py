@@ -36,13 +36,14 @@ from submission.diffusion.samplers import CONSISTENCY
 from submission.generators.gaussian import Gaussian
 from submission.generators.matched import Matched
 from submission.generators.native import Native
-from submission.training.common.held_out import hold_out
+from submission.training.common.held_out import split_held_out
+from submission.training.common.preview import make_images
 from submission.training.mixtures.experts import experts_for
 from submission.training.mixtures.gaussian import COVARIANCES, LARGEST_SIZE, GaussianSettings, fit
 from submission.training.mixtures.matched import RECIPES
 from submission.training.mixtures.matching import Matching, fitted
-from submission.training.native.choose import distance_of
 from submission.training.native.distill import MIDDLES
+from submission.training.native.model_selection import class_distance
 
 RESULTS = Path(__file__).parent / "results"
 LAST_STEPS = 20  # of the training of `matched`, over which its distance is averaged
@@ -161,7 +162,12 @@ def distill(sweep: Sweep) -> Iterator[Candidate]:
     shipped = Native.find_weights(challenge, None)
     own, new = (Native.load(LoadContext(challenge, options.device, path)) for path in (shipped, tuned))
     renoised = [Native(own.denoiser, CONSISTENCY, middle=middle) for middle in MIDDLES]
-    best = min(renoised, key=lambda native: distance_of(partial(native.generate, steps=2), sweep.held_out, 50))
+
+    def distance(native: Native) -> float:
+        made = make_images(partial(native.generate, steps=2), sweep.challenge.classes, 50)
+        return class_distance(made, sweep.held_out)
+
+    best = min(renoised, key=distance)
     few = [(Native(own.denoiser, name), n) for name, n in (("dpm2m", 1), ("dpm2m", 2), ("ipndm", 2), ("dpm2m", 4))]
     ways = [("shipped", *way) for way in ((own, Native.default_steps(shipped)), *few, (best, 2))]
     for weights, native, steps in [*ways, ("tuned", new, 1), ("tuned", new, 2)]:
@@ -263,7 +269,7 @@ def main() -> None:
     combinations = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
     challenge = get_challenge(options.dataset)
     sweep = Sweep(
-        options, challenge, *hold_out(load_split(challenge, "train", data_folder(options.data))), combinations
+        options, challenge, *split_held_out(load_split(challenge, "train", data_folder(options.data))), combinations
     )
     subject = options.generator if options.arm == "sampling" else options.arm
     out = options.out or RESULTS / f"{subject}-sweep-{challenge.name}.json"

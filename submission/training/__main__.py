@@ -8,9 +8,9 @@ from importlib import import_module
 
 # verb -> (module with `add_arguments` and `run`, what it does)
 VERBS = {
-    "native": ("submission.training.native.native", "the project's own diffusion model"),
+    "native": ("submission.training.native.train", "the project's own diffusion model"),
     "distill": ("submission.training.native.distill", "it further, to make images in one or two steps"),
-    "minmax": ("submission.training.minmax.minmax", "a DiT with the min-max losses"),
+    "minmax": ("submission.training.minmax.command", "a DiT with the min-max losses"),
     "gaussian": ("submission.training.mixtures.gaussian", "the mixtures of Gaussians"),
     "matched": (
         "submission.training.mixtures.matched",

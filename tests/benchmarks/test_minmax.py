@@ -10,7 +10,7 @@ from benchmarks.minmax import Scale, against_without, compare
 from evaluation.base.challenge import get_challenge
 from evaluation.data.datasets import load_split
 from evaluation.data.subset import first_of_each
-from submission.training.common.held_out import hold_out
+from submission.training.common.held_out import split_held_out
 from tests.real_data import real_data
 
 SMALL = Scale(layers=2, width=32, autoencoder_steps=40, base_steps=120, steps=200, rate=1e-3, made=2, made_steps=3)
@@ -23,7 +23,7 @@ def test_losses_fall_and_similarities_move_as_they_should(dataset: str) -> None:
     challenge = get_challenge(dataset)
     data = None if dataset == "digits" else real_data("cifar-100-python")
     per_class = 40 if dataset == "digits" else 8
-    train, held_out = (first_of_each(part, per_class) for part in hold_out(load_split(challenge, "train", data)))
+    train, held_out = (first_of_each(part, per_class) for part in split_held_out(load_split(challenge, "train", data)))
     rows = compare(challenge, train, held_out, SMALL, 0, ARMS)
     by_arm: dict[str, dict[str, Any]] = {row["arm"]: row for row in rows}
     base = by_arm["base"]

@@ -12,18 +12,6 @@ import torch
 from evaluation.base.files import written_whole
 
 
-def begin_or_resume(out: Path, resume: bool, device: str) -> tuple[Path, dict[str, Any] | None]:
-    """Where the training in `out` keeps its checkpoint, and what it holds; None where it is begun anew.
-
-    Raises:
-        ValueError: there is one and nobody asked to resume, there is none to resume, or it is damaged.
-    """
-    checkpoint = out / "checkpoint.pt"
-    if checkpoint.exists() and not resume:
-        raise ValueError(f"{checkpoint} is there already: add --resume to go on from it, or choose another --out")
-    return checkpoint, load_checkpoint(checkpoint, device) if resume else None
-
-
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write `state` (tensors, numbers, strings, and lists and dicts of them) to `path`, atomically."""
     with written_whole(path) as part:

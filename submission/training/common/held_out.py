@@ -1,4 +1,4 @@
-"""The share of the training split that is kept from training, to choose settings on. The test split only judges."""
+"""The tenth of the training split that is kept from training, to choose settings on. The test split only judges."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import numpy as np
 
 from evaluation.base.images import ImageSet
 
-SHARE = 0.1
 
-
-def hold_out(training_split: ImageSet, share: float = SHARE) -> tuple[ImageSet, ImageSet]:
-    """Training and held-out images: of each class the same `share` of its images, at least one, always the same ones.
+def split_held_out(training_split: ImageSet, fraction: float = 0.1) -> tuple[ImageSet, ImageSet]:
+    """Training and held-out images: of each class the same `fraction`, at least one, always the same ones.
 
     Raises:
         ValueError: a class has fewer than two images.
@@ -21,9 +19,5 @@ def hold_out(training_split: ImageSet, share: float = SHARE) -> tuple[ImageSet, 
         members = np.flatnonzero(training_split.labels == label)
         if len(members) < 2:
             raise ValueError(f"class {label} has {len(members)} training image; at least 2 are needed")
-        held[draw.permutation(members)[: max(1, round(share * len(members)))]] = True
-    return _part(training_split, ~held), _part(training_split, held)
-
-
-def _part(images: ImageSet, chosen: np.ndarray) -> ImageSet:
-    return ImageSet(images.images[chosen], images.labels[chosen])
+        held[draw.permutation(members)[: max(1, round(fraction * len(members)))]] = True
+    return training_split.take(np.flatnonzero(~held)), training_split.take(np.flatnonzero(held))

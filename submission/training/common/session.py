@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from submission.training.common.progress import Progress
+from evaluation.base.progress_bar import progress_bar
 
 LOG_EVERY_S = 5.0
 SAVE_EVERY_S = 120.0
-PICTURE_EVERY_S = 300.0
+PREVIEW_EVERY_S = 300.0
 JUDGE_EVERY_S = 900.0
 
 
@@ -50,6 +50,12 @@ class Training(Protocol):
     def measured(self) -> dict[str, float]:
         """What else was measured since it was last asked, by name."""
 
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on, for a checkpoint."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+
 
 @dataclass
 class Session:
@@ -59,7 +65,7 @@ class Session:
         training: advanced in place.
         log: JSON lines, one every few seconds: images, loss, what else was measured, rate, images_per_s, tflops.
         save: writes a checkpoint; called every two minutes and at the end.
-        picture: writes a grid of samples; called every five minutes and at the end.
+        preview: writes a grid of samples; called every five minutes and at the end.
         seconds: after which the session ends; None for no limit.
         judge: a quick accuracy on held-out training images, for the log every fifteen minutes; None for none.
         flop: floating-point operations of training on one image; the log then has the arithmetic done in a second.
@@ -68,7 +74,7 @@ class Session:
     training: Training
     log: Path
     save: Callable[[], None]
-    picture: Callable[[], None]
+    preview: Callable[[], None]
     seconds: float | None = None
     judge: Callable[[], float] | None = None
     flop: float = 0.0
@@ -82,8 +88,8 @@ class Session:
         """
         training, total = self.training, self.training.total
         self._forget_after(training.images)
-        began = logged = saved = pictured = judged = time.monotonic()
-        with Progress("training") as progress, _asked_to_stop() as stop:
+        began = logged = saved = previewed = judged = time.monotonic()
+        with progress_bar("Training") as update, _asked_to_stop() as stop:
             while training.images < total and not stop.is_set():
                 now = time.monotonic()
                 if self.seconds is not None and now - began >= self.seconds:
@@ -91,11 +97,11 @@ class Session:
                 self._losses.append(training.step())
                 if now - logged >= LOG_EVERY_S:
                     loss = self._write_log(now - logged)
-                    progress.show(training.images / total, f"{training.images:,} images, loss {loss:.4f}")
+                    update(training.images / total, f"{training.images:,} images, loss {loss:.4f}")
                     logged = now
-                if now - pictured >= PICTURE_EVERY_S:
-                    self.picture()
-                    pictured = now
+                if now - previewed >= PREVIEW_EVERY_S:
+                    self.preview()
+                    previewed = now
                 if self.judge and now - judged >= JUDGE_EVERY_S:
                     self._append({"images": training.images, "held_out_accuracy": self.judge()})
                     judged = now
@@ -105,7 +111,7 @@ class Session:
             self.save()
             if stop.is_set():
                 return False
-            self.picture()
+            self.preview()
             return True
 
     def _write_log(self, seconds: float) -> float:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from evaluation.base.files import written_whole
 from evaluation.base.images import ImageSet, content_hash
+from evaluation.base.progress_bar import progress_bar
 from submission.diffusion.dit import DiT
-from submission.training.common.progress import Progress
 
 _BATCH = 64
 
@@ -65,10 +65,10 @@ def file_hash(path: Path) -> str:
 @torch.inference_mode()
 def _encode(dit: DiT, images: ImageSet) -> Tensor:
     parts = []
-    with Progress("encoding") as progress:
+    with progress_bar("Encoding") as update:
         for start in range(0, len(images), _BATCH):
             parts.append(dit.encode(torch.from_numpy(images.images[start : start + _BATCH])).half().cpu())
-            progress.show((start + len(parts[-1])) / len(images), f"{start + len(parts[-1]):,} images")
+            update((start + len(parts[-1])) / len(images), f"{start + len(parts[-1]):,} images")
     return torch.cat(parts).contiguous()
 
 

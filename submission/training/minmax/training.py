@@ -1,25 +1,69 @@
-"""Min-max training, step by step. Step k depends on the state after step k - 1 and on (seed, k), on nothing else."""
+"""Min-max training, step by step, and its numbers as published.
+
+Step k depends on the state after step k - 1 and on (seed, k), on nothing else.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from submission.diffusion.dit import Transformer, noise_and_variance
+from submission.training.common.options import check_ranges, option
 from submission.training.minmax.latents import Latents
 from submission.training.minmax.losses import (
+    Memory,
+    MemoryOf,
     diffusion_loss,
     greatest_similarity,
     least_similarity,
     predicted_features,
     training_loss,
 )
-from submission.training.minmax.memory import Memory
-from submission.training.minmax.parameters import choose_parameters, plain_copy
-from submission.training.minmax.recipe import MinMaxRecipe
+from submission.training.minmax.model import Parameters, choose_parameters, plain_copy
 from submission.training.native.diffusion import step_seed
+
+
+@dataclass(frozen=True)
+class MinMaxRecipe:
+    """The numbers of a training.
+
+    Attributes:
+        lambda_r, lambda_d: weights of the representativeness and the diversity loss in equation 4.
+        memory: features in each memory, N_M and N_D of the paper.
+        memory_of: whether memories are of a class or of the mini-batches just before, whatever their classes.
+        parameters: what is trained; see `choose_parameters`.
+        rank: of LoRA's matrices.
+        epochs, batch: batch is in images.
+        rate: of Adam, constant. (AdamW without weight decay is Adam.)
+        label_dropout: fraction of the images that are trained without their label, as guidance needs it.
+    """
+
+    lambda_r: float = field(metadata=option("weight of the representativeness loss", at_least=0))
+    lambda_d: float = field(metadata=option("weight of the diversity loss", at_least=0))
+    memory: int = field(metadata=option("features in each memory", above=0))
+    memory_of: MemoryOf = field(metadata=option("what a memory is of"))
+    parameters: Parameters = field(metadata=option("what is trained"))
+    rank: int = field(metadata=option("of LoRA's matrices", above=0))
+    epochs: float = field(metadata=option("passes over the data", above=0))
+    batch: int = field(metadata=option("images a step", above=0))
+    rate: float = field(metadata=option("learning rate", above=0))
+    label_dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+# "paper": Fan et al. 2024, section 3.2, with memories per class; "cvpr": Gu et al., "Efficient Dataset Distillation via
+# Minimax Diffusion", CVPR 2024.
+#                        lambda_r lambda_d memory of       parameters rank epochs batch rate
+PRESETS = {
+    "paper": MinMaxRecipe(1e-3,    2e-3,    64,   "class", "full",    16,  8,     8,    1e-4),
+    "cvpr":  MinMaxRecipe(2e-3,    8e-3,    64,   "class", "difffit", 16,  8,     8,    1e-3),
+}  # fmt: skip
 
 # Longest memory of the average of the weights, as the DiT paper's; it is shorter at first.
 EMA_DECAY = 0.9999

@@ -49,7 +49,7 @@ def experts_for(
     seed: int,
     device: str,
     cache: Path,
-    on_progress: Callable[[float], None] = lambda share: None,
+    on_progress: Callable[[float], None] = lambda fraction: None,
 ) -> list[Expert]:
     """`count` networks at each of `ages` (epochs of training on `train`), those from `cache` that are there.
 
@@ -57,7 +57,7 @@ def experts_for(
 
     Args:
         mirrored: whether a mirror image shows the same class.
-        on_progress: told the share that is done.
+        on_progress: told the fraction that is done.
 
     Raises:
         ValueError: the cache is damaged.

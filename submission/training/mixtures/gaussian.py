@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -18,73 +19,73 @@ from evaluation.base.images import ImageSet
 from evaluation.data.datasets import data_folder, load_split
 from submission.contract.weights import WeightsHeader, save_weights
 from submission.generators.gaussian import Mixture
+from submission.training.common.options import DataOptions, add_options, check_ranges, given, option
 
 LARGEST_SIZE = 32  # larger images are modelled at this size: their leading components are smooth
-ENOUGH_VARIANCE = 0.999  # components beyond this share of the variance are left out
+ENOUGH_VARIANCE = 0.999  # components beyond this fraction of the variance are left out
 PRIOR_IMAGES = 50  # a class's own variances weigh as its images do, the shared ones as so many
 CHUNK = 4096  # images on the device as floats at once
-COVARIANCES = ("shared", "scaled")
+Covariance = Literal["shared", "scaled"]
+COVARIANCES: tuple[Covariance, ...] = get_args(Covariance)
 
 
 @dataclass(frozen=True)
 class GaussianSettings:
-    """Size of the mixtures.
+    """Size of the mixtures, and the seed of the clustering.
 
     Attributes:
         components: principal components kept; fewer where fewer hold 99.9% of the variance.
         clusters: per class, at most.
-        least: training images that a cluster has, mirror images not counted; the images of a smaller one go to the
-            next nearest. A cluster of a single image would be drawn as that image with noise.
         covariance: `shared` by all classes, or `scaled` along its axes for each class by itself.
         mirrored: whether the mirror image of every training image is fitted as well.
-        spread: how far from the middle of their clusters images are drawn, 1 as far as training images lie. Less makes
-            them clearer and more alike.
-        seed: of the clustering.
+        spread: standard deviations of the images that are drawn, 1 as those of training images. Less makes them
+            clearer and more alike.
+        least: training images that a cluster has, mirror images not counted; the images of a smaller one go to the
+            next nearest. A cluster of a single image would be drawn as that image with noise.
     """
 
-    components: int = 300
-    clusters: int = 8
-    covariance: str = "shared"
-    mirrored: bool = False
-    spread: float = 1.0
-    least: int = 10
-    seed: int = 0
+    components: int = field(default=300, metadata=option("principal components kept", at_least=1))
+    clusters: int = field(default=8, metadata=option("clusters per class", at_least=1))
+    covariance: Covariance = field(default="shared", metadata=option("of all classes together, or scaled for each"))
+    mirrored: bool = field(default=False, metadata=option("fit the mirror images as well: for photographs"))
+    spread: float = field(default=1.0, metadata=option("scale of the standard deviations", at_least=0, at_most=2))
+    least: int = field(default=10, metadata=option("training images in a cluster", at_least=1))
+    seed: int = field(default=0, metadata=option("of the clustering"))
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaussianOptions(DataOptions):
+    """The options of the command, beside those of the mixtures."""
+
+    out: Path = field(default=Path("weights"), metadata=option("folder to write to"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    default = GaussianSettings()
-    parser.add_argument("--dataset", required=True, help="name of the challenge to fit for")
-    parser.add_argument("--data", type=Path, help="folder of the real data sets; default: SUBMISSION_DATA, the cache")
-    parser.add_argument("--out", type=Path, default=Path("weights"), help="folder to write to; default: %(default)s")
-    parser.add_argument("--components", type=int, default=default.components, help="default: %(default)s")
-    parser.add_argument("--clusters", type=int, default=default.clusters, help="per class; default: %(default)s")
-    parser.add_argument("--covariance", choices=COVARIANCES, default=default.covariance, help="default: %(default)s")
-    parser.add_argument("--mirrored", action="store_true", help="fit the mirror images as well: for photographs")
-    parser.add_argument("--spread", type=float, default=default.spread, help="of the images; default: %(default)s")
-    parser.add_argument("--least", type=int, default=default.least, help="images a cluster has; default: %(default)s")
-    parser.add_argument("--seed", type=int, default=default.seed, help="of the clustering; default: %(default)s")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
+    add_options(parser, GaussianOptions)
+    add_options(parser, GaussianSettings)
 
 
 def run(args: argparse.Namespace) -> int:
     """Fit to the whole training split and write the weights file. Returns the exit code 0."""
-    challenge = get_challenge(args.dataset)
-    train = load_split(challenge, "train", data_folder(args.data))
+    options = GaussianOptions(**given(args, GaussianOptions))
+    settings = GaussianSettings(**given(args, GaussianSettings))
+    challenge = get_challenge(options.dataset)
+    train = load_split(challenge, "train", data_folder(options.data))
     began = time.monotonic()
-    settings = GaussianSettings(
-        args.components, args.clusters, args.covariance, args.mirrored, args.spread, args.least, args.seed
-    )
-    mixture = without_empty_clusters(fit(train, settings, args.device))
+    mixture = without_empty_clusters(fit(train, settings, options.device))
     header = WeightsHeader(
         generator="gaussian",
         challenge=challenge.name,
         class_names=challenge.class_names,
         data=f"{len(train):,} images of the training split of {challenge.title}, nothing else",
         licence="Apache-2.0",
-        seed=args.seed,
+        seed=settings.seed,
         model={**asdict(settings), "size": min(challenge.size, LARGEST_SIZE)},
     )
-    path = args.out / f"gaussian-{challenge.name}.safetensors"
+    path = options.out / f"gaussian-{challenge.name}.safetensors"
     tensors = {name: getattr(mixture, name) for name in Mixture.__dataclass_fields__}
     save_weights(path, tensors, header)
     print(f"{path}: {len(train):,} images, {time.monotonic() - began:.0f} s, {path.stat().st_size / 1e6:.1f} MB")
@@ -95,15 +96,8 @@ def fit(images: ImageSet, settings: GaussianSettings, device: str = "cpu") -> Mi
     """The mixtures of `images`, whose labels are 0 to C - 1, on `device`.
 
     Raises:
-        ValueError: a setting is out of range or unknown, or a class has fewer images than clusters.
+        ValueError: a class has fewer images than clusters.
     """
-    if settings.covariance not in COVARIANCES:
-        raise ValueError(f"covariance must be {' or '.join(COVARIANCES)}, not {settings.covariance!r}")
-    if not 0 <= settings.spread <= 2:
-        raise ValueError(f"spread must be a number from 0 to 2, not {settings.spread}")
-    for name in ("components", "clusters", "least"):
-        if (value := getattr(settings, name)) < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
     distinct_N = torch.arange(len(images)).to(device)
     if settings.mirrored:
         images, distinct_N = with_mirror_images(images), torch.cat([distinct_N, distinct_N])
@@ -173,8 +167,8 @@ def principal_components(images: ImageSet, count: int, device: str) -> tuple[Ten
         centred = part - mean_D
         scatter_DD += centred.t() @ centred
     variances_D, columns_DD = torch.linalg.eigh(scatter_DD / len(images))
-    share_D = variances_D.flip(0).clamp_min(0).cumsum(0) / variances_D.clamp_min(0).sum()
-    kept = min(count, 1 + int((share_D < ENOUGH_VARIANCE).sum()))
+    fraction_D = variances_D.flip(0).clamp_min(0).cumsum(0) / variances_D.clamp_min(0).sum()
+    kept = min(count, 1 + int((fraction_D < ENOUGH_VARIANCE).sum()))
     return mean_D, columns_DD.flip(1)[:, :kept].t().contiguous()
 
 

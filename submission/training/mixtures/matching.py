@@ -8,7 +8,7 @@ clusters from each other are not asked for: they remain what noise and clusterin
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import cos, pi
 from typing import Any
 
@@ -24,6 +24,7 @@ from evaluation.judge.norm_relu_pool import choose_norm_relu_pool
 from evaluation.judge.parallel import Workers
 from submission.contract.precision import fastest_precision
 from submission.generators.gaussian import Mixture
+from submission.training.common.options import check_ranges, option
 from submission.training.mixtures.experts import Expert
 from submission.training.mixtures.gaussian import GaussianSettings, fit
 
@@ -37,7 +38,7 @@ class MatchRecipe:
 
     Attributes:
         components, clusters, mirrored: of the mixture that it begins with, as in `GaussianSettings`.
-        spread: how far from the middle of their clusters images are drawn, in training and in runs.
+        spread: standard deviations of the images that are drawn, in training and in runs, 1 as in `GaussianSettings`.
         experts: networks, each at all `ages`.
         ages: epochs that an expert has learned.
         steps: one expert and one sample of every cluster each.
@@ -46,14 +47,17 @@ class MatchRecipe:
     """
 
     components: int
-    clusters: int
+    clusters: int = field(metadata=option("clusters per class", above=0))
     mirrored: bool
-    spread: float
-    experts: int
+    spread: float = field(metadata=option("scale of the images' standard deviations", at_least=0))
+    experts: int = field(metadata=option("networks to match, each at several ages", above=0))
     ages: tuple[int, ...]
-    steps: int
-    rate: float = 0.02
-    label_weight: float = 0.3
+    steps: int = field(metadata=option("steps in all", above=0))
+    rate: float = field(default=0.02, metadata=option("highest learning rate", above=0))
+    label_weight: float = field(default=0.3, metadata=option("of the experts' labels in the loss", at_least=0))
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 class Matching:

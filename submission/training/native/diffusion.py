@@ -83,10 +83,6 @@ class DiffusionTraining:
         """Loss of each image of a batch, fp32 (B,)."""
         return self.loss(self.denoiser, images_B3HW, labels_B, augment_BA)
 
-    def compile(self) -> None:
-        """Compile the network, which pays on a GPU and not on a CPU."""
-        self.network.compile()
-
     def step(self) -> Tensor:
         """Train on one batch; returns its mean loss, a scalar on the device."""
         recipe = self.recipe
@@ -108,8 +104,8 @@ class DiffusionTraining:
         self.optimiser.zero_grad(set_to_none=True)
         renormalise(self.network)
         with torch.no_grad():
-            for share, average in zip(HALF_LIVES, self.averages, strict=True):
-                keep = 0.5 ** (recipe.batch / (share * self.images))
+            for half_life, average in zip(HALF_LIVES, self.averages, strict=True):
+                keep = 0.5 ** (recipe.batch / (half_life * self.images))
                 torch._foreach_lerp_(average, self.parameters, 1 - keep)
         return loss.detach()
 

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from evaluation.base.challenge import Challenge
 from submission.contract.weights import find_weights_file, load_weights
-from submission.diffusion.native_model import inference_denoiser, load_tensors
-from submission.diffusion.networks.denoiser import Denoiser
-from submission.diffusion.networks.unet import UNet
 from submission.diffusion.samplers import CONSISTENCY
 from submission.generators.native import Native
-from submission.training.native.choose import choose, distance_of
-from submission.training.native.command import Command, Start, Work, add_session_arguments, write_export
+from submission.training.common.command import train
+from submission.training.common.options import add_options, given, option
+from submission.training.native.command import Model, NetworkOptions, NetworkRun, Start
 from submission.training.native.consistency import ConsistencyTraining
-from submission.training.native.diffusion import DeviceData, DiffusionTraining
-from submission.training.native.model import Model, changed_recipe
-from submission.training.native.recipes import DISTILL_RECIPES, HALF_LIVES
+from submission.training.native.model_selection import fewest_steps
+from submission.training.native.recipes import DISTILL_RECIPES, HALF_LIVES, Recipe
 
 EXAMPLES = """
 examples:
@@ -48,75 +47,75 @@ class FewSteps:
     distance: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class DistillOptions(NetworkOptions):
+    """The options of consistency tuning."""
+
+    weights: str | None = field(
+        default=None, metadata=option("trained weights of native, a file; default: the shipped ones")
+    )
+
+    def __post_init__(self) -> None:
+        if self.resume and self.weights:
+            raise ValueError("--resume goes on from the checkpoint in --out; leave out --weights")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
-    add_session_arguments(parser, DistillCommand.name)
-    start = parser.add_mutually_exclusive_group()
-    start.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    start.add_argument("--weights", metavar="FILE", help="trained weights of native; default: the shipped ones")
+    add_options(parser, DistillOptions)
+    add_options(parser, Recipe, "the preset's")
 
 
 def run(args: argparse.Namespace) -> int:
-    """See `Command.run`."""
-    return DistillCommand().run(args)
+    """See `submission.training.common.command.train`."""
+    options = DistillOptions(**given(args, DistillOptions))
+    return train("distill", options, partial(DistillRun, changes=given(args, Recipe)))
 
 
-class DistillCommand(Command):
+class DistillRun(NetworkRun):
     """Consistency tuning."""
 
-    name = "distill"
+    verb = "distill"
+    training_class = ConsistencyTraining
 
-    def precision(self, device: str) -> torch.dtype:
+    def precision(self) -> torch.dtype:
         """TF32 on a GPU, since answers are compared that differ by little; on a CPU fp32 takes three times as long."""
-        if device == "cpu":
-            return super().precision(device)
+        if self.device == "cpu":
+            return super().precision()
         torch.set_float32_matmul_precision("high")
         return torch.float32
 
-    def start(self, args: argparse.Namespace, challenge: Challenge) -> Start:
-        path = find_weights_file("native", challenge, args.weights)
-        tensors, header = load_weights(path, "native", challenge)
-        if header.model["solver"] == CONSISTENCY:
+    def start(self, options: DistillOptions, changes: Mapping[str, Any]) -> Start:
+        path = find_weights_file("native", self.challenge, options.weights)
+        _, header = load_weights(path, "native", self.challenge)
+        told = header.model
+        if told["solver"] == CONSISTENCY:
             raise ValueError(f"{path} holds a consistency model already; give the weights that it was made from")
-        preset = header.model["preset"]
-        if preset not in DISTILL_RECIPES:
-            raise ValueError(f"{path} is of preset {preset!r}, which no recipe here fits; train it anew with `native`")
-        recipe = changed_recipe(DISTILL_RECIPES[preset], args)
-        model = Model(preset, dict(header.model["network"]), recipe, args.seed, header.model["images_seen"])
-        network = model.build(challenge)
-        load_tensors(network, tensors, path)
-        return Start(model, network)
+        if told["preset"] not in DISTILL_RECIPES:
+            raise ValueError(f"{path} is of preset {told['preset']!r}, which no recipe here fits; train it anew")
+        recipe = replace(DISTILL_RECIPES[told["preset"]], **changes)
+        return Start(Model(told["preset"], told["network"], recipe, options.seed, told["images_seen"]), path)
 
-    def build(
-        self, network: UNet, model: Model, data: DeviceData, dtype: torch.dtype, images_seen: int = 0
-    ) -> DiffusionTraining:
-        return ConsistencyTraining(network, model.recipe, data, model.seed, dtype, images_seen)
+    def generate(self, labels_B: Tensor, seeds_B: Tensor) -> Tensor:
+        return Native(self.denoiser(1), CONSISTENCY, middle=MIDDLES[1]).generate(labels_B, seeds_B, 2)
 
-    def sampler(self, work: Work) -> tuple[Native, int]:
-        return Native(_denoiser(work, 1), CONSISTENCY, middle=MIDDLES[1]), 2
-
-    def export(self, work: Work) -> Path:
+    def export(self) -> Path:
         """Average, middle noise level and steps, all by the distance from held-out images."""
         candidates = []
         for average in range(len(HALF_LIVES)):
-            denoiser = _denoiser(work, average)
+            denoiser = self.denoiser(average)
             for middle, steps in ((MIDDLES[0], 1), *((middle, 2) for middle in MIDDLES)):
-                native = Native(denoiser, CONSISTENCY, middle=middle)
-                distance = distance_of(partial(native.generate, steps=steps), work.held_out, work.per_class)
+                distance = self.distance(Native(denoiser, CONSISTENCY, middle=middle), steps)
                 candidates.append(FewSteps(average, middle, steps, distance))
-        chosen = choose(candidates)
+        chosen = fewest_steps(candidates)
         # one step has no middle, and whoever asks for two all the same gets the best two
         two = min((c for c in candidates if (c.average, c.steps) == (chosen.average, 2)), key=lambda c: c.distance)
         told = {
-            "images_seen": work.model.teacher_images,
-            "distilled_images": work.training.images,
+            "images_seen": self.model.teacher_images,
+            "distilled_images": self.training.images,
             "solver": CONSISTENCY,
             "steps": chosen.steps,
             "middle": two.middle,
         }
         choice = {"candidates": [asdict(candidate) for candidate in candidates], "chosen": asdict(chosen)}
-        return write_export(work, chosen.average, told, choice)
-
-
-def _denoiser(work: Work, average: int) -> Denoiser[UNet]:
-    return inference_denoiser(work.training.averaged(average), work.device, work.dtype)
+        return self.write(chosen.average, told, choice)

@@ -21,7 +21,7 @@ from submission.contract.weights import SHIPPED, find_weights_file
 from submission.generators.gaussian import Gaussian, Mixture
 from submission.generators.matched import Matched
 from submission.training.__main__ import main
-from submission.training.common.held_out import hold_out
+from submission.training.common.held_out import split_held_out
 from submission.training.mixtures.gaussian import (
     GaussianSettings,
     fit,
@@ -30,7 +30,7 @@ from submission.training.mixtures.gaussian import (
     without_empty_clusters,
     without_small_clusters,
 )
-from submission.training.native.choose import class_distance
+from submission.training.native.model_selection import class_distance
 
 DIGITS = get_challenge("digits")
 LIMITS = {"digits": 4e6, "cifar100": 24e6, "tiny-imagenet": 12e6}  # bytes of everything shipped for a challenge
@@ -151,7 +151,7 @@ def test_principal_components_are_those_of_the_singular_value_decomposition() ->
 
 @pytest.fixture(scope="module")
 def digits_mixture() -> Mixture:
-    return fit(hold_out(load_split(DIGITS, "train", None))[0], GaussianSettings())
+    return fit(split_held_out(load_split(DIGITS, "train", None))[0], GaussianSettings())
 
 
 def test_components_that_hold_next_to_nothing_are_left_out(digits_mixture: Mixture) -> None:
@@ -222,12 +222,13 @@ def test_misuse_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "a class has 120 training images, fewer than 500 clusters" in capsys.readouterr().err
     assert main(["gaussian", "--dataset", "digits", "--out", str(tmp_path), "--components", "0"]) == 2
     assert "components must be at least 1, not 0" in capsys.readouterr().err
-    with pytest.raises(ValueError, match="covariance must be shared or scaled, not 'full'"):
-        fit(load_split(DIGITS, "train", None), GaussianSettings(covariance="full"))
+    with pytest.raises(SystemExit):
+        main(["gaussian", "--dataset", "digits", "--out", str(tmp_path), "--covariance", "full"])
+    assert "invalid choice: 'full' (choose from" in capsys.readouterr().err
     with pytest.raises(ValueError, match="spread must be a number from 0 to 2, not '3'"):
         Gaussian.resolve_settings({"spread": "3"})
     assert main(["gaussian", "--dataset", "digits", "--out", str(tmp_path), "--spread", "-1"]) == 2
-    assert "spread must be a number from 0 to 2, not -1.0" in capsys.readouterr().err
+    assert "--spread must be at least 0, not -1.0" in capsys.readouterr().err
     with pytest.raises(ValueError, match="generator 'gaussian' has no setting 'guidance'; it has: spread"):
         Gaussian.resolve_settings({"guidance": "2"})
 
@@ -253,7 +254,7 @@ def test_shipped_weights_load_and_leave_room_for_the_network(kind: type[Gaussian
 
 
 def test_digits_are_close_to_digits_of_their_class_and_no_copies(digits_mixture: Mixture) -> None:
-    train, held_out = hold_out(load_split(DIGITS, "train", None))
+    train, held_out = split_held_out(load_split(DIGITS, "train", None))
     gaussian = Gaussian(digits_mixture, 32)
     labels, seeds = orders(10, 20)
     made = ImageSet(gaussian.generate(labels, seeds, 1).numpy(), labels.numpy())
@@ -263,7 +264,7 @@ def test_digits_are_close_to_digits_of_their_class_and_no_copies(digits_mixture:
 
 
 def test_copies_are_counted() -> None:
-    train, held_out = hold_out(load_split(DIGITS, "train", None))
+    train, held_out = split_held_out(load_split(DIGITS, "train", None))
     fresh, known = (ImageSet(train.images[part::2], train.labels[part::2]) for part in (0, 1))
     assert measure_nearness(known, held_out, train).near_copies == 1
     assert measure_nearness(known, held_out, known).nearest == 0
@@ -274,7 +275,7 @@ def test_copies_are_counted() -> None:
 def test_nearest_distances_are_found_across_the_parts_that_are_compared_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    train, held_out = hold_out(load_split(DIGITS, "train", None))
+    train, held_out = split_held_out(load_split(DIGITS, "train", None))
     x_ND, references_MD = (torch.from_numpy(each.images).flatten(1).double() for each in (held_out, train))
     expected_N = (x_ND[:, None] - references_MD[:200]).square().mean(2).sqrt().amin(1)
     monkeypatch.setattr(near_copies, "_IMAGES", 7)

@@ -19,8 +19,8 @@ from submission.diffusion.networks.denoiser import AUGMENT_CONDITION, SIGMA_DATA
 from submission.diffusion.networks.unet import UNet, UNetConfig, fold
 from submission.diffusion.samplers import SOLVERS
 from submission.generators.native import Native
-from submission.training.common.held_out import hold_out
-from submission.training.native.choose import class_distance
+from submission.training.common.held_out import split_held_out
+from submission.training.native.model_selection import class_distance
 from tests.submission.networks_called import all_are_called
 
 DIGITS = get_challenge("digits")
@@ -238,7 +238,7 @@ def test_shipped_digits_look_like_digits() -> None:
     native = Native.load(LoadContext(DIGITS, "cpu", SHIPPED_DIGITS))
     labels = torch.arange(10).repeat(20)
     made = native.generate(labels, torch.arange(200), Native.default_steps(SHIPPED_DIGITS)).numpy()
-    _, held_out = hold_out(load_split(DIGITS, "train", None))
+    _, held_out = split_held_out(load_split(DIGITS, "train", None))
     right = class_distance(ImageSet(made, labels.numpy()), held_out)
     wrong = class_distance(ImageSet(made, (labels.numpy() + 1) % 10), held_out)
     assert right < 0.1 * wrong

@@ -17,8 +17,8 @@ from submission.contract.generator import LoadContext, get_generator
 from submission.contract.job import image_seed
 from submission.diffusion.latent_samplers import image_to_image, timesteps_from
 from submission.generators.prototypes import Prototypes, find_prototypes
-from submission.training.common.held_out import hold_out
-from submission.training.native.choose import class_distance
+from submission.training.common.held_out import split_held_out
+from submission.training.native.model_selection import class_distance
 from tests.submission.noise_models import Planted, save_tiny_diffusion
 
 DIGITS = get_challenge("digits")
@@ -111,7 +111,7 @@ def test_shipped_digits_make_digits_of_their_prototypes(stored: Path) -> None:
     """Closer to held-out training images of their class than digits of the other classes are, by far."""
     labels = torch.arange(10).repeat(12)
     made = load(stored).generate(labels, torch.arange(120), 8).numpy()
-    _, held_out = hold_out(load_split(DIGITS, "train", None))
+    _, held_out = split_held_out(load_split(DIGITS, "train", None))
     right = class_distance(ImageSet(made, labels.numpy()), held_out)
     wrong = class_distance(ImageSet(made, (labels.numpy() + 1) % 10), held_out)
     assert right < 0.25 * wrong

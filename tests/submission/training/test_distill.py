@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,7 +25,7 @@ from submission.diffusion.samplers import SIGMA_MIN
 from submission.generators.native import Native
 from submission.training.__main__ import main
 from submission.training.common.checkpoint import load_checkpoint, save_checkpoint
-from submission.training.native import choose, distill
+from submission.training.native import distill, model_selection
 from submission.training.native.consistency import ConsistencyLoss, ConsistencyTraining, lower_level, stage_at
 from submission.training.native.diffusion import DeviceData
 from submission.training.native.recipes import DISTILL_RECIPES
@@ -151,7 +150,7 @@ def test_tuning_goes_on_bit_equal(tmp_path: Path) -> None:
 def teacher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     """A tiny network after four steps of diffusion training."""
     monkeypatch.setitem(unet.PRESETS, "digits", ("digits", TINY))
-    monkeypatch.setattr(choose, "CANDIDATES", (("dpm2m", 2),))
+    monkeypatch.setattr(model_selection, "CANDIDATES", (("dpm2m", 2),))
     monkeypatch.setattr(distill, "MIDDLES", (0.8, 1.6))
     options = ["native", "--dataset", "digits", "--batch", "16", "--images", "64", "--out", str(tmp_path / "teacher")]
     assert main(options) == 0
@@ -187,8 +186,10 @@ def test_the_command_makes_a_consistency_model_and_goes_on_from_a_checkpoint(
     assert "is of the command 'distill'" in told("native", "--dataset", "digits", "--out", str(out), "--resume")
 
 
-def test_weights_of_no_known_preset_are_told(teacher: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_weights_of_no_known_preset_are_told(
+    teacher: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.delitem(distill.DISTILL_RECIPES, "digits")
-    arguments = SimpleNamespace(weights=str(teacher), images=None, batch=None, rate=None, seed=0)
-    with pytest.raises(ValueError, match="which no recipe here fits"):
-        distill.DistillCommand().start(arguments, DIGITS)  # type: ignore[arg-type]
+    assert main(["distill", "--dataset", "digits", "--weights", str(teacher), "--out", str(tmp_path / "tuned")]) == 2
+    assert "which no recipe here fits" in capsys.readouterr().err
+    assert not (tmp_path / "tuned").exists()

@@ -28,9 +28,10 @@ from submission.generators.dit_minmax import DiTMinMax
 from submission.training.__main__ import main
 from submission.training.common import session
 from submission.training.common.checkpoint import load_checkpoint
-from submission.training.minmax import minmax
+from submission.training.minmax import command
 from submission.training.minmax.latents import Latents, encode_once
 from submission.training.minmax.losses import (
+    Memory,
     diffusion_loss,
     diversity_loss,
     greatest_similarity,
@@ -39,11 +40,9 @@ from submission.training.minmax.losses import (
     representativeness_loss,
     training_loss,
 )
-from submission.training.minmax.memory import Memory
-from submission.training.minmax.minmax import load_for
-from submission.training.minmax.parameters import choose_parameters, plain_copy, relabel, tie_embeddings
-from submission.training.minmax.recipe import PRESETS
-from submission.training.minmax.training import MinMaxTraining, noised
+from submission.training.minmax.model import choose_parameters, load_for, plain_copy, relabel, tie_embeddings
+from submission.training.minmax.training import PRESETS, MinMaxTraining, noised
+from tests.submission.dits import LATENT, write_dit
 
 DIGITS = get_challenge("digits")
 RECIPE = replace(PRESETS["paper"], memory=4, rate=3e-3)
@@ -362,7 +361,7 @@ def test_ctrl_c_while_encoding_is_no_traceback(folder: Path, tmp_path: Path, mon
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(minmax, "encode_once", interrupted)
+    monkeypatch.setattr(command, "encode_once", interrupted)
     assert main([*OPTIONS, str(folder), "--out", str(tmp_path)]) == 130
 
 
@@ -374,7 +373,7 @@ def test_misuse_is_one_sentence(folder: Path, tmp_path: Path, capsys: pytest.Cap
     assert "there is no folder" in told("--weights", str(tmp_path / "none"))
     assert "holds no scheduler/scheduler_config.json" in told("--weights", str(tmp_path))
     assert "--batch must be above 0" in told("--batch", "0")
-    assert "--lambda-r must not be below 0" in told("--lambda-r", "-1")
+    assert "--lambda-r must be at least 0" in told("--lambda-r", "-1")
     assert "no checkpoint" in told("--resume")
     assert main([*OPTIONS, str(folder), "--out", str(tmp_path), "--epochs", "0.01"]) == 0
     capsys.readouterr()

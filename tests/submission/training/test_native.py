@@ -18,7 +18,6 @@ import torch
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import first_of_each
 from submission.contract.generator import LoadContext
 from submission.diffusion.networks import unet
 from submission.diffusion.networks.denoiser import AUGMENT_CONDITION
@@ -27,13 +26,13 @@ from submission.generators.native import Native
 from submission.training.__main__ import main
 from submission.training.common import session
 from submission.training.common.checkpoint import load_checkpoint, save_checkpoint
-from submission.training.common.held_out import hold_out
-from submission.training.common.quick_judge import quick_accuracy
+from submission.training.common.held_out import split_held_out
+from submission.training.common.preview import quick_accuracy
 from submission.training.common.session import Session
-from submission.training.native import choose
+from submission.training.native import model_selection
 from submission.training.native.augment import flip_half, warp
-from submission.training.native.choose import Candidate, energy_distance
 from submission.training.native.diffusion import DeviceData, DiffusionTraining
+from submission.training.native.model_selection import Candidate, energy_distance, fewest_steps
 from submission.training.native.recipes import RECIPES
 
 DIGITS = get_challenge("digits")
@@ -117,7 +116,7 @@ def assert_same(a: object, b: object) -> None:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command with a network and a choice of samplers small enough for a test, and a checkpoint at every step."""
     monkeypatch.setitem(unet.PRESETS, "digits", ("digits", TINY))
-    monkeypatch.setattr(choose, "CANDIDATES", (("dpm2m", 2), ("dpm2m", 4)))
+    monkeypatch.setattr(model_selection, "CANDIDATES", (("dpm2m", 2), ("dpm2m", 4)))
     monkeypatch.setattr(session, "SAVE_EVERY_S", 0.0)
     monkeypatch.setattr(session, "LOG_EVERY_S", 0.0)
 
@@ -191,14 +190,14 @@ def test_training_goes_on_from_weights(small: None, tmp_path: Path, capsys: pyte
 def test_a_signal_ends_the_session_with_a_checkpoint(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: signal.Signals
 ) -> None:
-    monkeypatch.setattr(session, "PICTURE_EVERY_S", 0.0)
+    monkeypatch.setattr(session, "PREVIEW_EVERY_S", 0.0)
     training, saved = tiny_training(), []
     before = signal.getsignal(number)
     run = Session(
         training,
         tmp_path / "loss.jsonl",
         save=lambda: saved.append(training.images),
-        picture=lambda: os.kill(os.getpid(), number),
+        preview=lambda: os.kill(os.getpid(), number),
     )
     assert not run.run()
     assert saved[-1] == training.images < RECIPE.images
@@ -227,8 +226,16 @@ def test_the_log_tells_speed_arithmetic_and_now_and_then_an_accuracy(
 
 
 def test_the_quick_judge_learns_from_real_images() -> None:
-    train, held_out = hold_out(digits())
-    assert quick_accuracy(first_of_each(train, 10), held_out, DIGITS, "cpu") > 0.5
+    train, held_out = split_held_out(digits())
+
+    def real(labels: torch.Tensor, seeds: torch.Tensor) -> torch.Tensor:
+        chosen = [
+            np.flatnonzero(train.labels == int(label))[int(seed) // 10]
+            for label, seed in zip(labels, seeds, strict=True)
+        ]
+        return torch.from_numpy(train.images[chosen])
+
+    assert quick_accuracy(real, held_out, DIGITS, "cpu") > 0.5
 
 
 def test_misuse_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,10 +254,10 @@ def test_misuse_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_held_out_images_are_fixed_disjoint_and_balanced() -> None:
-    train, held_out = hold_out(digits())
+    train, held_out = split_held_out(digits())
     assert np.bincount(held_out.labels).tolist() == [12] * 10
     assert np.bincount(train.labels).tolist() == [108] * 10
-    assert (hold_out(digits())[1].images == held_out.images).all()
+    assert (split_held_out(digits())[1].images == held_out.images).all()
     seen = {image.tobytes() for image in train.images}
     assert not any(image.tobytes() in seen for image in held_out.images)
 
@@ -299,15 +306,15 @@ def test_half_of_the_images_are_mirrored() -> None:
 def test_energy_distance_is_zero_for_the_same_law_and_grows_with_the_difference() -> None:
     draw = torch.Generator().manual_seed(0)
     a, b = torch.randn(2, 400, 20, generator=draw).unbind(0)
-    same, spread = energy_distance(a, b)
-    assert spread == pytest.approx(2**0.5 * 20**0.5, rel=0.05)
-    assert abs(same) < 0.01 * spread
+    same, scale = energy_distance(a, b)
+    assert scale == pytest.approx(2**0.5 * 20**0.5, rel=0.05)
+    assert abs(same) < 0.01 * scale
     shifted, narrow = energy_distance(a + 0.5, b)[0], energy_distance(0.7 * a, b)[0]
-    assert shifted > 0.02 * spread
-    assert narrow > 0.02 * spread
+    assert shifted > 0.02 * scale
+    assert narrow > 0.02 * scale
 
 
 def test_the_cheapest_of_the_best_samplers_is_chosen() -> None:
     ranked = [Candidate("a", 5, 0.2), Candidate("a", 8, 0.012), Candidate("b", 8, 0.011), Candidate("a", 16, 0.01)]
-    assert choose.choose(ranked, tolerance=0.005) == Candidate("b", 8, 0.011)
-    assert choose.choose(ranked, tolerance=0.0) == Candidate("a", 16, 0.01)
+    assert fewest_steps(ranked, tolerance=0.005) == Candidate("b", 8, 0.011)
+    assert fewest_steps(ranked, tolerance=0.0) == Candidate("a", 16, 0.01)

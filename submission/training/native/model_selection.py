@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -14,15 +14,12 @@ from submission.diffusion.networks.denoiser import Denoiser, Loss
 from submission.diffusion.networks.unet import UNet
 from submission.training.native.diffusion import DeviceData
 
-Generate = Callable[[Tensor, Tensor], Tensor]  # (labels, seeds) -> uint8 (B, 3, H, W)
-
 CANDIDATES = (
     *(("dpm2m", steps) for steps in (5, 6, 8, 10, 12, 16)),
     *(("ipndm", steps) for steps in (5, 6, 8, 10, 12, 16)),
     *(("heun", steps) for steps in (7, 11, 15)),
 )
-_BATCH = 250
-TOLERANCE = 0.005  # of the spread of real images: a cheaper candidate this close to the best is preferred
+TOLERANCE = 0.005  # a cheaper candidate whose distance is this close to the least is preferred
 
 
 class Choice(Protocol):
@@ -72,33 +69,20 @@ def energy_distance(made_ND: Tensor, real_MD: Tensor) -> tuple[float, float]:
 
 
 def class_distance(made: ImageSet, real: ImageSet) -> float:
-    """Energy distance between images of the same class, over the spread of the real ones, mean over the classes."""
-    total_distance, total_spread = 0.0, 0.0
+    """Energy distance between images of the same class, over the distance among the real ones, sums over classes."""
+    total_distance, total_among_real = 0.0, 0.0
     for label in sorted(set(real.labels.tolist())):
         made_ND, real_MD = (
             torch.from_numpy(part.images[part.labels == label]).flatten(1).float() / 255 for part in (made, real)
         )
-        distance, spread = energy_distance(made_ND, real_MD)
+        distance, among_real = energy_distance(made_ND, real_MD)
         total_distance += distance
-        total_spread += spread
-    return total_distance / total_spread
+        total_among_real += among_real
+    return total_distance / total_among_real
 
 
-def make_some(generate: Generate, classes: int, per_class: int) -> ImageSet:
-    """`per_class` images of each class, always from the same seeds."""
-    labels = torch.arange(classes).repeat(per_class)
-    batches = zip(labels.split(_BATCH), torch.arange(len(labels)).split(_BATCH), strict=True)
-    images = torch.cat([generate(label_B, seed_B).cpu() for label_B, seed_B in batches])
-    return ImageSet(images.numpy(), labels.numpy())
-
-
-def distance_of(generate: Generate, held_out: ImageSet, per_class: int) -> float:
-    """How far `per_class` images of each class are from the held-out ones."""
-    return class_distance(make_some(generate, int(held_out.labels.max()) + 1, per_class), held_out)
-
-
-def choose(ranked: Sequence[Chosen], tolerance: float = TOLERANCE) -> Chosen:
+def fewest_steps(candidates: Sequence[Chosen], tolerance: float = TOLERANCE) -> Chosen:
     """The fewest steps within `tolerance` of the smallest distance; of equals the closer one."""
-    limit = min(candidate.distance for candidate in ranked) + tolerance
-    near = [candidate for candidate in ranked if candidate.distance <= limit]
+    limit = min(candidate.distance for candidate in candidates) + tolerance
+    near = [candidate for candidate in candidates if candidate.distance <= limit]
     return min(near, key=lambda candidate: (candidate.steps, candidate.distance))
