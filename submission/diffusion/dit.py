@@ -137,9 +137,9 @@ def noise_and_variance(
         The noise, fp32 (B, C, S, S), and, where the network has twice as many output channels, the position of the log
         variance between its two bounds, -1 for the lower and 1 for the upper (arXiv 2102.09672, equation 15).
     """
-    told = transformer(z_BCHW.to(transformer.dtype), timestep=timesteps_B, class_labels=ids_B).sample.float()
+    output = transformer(z_BCHW.to(transformer.dtype), timestep=timesteps_B, class_labels=ids_B).sample.float()
     channels = z_BCHW.shape[1]
-    return told[:, :channels], told[:, channels:] if told.shape[1] == 2 * channels else None
+    return output[:, :channels], output[:, channels:] if output.shape[1] == 2 * channels else None
 
 
 def gammas(schedule: dict[str, Any]) -> Tensor:
@@ -227,9 +227,9 @@ def _class_names(folder: Path) -> tuple[str, ...]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is damaged ({error}); copy it again") from None
-    if not isinstance(told, dict):
+    if not isinstance(content, dict):
         raise ValueError(f"{path} is damaged (no JSON object); copy it again")
-    return told
+    return content

@@ -89,8 +89,8 @@ def ancestral(
         towards_z = math.sqrt(alpha) * (1 - gamma_then) / (1 - gamma)
         log_upper = math.log(1 - alpha)
         log_lower = math.log((1 - alpha) * (1 - gamma_then) / (1 - gamma))
-        share = torch.zeros(()) if position_BCHW is None else (position_BCHW + 1) / 2
-        std = torch.exp((log_lower + share * (log_upper - log_lower)) / 2)
+        fraction = torch.zeros(()) if position_BCHW is None else (position_BCHW + 1) / 2
+        std = torch.exp((log_lower + fraction * (log_upper - log_lower)) / 2)
         z_BCHW = towards_z0 * z0_BCHW + towards_z * z_BCHW + std * noise.draw(number)
     raise AssertionError("the last step returns")
 
@@ -178,7 +178,7 @@ def image_to_image(
         z_BCHW: clean, as `NoiseModel.encode` gives it.
         noise_BCHW: standard normal.
         steps: evaluations of the model (DDIM without noise, arXiv 2010.02502, equation 12), at least 1.
-        strength: share of the schedule to noise to, in (0, 1]; 1 leaves nothing of `z_BCHW`.
+        strength: fraction of the schedule to noise to, in (0, 1]; 1 leaves nothing of `z_BCHW`.
         guidance: 1 for none; otherwise each evaluation is of two labels and costs twice as much.
     """
     timesteps = timesteps_from(strength, steps, len(model.gammas_T))

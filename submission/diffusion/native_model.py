@@ -1,6 +1,6 @@
 """The project's own diffusion model (`native`) as a `NoiseModel`.
 
-Its network is told the standard deviation sigma of noise that is added to an image; a `NoiseModel` mixes image and
+Its network takes the standard deviation sigma of noise that is added to an image; a `NoiseModel` mixes image and
 noise so that the variance stays. Both are the same noisy image at another scale: z_t = sqrt(gamma_t) (z_0 + sigma
 noise) with sigma^2 = (1 - gamma_t) / gamma_t (arXiv 2206.00364, appendix C.1).
 """

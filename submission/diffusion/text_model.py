@@ -157,10 +157,10 @@ def _token_ids(folder: Path, subfolder: str, texts: Sequence[str]) -> Tensor:
     try:
         tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder=subfolder, local_files_only=True)
         length = tokenizer.model_max_length
-        told = tokenizer(list(texts), padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        tokens = tokenizer(list(texts), padding="max_length", max_length=length, truncation=True, return_tensors="pt")
     except Exception as error:  # the tokenizers library raises bare Exceptions
         reason = str(error).strip().split("\n")[0]
         raise ValueError(
             f"{folder / subfolder} is damaged or holds no tokenizer ({reason}); copy the model again"
         ) from None
-    return told.input_ids
+    return tokens.input_ids

@@ -17,8 +17,7 @@ from submission.contract.precision import PRECISION, dtype_of
 from submission.contract.seeded import noise
 from submission.contract.settings import COMPILE, Settings, choice, number
 from submission.contract.weights import WeightsHeader, read_header, read_tensors
-from submission.diffusion.denoise import denoise_guided
-from submission.diffusion.guidance import GUIDANCE
+from submission.diffusion.guidance import GUIDANCE, denoise_guided
 from submission.diffusion.networks.denoiser import Denoiser
 from submission.diffusion.networks.edm_unet import DhariwalUNet, EDMUNet, EDMUNetConfig, SongUNet
 from submission.diffusion.samplers import SIGMA_MAX, SOLVERS, sample

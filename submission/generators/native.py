@@ -14,8 +14,7 @@ from submission.contract.precision import PRECISION, dtype_of
 from submission.contract.seeded import noise
 from submission.contract.settings import COMPILE, Settings, choice, number
 from submission.contract.weights import OwnWeights, read_header
-from submission.diffusion.denoise import denoise_guided
-from submission.diffusion.guidance import GUIDANCE
+from submission.diffusion.guidance import GUIDANCE, denoise_guided
 from submission.diffusion.native_model import load_denoiser
 from submission.diffusion.networks.denoiser import Denoiser
 from submission.diffusion.networks.unet import UNet

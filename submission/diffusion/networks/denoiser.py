@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from submission.diffusion.networks.unet import UNet
 
-AUGMENT_CONDITION = 6  # length of the augmentation condition, see `submission.training.native.augment`
+AUGMENT_CONDITION = 6  # length of the augmentation condition, see `submission.training.native.diffusion.warp`
 Network = TypeVar("Network", bound=nn.Module)
 SIGMA_DATA = 0.5  # standard deviation that images in [-1, 1] are taken to have
 
@@ -70,7 +70,7 @@ class Loss:
 
     Attributes:
         mean, std: of ln(sigma).
-        label_dropout: share of the images that train the null class.
+        label_dropout: fraction of the images that train the null class.
     """
 
     mean: float = -1.2

@@ -30,7 +30,7 @@ class EDMUNetConfig:
         blocks: residual blocks a level in the encoder; the decoder has one more.
         attention: map sizes at which blocks end in self-attention.
         augment: length of the augmentation condition, 0 where there is none.
-        label_dropout: share of the training without a label; where it is 0 the network knows no null label.
+        label_dropout: fraction of the training without a label; where it is 0 the network knows no null label.
     """
 
     size: int
@@ -43,10 +43,10 @@ class EDMUNetConfig:
     label_dropout: float = 0.0
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> EDMUNetConfig:
+    def from_json(cls, config: Mapping[str, Any]) -> EDMUNetConfig:
         """The inverse of `asdict` and a passage through JSON."""
-        lists = {name: tuple(told[name]) for name in ("multipliers", "attention")}
-        return cls(**{**told, **lists})
+        lists = {name: tuple(config[name]) for name in ("multipliers", "attention")}
+        return cls(**{**config, **lists})
 
 
 @dataclass(frozen=True)
@@ -139,12 +139,12 @@ class Block(nn.Module):
 
     def forward(self, x_BCHW: Tensor, condition_BD: Tensor) -> Tensor:
         y = self.conv0(F.silu(self.norm0(x_BCHW)))
-        told = self.affine(condition_BD)[:, :, None, None].to(y.dtype)
+        condition = self.affine(condition_BD)[:, :, None, None].to(y.dtype)
         if self.style.adaptive:
-            scale, shift = told.chunk(2, dim=1)
+            scale, shift = condition.chunk(2, dim=1)
             y = torch.addcmul(shift, self.norm1(y), scale + 1)
         else:
-            y = self.norm1(y + told)
+            y = self.norm1(y + condition)
         y = self.conv1(F.silu(y))
         x = x_BCHW if self.skip is None else self.skip(x_BCHW)
         x = (x + y) * self.style.residual_scale
@@ -266,11 +266,11 @@ class SongUNet(EDMUNet):
         """
         half = self.config.width // 2
         cosines, sines = waves(noise_B, half, last=half - 1)
-        told = torch.cat([sines, cosines], dim=1)
-        told = told + self.map_label(self.one_hot(labels_B) * math.sqrt(self.config.classes))
+        embedding = torch.cat([sines, cosines], dim=1)
+        embedding = embedding + self.map_label(self.one_hot(labels_B) * math.sqrt(self.config.classes))
         if self.map_augment is not None and augment_BA is not None:
-            told = told + self.map_augment(augment_BA)
-        condition_BD = F.silu(self.map_layer1(F.silu(self.map_layer0(told))))
+            embedding = embedding + self.map_augment(augment_BA)
+        condition_BD = F.silu(self.map_layer1(F.silu(self.map_layer0(embedding))))
         norm, conv = list(self.dec.values())[-2:]
         return conv(F.silu(norm(self.features(x_B3HW, condition_BD))))
 
@@ -300,9 +300,9 @@ class DhariwalUNet(EDMUNet):
     def forward(self, x_B3HW: Tensor, noise_B: Tensor, labels_B: Tensor, augment_BA: Tensor | None = None) -> Tensor:
         """F(x; noise level, class, augmentation); see `SongUNet.forward`."""
         half = self.config.width // 2
-        told = torch.cat(waves(noise_B, half, last=half), dim=1)
+        embedding = torch.cat(waves(noise_B, half, last=half), dim=1)
         if self.map_augment is not None and augment_BA is not None:
-            told = told + self.map_augment(augment_BA)
-        condition_BD = self.map_layer1(F.silu(self.map_layer0(told)))
+            embedding = embedding + self.map_augment(augment_BA)
+        condition_BD = self.map_layer1(F.silu(self.map_layer0(embedding)))
         condition_BD = F.silu(condition_BD + self.map_label(self.one_hot(labels_B)))
         return self.out_conv(F.silu(self.out_norm(self.features(x_B3HW, condition_BD))))

@@ -38,10 +38,10 @@ class UNetConfig:
         assert self.widths and self.size % (self.patch * 2 ** (len(self.widths) - 1)) == 0
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> UNetConfig:
+    def from_json(cls, config: Mapping[str, Any]) -> UNetConfig:
         """The inverse of `asdict` and a passage through JSON."""
-        lists = {name: tuple(told[name]) for name in ("widths", "attention")}
-        return cls(**{**told, **lists})
+        lists = {name: tuple(config[name]) for name in ("widths", "attention")}
+        return cls(**{**config, **lists})
 
 
 # name -> the challenge it is for, and its shape. GMACs are of one evaluation of one image.

@@ -1,1 +1,1 @@
-"""What every training shares: options, checkpoints, sessions, progress, the held-out split."""
+"""What every training shares: one command, its options, sessions, checkpoints, previews, the held-out images."""

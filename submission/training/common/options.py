@@ -47,25 +47,25 @@ def add_options(parser: argparse.ArgumentParser, kind: type[DataclassInstance], 
     for each in fields(kind):
         if "flag" not in each.metadata:
             continue
-        told, flag = each.metadata["help"], each.metadata["flag"] or "--" + each.name.replace("_", "-")
+        text, flag = each.metadata["help"], each.metadata["flag"] or "--" + each.name.replace("_", "-")
         hint = hints[each.name]
         if isinstance(hint, UnionType):
             (hint,) = (part for part in get_args(hint) if part is not NoneType)
         if hint is bool:
-            parser.add_argument(flag, dest=each.name, action="store_true", default=None, help=told)
+            parser.add_argument(flag, dest=each.name, action="store_true", default=None, help=text)
             continue
         choices = get_args(hint) if get_origin(hint) is Literal else each.metadata["choices"]
         if otherwise or each.default not in (MISSING, None):
-            told += f"; default: {otherwise or each.default}"
+            text += f"; default: {otherwise or each.default}"
         required = not otherwise and each.default is MISSING and each.default_factory is MISSING
         of_type = str if choices else hint
-        parser.add_argument(flag, dest=each.name, type=of_type, choices=choices, required=required, help=told)
+        parser.add_argument(flag, dest=each.name, type=of_type, choices=choices, required=required, help=text)
 
 
 def given(args: argparse.Namespace, kind: type[DataclassInstance]) -> dict[str, Any]:
     """The values of the options of `kind` that the user gave, by the names of the fields."""
-    told = {each.name: getattr(args, each.name) for each in fields(kind) if "flag" in each.metadata}
-    return {name: value for name, value in told.items() if value is not None}
+    values = {each.name: getattr(args, each.name) for each in fields(kind) if "flag" in each.metadata}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def check_ranges(settings: DataclassInstance) -> None:

@@ -1,4 +1,4 @@
-"""A session of training: steps until done, out of time or told to stop, with a log, pictures and checkpoints."""
+"""A session of training: steps until done, out of time or told to stop, with a log, previews and checkpoints."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -79,6 +78,8 @@ def convert_edm(
     Raises:
         ValueError: the file is damaged, holds anything but data, or its network is another than it should be.
     """
+    import pooch
+
     class_names = imagenet_wnids() if dataset == IMAGENET else get_challenge(dataset).class_names
     wrapper = read_edm_pickle(source, network)
     try:
@@ -99,7 +100,7 @@ def convert_edm(
         data=f"{dataset}, by others",
         licence=licence,
         seed=0,
-        model={**model, "source": {"file": source.name, "sha256": file_hash(source), "network": network}},
+        model={**model, "source": {"file": source.name, "sha256": pooch.file_hash(source), "network": network}},
     )
     path = out / f"edm-{dataset}.safetensors"
     save_weights(path, {name: torch.from_numpy(a.astype(kind)) for name, a in arrays.items()}, header, half=half)
@@ -113,23 +114,23 @@ def network_shape(wrapper: StoredModule) -> tuple[str, EDMUNetConfig, float]:
         raise ValueError(f"it holds a {wrapper.class_name or 'container'}; only EDMPrecond is known")
     if module.class_name not in ARCHITECTURES:
         raise ValueError(f"its network is a {module.class_name}; known are {' and '.join(ARCHITECTURES)}")
-    told = {**_BUILT_IN, "augment_dim": 0, "label_dropout": 0, **_DEFAULTS[module.class_name]}
-    told |= module.attribute("_init_kwargs")
+    settings = {**_BUILT_IN, "augment_dim": 0, "label_dropout": 0, **_DEFAULTS[module.class_name]}
+    settings |= module.attribute("_init_kwargs")
     for name, value in _BUILT_IN.items():
-        if told[name] != value:
-            raise ValueError(f"its network has {name} {told[name]!r}, not {value!r}; this form is not known")
-    if not told.get("label_dim"):
+        if settings[name] != value:
+            raise ValueError(f"its network has {name} {settings[name]!r}, not {value!r}; this form is not known")
+    if not settings.get("label_dim"):
         raise ValueError("its network knows no classes")
     try:
         config = EDMUNetConfig(
-            size=int(told["img_resolution"]),
-            classes=int(told["label_dim"]),
-            width=int(told["model_channels"]),
-            multipliers=tuple(int(multiplier) for multiplier in told["channel_mult"]),
-            blocks=int(told["num_blocks"]),
-            attention=tuple(int(size) for size in told["attn_resolutions"]),
-            augment=int(told["augment_dim"]),
-            label_dropout=float(told["label_dropout"]),
+            size=int(settings["img_resolution"]),
+            classes=int(settings["label_dim"]),
+            width=int(settings["model_channels"]),
+            multipliers=tuple(int(multiplier) for multiplier in settings["channel_mult"]),
+            blocks=int(settings["num_blocks"]),
+            attention=tuple(int(size) for size in settings["attn_resolutions"]),
+            augment=int(settings["augment_dim"]),
+            label_dropout=float(settings["label_dropout"]),
         )
         return module.class_name, config, float(wrapper.state["sigma_data"])
     except (KeyError, TypeError):
@@ -147,8 +148,3 @@ def fitting_tensors(
         name = min(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
         raise ValueError(f"its tensor {name} has shape {found.get(name)} where {wanted.get(name)} is wanted")
     return arrays
-
-
-def file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

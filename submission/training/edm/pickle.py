@@ -163,9 +163,9 @@ def _checked(value: Any, kind: type, otherwise: str) -> Any:
 
 def _persistent_module(meta: Any) -> StoredModule:
     """Stands in for the function that would run the source in `meta`."""
-    told = _checked(meta, dict, "a module without a description")
-    state = _checked(told.get("state"), dict, "a module without its attributes")
-    return StoredModule(_checked(told.get("class_name"), str, "a module without a name"), state)
+    description = _checked(meta, dict, "a module without a description")
+    state = _checked(description.get("state"), dict, "a module without its attributes")
+    return StoredModule(_checked(description.get("class_name"), str, "a module without a name"), state)
 
 
 class _PlainDtype:
@@ -244,8 +244,8 @@ class _DeclaredStorage:
 
 
 class _StorageUnpickler(_Unpickler):
-    def persistent_load(self, told: Any) -> _DeclaredStorage:
-        kind, code, key, _device, count, view = told
+    def persistent_load(self, pid: Any) -> _DeclaredStorage:
+        kind, code, key, _device, count, view = pid
         if kind != "storage" or code not in _STORAGES.values() or view is not None:
             raise pickle.UnpicklingError("a storage of an unknown form")
         return _DeclaredStorage(key, code, count)

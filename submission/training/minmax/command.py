@@ -19,7 +19,7 @@ from submission.generators.dit import DiTGenerator
 from submission.training.common.command import Begin, TrainingRun, resumed, train
 from submission.training.common.options import SessionOptions, add_options, given, option
 from submission.training.minmax.latents import encode_once
-from submission.training.minmax.model import Told, load_for, save_model
+from submission.training.minmax.model import ModelCard, load_for, save_model
 from submission.training.minmax.training import PRESETS, MinMaxRecipe, MinMaxTraining
 
 EXAMPLES = """
@@ -87,12 +87,14 @@ class MinMaxRun(TrainingRun):
         if self.dit.vae.dtype != torch.float32:
             transformer = transformer.half()
         dit = DiT(transformer, self.dit.vae, self.dit.schedule, tuple(range(self.challenge.classes)))
-        return DiTGenerator(dit, DiTGenerator.resolve_settings({})).generate(labels_B, seeds_B, DiTGenerator.info.default_steps)
+        return DiTGenerator(dit, DiTGenerator.resolve_settings({})).generate(
+            labels_B, seeds_B, DiTGenerator.info.default_steps
+        )
 
     def export(self) -> Path:
         """Write the folder `model`."""
         source = self.source
-        told = Told(
+        card = ModelCard(
             challenge=self.challenge.name,
             base=Path(source).name if source and Path(source).is_dir() else source or DIT_XL.repository,
             data=f"{len(self.training.data):,} images of the training split of {self.challenge.title}",
@@ -100,5 +102,5 @@ class MinMaxRun(TrainingRun):
             images_seen=self.training.images,
             seed=self.seed,
         )
-        save_model(self.out / "model", self.training.averaged(), self.base, self.challenge, told)
+        save_model(self.out / "model", self.training.averaged(), self.base, self.challenge, card)
         return self.out / "model"

@@ -56,12 +56,6 @@ def encode_once(dit: DiT, images: ImageSet, autoencoder: Path, folder: Path) -> 
     return Latents(load_file(file)["latents"], images.labels.tolist())
 
 
-def file_hash(path: Path) -> str:
-    """A hash of a file's bytes, as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @torch.inference_mode()
 def _encode(dit: DiT, images: ImageSet) -> Tensor:
     parts = []
@@ -73,7 +67,9 @@ def _encode(dit: DiT, images: ImageSet) -> Tensor:
 
 
 def _mark(images: ImageSet, autoencoder: Path) -> str:
+    import pooch
+
     digest = hashlib.sha256(content_hash(images).encode())
     for path in sorted(autoencoder.iterdir()):
-        digest.update(file_hash(path).encode())
+        digest.update(pooch.file_hash(path).encode())
     return digest.hexdigest()[:16]

@@ -147,7 +147,7 @@ def _block_layers(transformer: Transformer, kind: type[Layer]) -> list[tuple[nn.
 
 
 @dataclass(frozen=True)
-class Told:
+class ModelCard:
     """What `minmax.json` says of a training.
 
     Attributes:
@@ -166,7 +166,7 @@ class Told:
     format: int = 1
 
 
-def save_model(folder: Path, transformer: Transformer, base: Path, challenge: Challenge, told: Told) -> None:
+def save_model(folder: Path, transformer: Transformer, base: Path, challenge: Challenge, card: ModelCard) -> None:
     """Write `folder` in the layout of a `DiTPipeline`, the transformer in fp16; it is there whole or not at all.
 
     Args:
@@ -193,5 +193,5 @@ def save_model(folder: Path, transformer: Transformer, base: Path, challenge: Ch
         transformer.save_pretrained(part / "transformer")
         for name in ("vae", "scheduler"):
             shutil.copytree(base / name, part / name)
-        for file, content in (("model_index.json", index), (MINMAX_FILE, asdict(told))):
+        for file, content in (("model_index.json", index), (MINMAX_FILE, asdict(card))):
             (part / file).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

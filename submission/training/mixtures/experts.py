@@ -71,18 +71,18 @@ def experts_for(
         experts.append(expert)
         on_progress(len(experts) / (count * len(ages)))
         if len(experts) % len(ages) == 0:
-            told: list[dict[str, Any]] = [
+            entries: list[dict[str, Any]] = [
                 {"weights": dict(each.weights), "means_CF": each.means_CF, "spread": each.spread} for each in experts
             ]
             cache.parent.mkdir(parents=True, exist_ok=True)
-            save_checkpoint(cache, {"identity": identity, "experts": told})
+            save_checkpoint(cache, {"identity": identity, "experts": entries})
     return experts
 
 
 def _cached(cache: Path, identity: dict[str, Any], device: str) -> list[Expert]:
     """The experts in `cache`, all ages of each network; none where they are others. Raises ValueError for damage."""
-    told = load_checkpoint(cache, device) if cache.exists() else None
-    return [Expert(**expert) for expert in told["experts"]] if told and told["identity"] == identity else []
+    content = load_checkpoint(cache, device) if cache.exists() else None
+    return [Expert(**expert) for expert in content["experts"]] if content and content["identity"] == identity else []
 
 
 def _trained(

@@ -17,8 +17,8 @@ from torch import Tensor
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.data.datasets import data_folder, load_split
-from submission.contract.weights import WeightsHeader, save_weights
 from submission.generators.gaussian import Mixture
+from submission.training.common.export import export_weights
 from submission.training.common.options import DataOptions, add_options, check_ranges, given, option
 
 LARGEST_SIZE = 32  # larger images are modelled at this size: their leading components are smooth
@@ -76,18 +76,10 @@ def run(args: argparse.Namespace) -> int:
     train = load_split(challenge, "train", data_folder(options.data))
     began = time.monotonic()
     mixture = without_empty_clusters(fit(train, settings, options.device))
-    header = WeightsHeader(
-        generator="gaussian",
-        challenge=challenge.name,
-        class_names=challenge.class_names,
-        data=f"{len(train):,} images of the training split of {challenge.title}, nothing else",
-        licence="Apache-2.0",
-        seed=settings.seed,
-        model={**asdict(settings), "size": min(challenge.size, LARGEST_SIZE)},
+    model = {**asdict(settings), "size": min(challenge.size, LARGEST_SIZE)}
+    path = export_weights(
+        options.out, "gaussian", challenge, vars(mixture), trained_on=len(train), seed=settings.seed, model=model
     )
-    path = options.out / f"gaussian-{challenge.name}.safetensors"
-    tensors = {name: getattr(mixture, name) for name in Mixture.__dataclass_fields__}
-    save_weights(path, tensors, header)
     print(f"{path}: {len(train):,} images, {time.monotonic() - began:.0f} s, {path.stat().st_size / 1e6:.1f} MB")
     return 0
 

@@ -14,9 +14,9 @@ from torch import Tensor
 from evaluation.base.progress_bar import progress_bar
 from evaluation.data.datasets import data_folder, load_split
 from submission.contract.pixels import resize_uint8
-from submission.contract.weights import WeightsHeader, save_weights
-from submission.generators.gaussian import Gaussian, Mixture
+from submission.generators.gaussian import Gaussian
 from submission.training.common.command import Begin, TrainingRun, resumed, train
+from submission.training.common.export import export_weights
 from submission.training.common.held_out import split_held_out
 from submission.training.common.options import SessionOptions, add_options, given
 from submission.training.mixtures.experts import experts_for
@@ -87,24 +87,21 @@ class MatchedRun(TrainingRun):
         return resize_uint8(generator.generate(labels_B, seeds_B, 1), self.challenge.size)
 
     def export(self) -> Path:
-        header = WeightsHeader(
-            generator="matched",
-            challenge=self.challenge.name,
-            class_names=self.challenge.class_names,
-            data=f"{self.trained_on:,} images of the training split of {self.challenge.title}, nothing else",
-            licence="Apache-2.0",
+        recipe = self.training.recipe
+        return export_weights(
+            self.out,
+            "matched",
+            self.challenge,
+            vars(self.training.matched()),
+            trained_on=self.trained_on,
             seed=self.seed,
             model={
                 "size": self.size,
-                "spread": self.training.recipe.spread,
-                "recipe": asdict(self.training.recipe),
+                "spread": recipe.spread,
+                "recipe": asdict(recipe),
                 "steps_done": self.training.steps_done,
             },
         )
-        path = self.out / f"matched-{self.challenge.name}.safetensors"
-        mixture = self.training.matched()
-        save_weights(path, {name: getattr(mixture, name) for name in Mixture.__dataclass_fields__}, header)
-        return path
 
     def close(self) -> None:
         self.training.close()

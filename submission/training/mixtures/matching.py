@@ -153,8 +153,8 @@ class Matching:
         apart = (means_cF - expert.means_CF[part]).square().sum() / expert.spread
         labels_B = torch.arange(self.centres_CKP.shape[0], device=self.device)[part].repeat_interleave(z_cKP.shape[1])
         logits_BC = F.linear(seen_BF, expert.weights["head.weight"], expert.weights["head.bias"])
-        told = F.cross_entropy(logits_BC, labels_B, reduction="sum") / z_cKP.shape[1]
-        loss = apart + self.recipe.label_weight * told
+        label_loss = F.cross_entropy(logits_BC, labels_B, reduction="sum") / z_cKP.shape[1]
+        loss = apart + self.recipe.label_weight * label_loss
         return loss.detach(), apart.detach(), torch.autograd.grad(loss, centres_cKP)[0]
 
     def _samples(self, part: slice, centres_cKP: Tensor, z_cKP: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the trainings of the network of the generator `native` share: what is trained, on which data, and the export."""
+"""What all trainings of the network of `native` have in common: what is trained, on which data, and the export."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ import torch
 from evaluation.base.files import write_text
 from evaluation.data.datasets import data_folder, load_split
 from submission.contract.precision import fastest_precision
-from submission.contract.weights import WeightsHeader, read_tensors, save_weights
+from submission.contract.weights import read_tensors
 from submission.diffusion.native_model import build_network, inference_denoiser, load_tensors
 from submission.diffusion.networks.denoiser import SIGMA_DATA, Denoiser
 from submission.diffusion.networks.unet import UNet, count_macs, count_parameters
 from submission.generators.native import Native
 from submission.training.common.command import Begin, TrainingRun, resumed
+from submission.training.common.export import export_weights
 from submission.training.common.held_out import split_held_out
 from submission.training.common.options import SessionOptions, option
 from submission.training.common.preview import make_images
@@ -118,25 +119,19 @@ class NetworkRun(TrainingRun):
         """With average number `average` of the weights, for sampling."""
         return inference_denoiser(self.training.averaged(average), self.device, self.dtype)
 
-    def write(self, average: int, told: Mapping[str, Any], choice: Mapping[str, Any]) -> Path:
-        """Write average number `average` of the weights with what the header tells of it, and the choice beside it."""
-        header = WeightsHeader(
-            generator="native",
-            challenge=self.challenge.name,
-            class_names=self.challenge.class_names,
-            data=f"{self.trained_on:,} images of the training split of {self.challenge.title}, nothing else",
-            licence="Apache-2.0",
-            seed=self.model.seed,
-            model={
-                "preset": self.model.preset,
-                "network": self.model.network,
-                "sigma_data": SIGMA_DATA,
-                "ema_half_life": self.training.half_life(average),
-                **told,
-            },
+    def write(self, average: int, facts: Mapping[str, Any], choice: Mapping[str, Any]) -> Path:
+        """Write average number `average` of the weights with `facts` of it in the header, and the choice beside it."""
+        model = {
+            "preset": self.model.preset,
+            "network": self.model.network,
+            "sigma_data": SIGMA_DATA,
+            "ema_half_life": self.training.half_life(average),
+            **facts,
+        }
+        tensors, seed = self.training.averaged(average).state_dict(), self.model.seed
+        path = export_weights(
+            self.out, "native", self.challenge, tensors, trained_on=self.trained_on, seed=seed, model=model
         )
-        path = self.out / f"native-{self.challenge.name}.safetensors"
-        save_weights(path, self.training.averaged(average).state_dict(), header)
         write_text(self.out / "choice.json", json.dumps(choice, indent=2) + "\n")
         return path
 

@@ -27,10 +27,10 @@ def lower_level(sigma_B: Tensor, stage: int) -> Tensor:
     return sigma_B * (1 - step_B).clamp_min(0)
 
 
-def stage_at(share: float, stages: tuple[int, int]) -> int:
-    """The stage when `share` of the training, in [0, 1], is done: from the first to the last in equal parts."""
+def stage_at(fraction: float, stages: tuple[int, int]) -> int:
+    """The stage when `fraction` of the training, in [0, 1], is done: from the first to the last in equal parts."""
     first, last = stages
-    return min(first + int(share * (last - first + 1)), last)
+    return min(first + int(fraction * (last - first + 1)), last)
 
 
 @dataclass(frozen=True)

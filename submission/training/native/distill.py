@@ -88,13 +88,13 @@ class DistillRun(NetworkRun):
     def start(self, options: DistillOptions, changes: Mapping[str, Any]) -> Start:
         path = find_weights_file("native", self.challenge, options.weights)
         _, header = load_weights(path, "native", self.challenge)
-        told = header.model
-        if told["solver"] == CONSISTENCY:
+        teacher = header.model
+        if teacher["solver"] == CONSISTENCY:
             raise ValueError(f"{path} holds a consistency model already; give the weights that it was made from")
-        if told["preset"] not in DISTILL_RECIPES:
-            raise ValueError(f"{path} is of preset {told['preset']!r}, which no recipe here fits; train it anew")
-        recipe = replace(DISTILL_RECIPES[told["preset"]], **changes)
-        return Start(Model(told["preset"], told["network"], recipe, options.seed, told["images_seen"]), path)
+        if teacher["preset"] not in DISTILL_RECIPES:
+            raise ValueError(f"{path} is of preset {teacher['preset']!r}, which no recipe here fits; train it anew")
+        recipe = replace(DISTILL_RECIPES[teacher["preset"]], **changes)
+        return Start(Model(teacher["preset"], teacher["network"], recipe, options.seed, teacher["images_seen"]), path)
 
     def generate(self, labels_B: Tensor, seeds_B: Tensor) -> Tensor:
         return Native(self.denoiser(1), CONSISTENCY, middle=MIDDLES[1]).generate(labels_B, seeds_B, 2)
@@ -110,7 +110,7 @@ class DistillRun(NetworkRun):
         chosen = fewest_steps(candidates)
         # one step has no middle, and whoever asks for two all the same gets the best two
         two = min((c for c in candidates if (c.average, c.steps) == (chosen.average, 2)), key=lambda c: c.distance)
-        told = {
+        facts = {
             "images_seen": self.model.teacher_images,
             "distilled_images": self.training.images,
             "solver": CONSISTENCY,
@@ -118,4 +118,4 @@ class DistillRun(NetworkRun):
             "middle": two.middle,
         }
         choice = {"candidates": [asdict(candidate) for candidate in candidates], "chosen": asdict(chosen)}
-        return self.write(chosen.average, told, choice)
+        return self.write(chosen.average, facts, choice)

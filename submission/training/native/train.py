@@ -96,7 +96,7 @@ class DiffusionRun(NetworkRun):
             for solver, steps in model_selection.CANDIDATES
         ]
         chosen = fewest_steps(candidates)
-        told = {
+        facts = {
             "images_seen": self.training.images,
             "held_out_loss": losses[best],
             "solver": chosen.solver,
@@ -107,4 +107,4 @@ class DiffusionRun(NetworkRun):
             "candidates": [asdict(candidate) for candidate in candidates],
             "chosen": asdict(chosen),
         }
-        return self.write(best, told, choice)
+        return self.write(best, facts, choice)

@@ -30,8 +30,7 @@ from submission.training.common.held_out import split_held_out
 from submission.training.common.preview import quick_accuracy
 from submission.training.common.session import Session
 from submission.training.native import model_selection
-from submission.training.native.augment import flip_half, warp
-from submission.training.native.diffusion import DeviceData, DiffusionTraining
+from submission.training.native.diffusion import DeviceData, DiffusionTraining, flip_half, warp
 from submission.training.native.model_selection import Candidate, energy_distance, fewest_steps
 from submission.training.native.recipes import RECIPES
 
