@@ -42,7 +42,6 @@ from submission.training.minmax.losses import (
 )
 from submission.training.minmax.model import choose_parameters, load_for, plain_copy, relabel, tie_embeddings
 from submission.training.minmax.training import PRESETS, MinMaxTraining, noised
-from tests.submission.dits import LATENT, write_dit
 
 DIGITS = get_challenge("digits")
 RECIPE = replace(PRESETS["paper"], memory=4, rate=3e-3)
