@@ -25,7 +25,7 @@ from harness.report.page import OURS, PAPER, REAL, new_figure, plain_number
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 MARKERS = "Dsv^P"
-ROOM_TO_THE_RIGHT = 200  # IPC up to which a name fits beside its mark
+ROOM_TO_THE_RIGHT = 200  # IPC up to which a name fits next to its marker
 TOO_CLOSE = 0.01  # accuracies at the same IPC whose names would cover each other
 
 
@@ -41,17 +41,15 @@ def table(ours: Mapping[str, Curve], real: Curve, published: Sequence[Published]
     """In Markdown, from the best to the worst."""
     rows: list[tuple[float, str]] = []
     for entry in published:
-        spread = f" ± {100 * entry.std:.2f}" if entry.std else ""
+        std = f" ± {100 * entry.std:.2f}" if entry.std else ""
         name = f"{entry.method}{f' ({entry.place})' if entry.place else ''}"
         about = "about " if entry.approximate else ""
-        rows.append(
-            (entry.accuracy, f"| {name} | {entry.ipc:g} | {about}{100 * entry.accuracy:.2f}%{spread} | paper | |")
-        )
+        rows.append((entry.accuracy, f"| {name} | {entry.ipc:g} | {about}{100 * entry.accuracy:.2f}%{std} | paper | |"))
     for name, curve in (*((f"**`{name}`**", curve) for name, curve in ours.items()), ("random real images", real)):
         for point in curve.points:
-            told = f"| {name} | {point.ipc} | {accuracy_words(point)} | {how_words(point)} |"
+            cells = f"| {name} | {point.ipc} | {accuracy_words(point)} | {how_words(point)} |"
             worth = "" if curve is real else worth_words(point, real, chance)
-            rows.append((point.mean, f"{told} {worth} |" if worth else f"{told} |"))
+            rows.append((point.mean, f"{cells} {worth} |" if worth else f"{cells} |"))
     head = ["| images | IPC | accuracy | measured | worth, real images per class |", "|---|---|---|---|---|"]
     return "\n".join([*head, *(line for _, line in sorted(rows, reverse=True))])
 

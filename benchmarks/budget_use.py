@@ -1,15 +1,15 @@
-"""How well the budget is used: no run over the deadline, little of it left over, nearly all of it spent generating.
+"""How well the budget is used: no run past the deadline, little time left over, nearly all of it spent generating.
 
     python -m benchmarks.budget_use                        # about 20 minutes; on an idle machine
     python -m benchmarks.budget_use --runs 1 --budget 10   # a rehearsal
 
 Every run is the whole harness as a user starts it, on digits, with no cap on images per class. First the generator is
-profiled; what the profile foretells is held against what the runs give. Then come machines that misbehave, as
-`benchmarks/awkward` has them. What has to hold stands in `REQUIRED`; where it does not the exit code is 1.
+profiled; the profile's prediction is compared with what the runs give. Then come machines that misbehave
+(`benchmarks/awkward`). What must hold is in `REQUIRED`; if something does not, the exit code is 1.
 
-A prediction is held against the mean of the steady runs: machines that others use as well swing by more than 5% from
-minute to minute, so that equal runs differ by more than that among themselves. The file has each run's own ratio too,
-and with `--fresh` each steady run has a profile that was taken just before it.
+A prediction is compared with the mean of the steady runs: the speed of shared machines varies by more than 5% from
+minute to minute, and so do equal runs. The file has each run's own ratio too; with `--fresh` each steady run gets a
+profile taken just before it.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Case:
     """One way to run.
 
     Attributes:
-        profiled: whether a profile is at hand; else the worker tries batch sizes on the clock.
+        profiled: whether there is a profile; otherwise the worker tries batch sizes on the clock.
         environment: added to the harness's.
-        disk_bound: the disk and not the generator is the limit, so that time spent generating says nothing.
+        disk_bound: the disk is the limit, not the generator, so time spent generating is not checked.
     """
 
     name: str
@@ -58,8 +58,8 @@ class Run:
         overrun: it had to be killed, or ended after the deadline.
         used: part of the budget, from the start to the end of the last process.
         generating: part of the time after loading and warming up.
-        apart: most images of a class less fewest.
-        foretold: predicted IPC over what came out, None where nothing was foretold.
+        imbalance: most images of a class less the fewest.
+        predicted_over_actual: of the IPC; None without a prediction.
         ledger: seconds by phase.
     """
 
@@ -68,15 +68,15 @@ class Run:
     overrun: bool
     used: float
     generating: float
-    apart: int
+    imbalance: int
     ipc: float
-    foretold: float | None
+    predicted_over_actual: float | None
     batch_size: int | None
     left_s: float
     ledger: dict[str, float]
 
 
-REQUIRED = {"overrun": "none", "used": 0.97, "generating": 0.95, "apart": 1, "foretold within, of the mean": 0.05}
+REQUIRED = {"overrun": "none", "used": 0.97, "generating": 0.95, "imbalance": 1, "prediction error of the mean": 0.05}
 
 
 def cases() -> list[Case]:
@@ -104,21 +104,21 @@ def run_case(case: Case, budget_s: float, out: Path, caches: Path) -> Run:
 
 
 def read_run(case: str, record: dict[str, Any]) -> Run:
-    """What a record says of the use of its budget."""
+    """How a run used its budget, from its record."""
     clock, ipc = record["clock"], record["ipc"] or {"mean": 0.0, "min": 0, "max": 0}
     phases = {name: seconds for name, seconds in clock["ledger"].items() if name != "killed_after_s"}
     used_s = clock["ended"] - clock["started"]
     after_start_s = used_s - phases["load"] - phases["warmup"]
-    foretold = record["plan"]["predicted_ipc"]
+    predicted = record["plan"]["predicted_ipc"]
     return Run(
         case=case,
         outcome=record["outcome"],
         overrun=record["outcome"] != "ok" or clock["ended"] > clock["deadline"],
         used=used_s / record["budget_s"],
         generating=phases["generate"] / after_start_s if after_start_s > 0 else 0.0,
-        apart=ipc["max"] - ipc["min"],
+        imbalance=ipc["max"] - ipc["min"],
         ipc=ipc["mean"],
-        foretold=foretold / ipc["mean"] if foretold is not None and ipc["mean"] else None,
+        predicted_over_actual=predicted / ipc["mean"] if predicted is not None and ipc["mean"] else None,
         batch_size=record["plan"]["batch_size"],
         left_s=clock["deadline"] - clock["ended"],
         ledger={name: round(seconds, 3) for name, seconds in phases.items()},
@@ -126,7 +126,7 @@ def read_run(case: str, record: dict[str, Any]) -> Run:
 
 
 def failings(case: Case, run: Run) -> list[str]:
-    """What does not hold of what is required of a single run."""
+    """Which requirements a single run fails."""
     found = []
     if run.overrun:
         found.append(f"overrun ({run.outcome})")
@@ -134,18 +134,18 @@ def failings(case: Case, run: Run) -> list[str]:
         found.append(f"{run.used:.1%} of the budget used")
     if run.generating < 0.95 and not case.disk_bound:
         found.append(f"{run.generating:.1%} generating after loading")
-    if run.apart > 1:
-        found.append(f"classes {run.apart} images apart")
+    if run.imbalance > 1:
+        found.append(f"classes {run.imbalance} images apart")
     return found
 
 
 @dataclass(frozen=True)
-class Foretelling:
-    """What the profile foretold against what the steady runs gave.
+class Prediction:
+    """The profile's prediction against the steady runs.
 
     Attributes:
         over_mean: predicted IPC over the mean of the runs' IPC.
-        least, most: predicted IPC over that of a single run; the machine's own swings are in them.
+        least, most: predicted IPC over that of a single run, the machine's own variation included.
     """
 
     predicted_ipc: float
@@ -156,14 +156,18 @@ class Foretelling:
     holds: bool
 
 
-def foretelling(runs: Sequence[Run]) -> Foretelling | None:
-    """Of the steady ones among `runs`; None where there is none with a prediction."""
-    told = [(run.ipc, run.foretold) for run in runs if run.case == "steady" and run.foretold is not None]
-    if not told:
+def prediction(runs: Sequence[Run]) -> Prediction | None:
+    """For the steady ones among `runs`; None if none has a prediction."""
+    steady = [
+        (run.ipc, run.predicted_over_actual)
+        for run in runs
+        if run.case == "steady" and run.predicted_over_actual is not None
+    ]
+    if not steady:
         return None
-    predicted, got = fmean(ipc * ratio for ipc, ratio in told), fmean(ipc for ipc, _ in told)
-    ratios = [ratio for _, ratio in told]
-    return Foretelling(predicted, got, predicted / got, min(ratios), max(ratios), abs(predicted / got - 1) <= 0.05)
+    predicted, got = fmean(ipc * ratio for ipc, ratio in steady), fmean(ipc for ipc, _ in steady)
+    ratios = [ratio for _, ratio in steady]
+    return Prediction(predicted, got, predicted / got, min(ratios), max(ratios), abs(predicted / got - 1) <= 0.05)
 
 
 def take_profile(out: Path, caches: Path) -> dict[str, Any]:
@@ -195,7 +199,7 @@ def main() -> None:
     machine = this_machine()
     out = options.out or Path(__file__).parent / "results" / f"budget-use-{machine.label}.json"
     runs: list[Run] = []
-    told: Foretelling | None = None
+    predicted: Prediction | None = None
     failed = False
     with TemporaryDirectory(prefix="budget-use-") as folder:
         caches = Path(folder) / "caches"
@@ -219,21 +223,22 @@ def main() -> None:
                     "margin_s": margin_s(options.budget, "cpu"),
                     "required": REQUIRED,
                     "profile": {name: profile[name] for name in ("start", "points", "sustained", "predictions")},
-                    "foretelling": asdict(told) if (told := foretelling(runs)) else None,
+                    "prediction": asdict(predicted) if (predicted := prediction(runs)) else None,
                     "runs": [asdict(each) for each in runs],
                 }
                 out.parent.mkdir(parents=True, exist_ok=True)
                 out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    if told is not None:
-        failed = failed or not told.holds
-        print(f"foretold {told.predicted_ipc:.4g}, got {told.mean_ipc:.4g} on average: {told.over_mean:.3f} times")
+    if predicted is not None:
+        failed = failed or not predicted.holds
+        means = f"{predicted.predicted_ipc:.4g} predicted, {predicted.mean_ipc:.4g} on average"
+        print(f"IPC: {means}, predicted / actual {predicted.over_mean:.3f}")
     print(f"written to {out}")
     raise SystemExit(int(failed))
 
 
 def _words(run: Run) -> str:
-    foretold = "" if run.foretold is None else f", {run.foretold:.3f} times that foretold"
-    return f"{run.used:.1%} used, {run.generating:.1%} generating, IPC {run.ipc:g}{foretold}, {run.left_s:.2f} s left"
+    ratio = "" if run.predicted_over_actual is None else f", predicted / actual {run.predicted_over_actual:.3f}"
+    return f"{run.used:.1%} used, {run.generating:.1%} generating, IPC {run.ipc:g}{ratio}, {run.left_s:.2f} s left"
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from harness.records.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Check:
-    """An estimate held against the card that it is of.
+    """An estimate compared with the card itself.
 
     Attributes:
         estimated, low, high: images that the run elsewhere stands for, and its interval's ends.

@@ -93,8 +93,8 @@ def between_halves(options: argparse.Namespace, challenge: Challenge, split: Ima
         }
         rows.append(row)
         print(json.dumps(row), file=sys.stderr, flush=True)
-    told = {name: value for name, value in asdict(settings).items() if name not in ("least", "spread")}
-    return {"generator": "gaussian", "fitted_images": len(fitted), "settings": told, "near": NEAR, "rows": rows}
+    fixed = {name: value for name, value in asdict(settings).items() if name not in ("least", "spread")}
+    return {"generator": "gaussian", "fitted_images": len(fitted), "settings": fixed, "near": NEAR, "rows": rows}
 
 
 ARMS = {"held-out": against_held_out, "halves": between_halves}
@@ -121,9 +121,9 @@ def main() -> None:
     options.ipc = options.ipc or (10 if options.arm == "held-out" else 20)
     challenge = get_challenge(options.dataset)
     found = ARMS[options.arm](options, challenge, load_split(challenge, "train", data_folder(options.data)))
-    told = {"dataset": challenge.name, **found, "machine": asdict(this_machine(options.device))}
+    report = {"dataset": challenge.name, **found, "machine": asdict(this_machine(options.device))}
     out = options.out or RESULTS / f"copying-{options.arm}-{challenge.name}-{found['generator']}.json"
-    out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(out)
 
 

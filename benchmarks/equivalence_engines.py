@@ -5,7 +5,7 @@
 
 The engines are equivalent if the mean difference of their accuracies lies within 0.5 points either way with 95%
 confidence: a test that fails for lack of evidence, unlike one for a difference. Seeds are paired, since both engines
-make the same draws of a seed. Each round is saved as it is done; the same command goes on where it stopped.
+make the same draws of a seed. Each round is saved as it is done; the same command continues where it stopped.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def two_one_sided_tests(differences: Sequence[float], margin: float = MARGIN) ->
     if len(differences) < 2:
         raise ValueError(f"two one-sided tests need at least 2 pairs, not {len(differences)}")
     mean, freedom = fmean(differences), len(differences) - 1
-    # Differences of whole test images: where all are alike their spread is below what an image counts for, not zero.
+    # Differences of whole test images: if all are equal, their std is below one image's worth, not zero.
     error = max(stdev(differences), 1e-6) / sqrt(len(differences))
     p = float(max(t.sf((margin + mean) / error, freedom), t.sf((margin - mean) / error, freedom)))
     reach = float(t.ppf(1 - LEVEL, freedom)) * error

@@ -1,4 +1,4 @@
-"""Images as a run makes them, without a clock; what they are worth on held-out training images; rows of that."""
+"""Images as a run makes them, without a clock, and their accuracy on held-out training images."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from submission.contract.pixels import resize_uint8
 from submission.training.mixtures.gaussian import with_mirror_images
 from submission.training.native.model_selection import class_distance
 
-NEARNESS_IPC = 10  # images per class whose nearest training image is looked for
+NEARNESS_IPC = 10  # images per class whose nearest training image is searched for
 
 
 def generated(generator: Generator, challenge: Challenge, ipc: int, steps: int) -> tuple[ImageSet, float]:
-    """`ipc` images of each class, round after round over the classes, and images per second after the first batch."""
+    """`ipc` images of each class, one of each class in turn, and images per second after the first batch."""
     batch = generator.info.default_batch
     labels = torch.arange(challenge.classes).repeat(ipc)
     indices = torch.arange(len(labels)) // challenge.classes
@@ -61,9 +61,9 @@ def worth(
 
 
 class NearnessTo:
-    """How near images come to those of `train`, to their mirror images too if `mirrored`, beside how near real ones do.
+    """Distances from images to those of `train` (and their mirror images if `mirrored`), compared with real images.
 
-    What the real ones, `held_out`, show is measured once for all that is compared.
+    The distances of the real ones, `held_out`, are measured once for all comparisons.
     """
 
     def __init__(self, train: ImageSet, held_out: ImageSet, mirrored: bool) -> None:
@@ -76,9 +76,9 @@ class NearnessTo:
         return asdict(nearness_of(nearest_distances(few, self._copied), self._real_N))
 
 
-def keep_row(out: Path, told: dict[str, Any], row: dict[str, Any]) -> None:
-    """Add `row` to `told["rows"]`, say it, and write what there is so far, in case of an interruption."""
-    told["rows"].append(row)
+def save_row(out: Path, report: dict[str, Any], row: dict[str, Any]) -> None:
+    """Add `row` to `report["rows"]`, print it, and write the report so far, in case of an interruption."""
+    report["rows"].append(row)
     print(json.dumps(row), file=sys.stderr, flush=True)
     out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

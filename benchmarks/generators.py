@@ -1,13 +1,13 @@
-"""Images a second of the papers' generators and of those that go past them, beside the papers' own way of running them.
+"""Images per second of the papers' generators and of others, next to the papers' own pipelines.
 
     python -m benchmarks.generators                    # on a GPU: full-size models with random weights, 25 GB of disk
     python -m benchmarks.generators --tiny             # a rehearsal: tiny models, any machine, a minute
     python -m benchmarks.generators --only dit --compile
 
-Every row is one way to run one model: the batch is doubled until two doublings have brought less than 3% more images a
-second, or memory runs out. `predicted_ipc` is what 600 s give after the start, with nothing kept for writing. The
-papers' ways (`benchmarks/papers_way.py`) are measured in the same run on the same card. Beside each speed stands the
-share of the card's arithmetic that it reaches: operations as PyTorch counts them, over the best matrix product here.
+Every row is one way to run one model: the batch is doubled until two doublings gain less than 3%, or memory
+runs out. `predicted_ipc` is what 600 s give after the start, with nothing kept for writing. The
+papers' pipelines (`benchmarks/paper_pipelines.py`) are measured in the same run on the same card. Each row says what
+fraction of the card's peak it reaches: operations as PyTorch counts them, over the fastest matrix product here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.papers_way import dit_way, turbo_way
+from benchmarks.paper_pipelines import Pipeline, dit_pipeline, turbo_pipeline
 from benchmarks.roofline import measure_ceilings
 from evaluation.base.challenge import get_challenge
 from evaluation.base.machine import this_machine
@@ -54,7 +54,7 @@ class Model:
         dataset: the challenge that it makes images for.
         steps: step counts to measure.
         settings: each setting's values; every combination is measured.
-        files: under which name the model's folder lies, several generators may share one.
+        files: under which name the model's folder lies, several generators can use the same one.
     """
 
     generator: str
@@ -76,14 +76,14 @@ class Row:
     """One way to run one model.
 
     Attributes:
-        way: `ours`, or the name of a paper's.
+        pipeline: `ours`, or the name of a paper's.
         start_s: seconds to load, and to compile where that was asked for.
-        share: of the arithmetic that a matrix product reaches in this precision; None where it was not counted.
+        fraction_of_peak: of the arithmetic that a matrix product reaches in this precision; None if not counted.
         predicted_ipc: images per class in 600 s, on this machine.
     """
 
     generator: str
-    way: str
+    pipeline: str
     steps: int
     precision: str
     settings: dict[str, str]
@@ -93,7 +93,7 @@ class Row:
     by_batch: dict[int, float]
     peak_memory_mb: float | None
     start_s: float
-    share: float | None
+    fraction_of_peak: float | None
     predicted_ipc: float
 
 
@@ -124,15 +124,15 @@ def main() -> None:
                 for row in measure(model, models, options, precisions, ceilings.flop_per_s):
                     rows.append(row)
                     print(in_words(row), flush=True)
-                    told = report(rows, asdict(machine), options.tiny, asdict(ceilings))
-                    out.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+                    result = report(rows, asdict(machine), options.tiny, asdict(ceilings))
+                    out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(f"written to {out}")
 
 
 def measure(
     model: Model, models: Path, options: argparse.Namespace, precisions: list[str], flop_per_s: Mapping[str, float]
 ) -> Iterator[Row]:
-    """Ours in every precision and setting, then the paper's way."""
+    """Ours in every precision and setting, then the paper's pipeline."""
     folder, decoder = write_model(model.generator, models, options.tiny)
     device, seconds = options.device, options.seconds
     combinations = product(*([(name, value) for value in values] for name, values in model.settings.items()))
@@ -158,18 +158,18 @@ def measure(
             del generator, batch_for
             gc.collect()
             free_memory(device)
-    for way in papers_ways(model.generator, folder, device, options.tiny):
-        found = by_batch(way.make, device, seconds, (way.batch,))
-        yield row(model, way.name, way.steps, way.precision, {}, False, found, way.start_s, None)
+    for theirs in paper_pipelines(model.generator, folder, device, options.tiny):
+        found = by_batch(theirs.make, device, seconds, (theirs.batch,))
+        yield row(model, theirs.name, theirs.steps, theirs.precision, {}, False, found, theirs.start_s, None)
 
 
-def papers_ways(generator: str, folder: Path, device: str, tiny: bool) -> Iterator[Any]:
+def paper_pipelines(generator: str, folder: Path, device: str, tiny: bool) -> Iterator[Pipeline]:
     """How the papers ran their generators, of those that did."""
     if generator == "sdxl-turbo":
-        yield turbo_way(folder, device, 512 // TINY_SIZE if tiny else 512)
+        yield turbo_pipeline(folder, device, 512 // TINY_SIZE if tiny else 512)
     if generator == "dit":
         for batch, steps in product((1, 32), (5, 10)):
-            yield dit_way(folder, device, batch, steps)
+            yield dit_pipeline(folder, device, batch, steps)
 
 
 def ours(
@@ -229,7 +229,7 @@ def doubled(most: int) -> list[int]:
 
 def row(
     model: Model,
-    way: str,
+    pipeline: str,
     steps: int,
     precision: str,
     settings: Mapping[str, str],
@@ -243,7 +243,7 @@ def row(
     classes = get_challenge(model.dataset).classes
     return Row(
         generator=model.generator,
-        way=way,
+        pipeline=pipeline,
         steps=steps,
         precision=precision,
         settings=dict(settings),
@@ -253,7 +253,7 @@ def row(
         by_batch={size: speed for size, (speed, _) in found.items()},
         peak_memory_mb=memory or None,
         start_s=start_s,
-        share=None if seconds_at_peak is None else seconds_at_peak * speed,
+        fraction_of_peak=None if seconds_at_peak is None else seconds_at_peak * speed,
         predicted_ipc=max(0.0, BUDGET_S - start_s) * speed / classes,
     )
 
@@ -305,7 +305,7 @@ def report(rows: list[Row], machine: Mapping[str, Any], tiny: bool, ceilings: Ma
         "budget_s": BUDGET_S,
         "ceilings": ceilings,
         "rows": [asdict(row) for row in rows],
-        "times_the_papers_way": ratios(rows),
+        "speedup_over_papers": ratios(rows),
     }
 
 
@@ -313,25 +313,31 @@ def ratios(rows: list[Row]) -> list[dict[str, Any]]:
     """For each of the papers' rows the fastest of ours with as many steps, and how many times as fast it is."""
     found = []
     for theirs in rows:
-        own = [row for row in rows if row.way == "ours" and row.generator == theirs.generator]
+        own = [row for row in rows if row.pipeline == "ours" and row.generator == theirs.generator]
         same = [row for row in own if row.steps == theirs.steps]
-        if theirs.way != "ours" and same:
+        if theirs.pipeline != "ours" and same:
             best = max(same, key=lambda row: row.images_per_s)
-            told = {"precision": best.precision, **best.settings, "compiled": best.compiled, "batch": best.batch}
+            fastest = {"precision": best.precision, **best.settings, "compiled": best.compiled, "batch": best.batch}
             ratio = best.images_per_s / theirs.images_per_s
             found.append(
-                {"generator": theirs.generator, "way": theirs.way, "steps": theirs.steps, "ours": told, "times": ratio}
+                {
+                    "generator": theirs.generator,
+                    "pipeline": theirs.pipeline,
+                    "steps": theirs.steps,
+                    "ours": fastest,
+                    "times": ratio,
+                }
             )
     return found
 
 
 def in_words(row: Row) -> str:
-    told = " ".join(f"{name}={value}" for name, value in row.settings.items())
-    share = "" if row.share is None else f", {row.share:.0%} of the arithmetic"
+    settings = " ".join(f"{name}={value}" for name, value in row.settings.items())
+    fraction = "" if row.fraction_of_peak is None else f", {row.fraction_of_peak:.0%} of the peak"
     compiled = " compiled" if row.compiled else ""
     return (
-        f"{row.generator} {row.way}{compiled} {row.steps} steps {row.precision} {told}: {row.images_per_s:.4g} images/s"
-        f" at batch {row.batch}{share}; IPC {row.predicted_ipc:.4g} in 600 s"
+        f"{row.generator} {row.pipeline}{compiled} {row.steps} steps {row.precision} {settings}:"
+        f" {row.images_per_s:.4g} images/s at batch {row.batch}{fraction}; IPC {row.predicted_ipc:.4g} in 600 s"
     )
 
 

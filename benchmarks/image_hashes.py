@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def made_rows(data: Path) -> Iterator[dict[str, Any]]:
-    """The rows of the cases, one by one; for a run that fails what it said, on standard error."""
+    """The rows of the cases, one by one; for a run that fails, its output on standard error."""
     from benchmarks.models.tiny import write_all
 
     with tempfile.TemporaryDirectory(prefix="image-hashes-") as temporary:
@@ -66,14 +66,14 @@ def made_rows(data: Path) -> Iterator[dict[str, Any]]:
         env = kept | {"OMP_NUM_THREADS": str(THREADS), "XDG_CACHE_HOME": f"{temporary}/cache", "HF_HUB_OFFLINE": "1"}
         for number, case in enumerate(CASES):
             run = out / str(number)
-            told = f"--generator {case.generator} --dataset {case.dataset} --ipc {case.ipc} {FIXED} {case.options}"
-            words = [word.replace(MODELS, str(models)) for word in shlex.split(told)]
+            arguments = f"--generator {case.generator} --dataset {case.dataset} --ipc {case.ipc} {FIXED} {case.options}"
+            words = [word.replace(MODELS, str(models)) for word in shlex.split(arguments)]
             words += ["--out", str(run), *(["--data", str(data)] if case.generator in NEED_DATA else [])]
             finished = subprocess.run(
                 [sys.executable, "-m", "harness", "run", *words], cwd=ROOT, env=env, capture_output=True, text=True
             )
             if finished.returncode:
-                print(f"failed: {told}\n{finished.stdout}{finished.stderr}", file=sys.stderr, flush=True)
+                print(f"failed: {arguments}\n{finished.stdout}{finished.stderr}", file=sys.stderr, flush=True)
             else:
                 row = row_of(case, run)
                 print(f"{row['sha256'][:12]} {_name(row)}", file=sys.stderr, flush=True)
@@ -84,8 +84,8 @@ def row_of(case: Case, run: Path) -> dict[str, Any]:
     """What the run of `case` in the folder `run` made."""
     files = sorted((run / "images").glob("*/*.png"))
     steps = json.loads((run / "record.json").read_text(encoding="utf-8"))["plan"]["steps"]
-    told = {"generator": case.generator, "dataset": case.dataset, "settings": case.options, "ipc": case.ipc}
-    return {**told, "steps": steps, "images": len(files), "sha256": hash_of(files)}
+    row = {"generator": case.generator, "dataset": case.dataset, "settings": case.options, "ipc": case.ipc}
+    return {**row, "steps": steps, "images": len(files), "sha256": hash_of(files)}
 
 
 def hash_of(files: Sequence[Path]) -> str:
@@ -102,14 +102,14 @@ def hash_of(files: Sequence[Path]) -> str:
 def differences(before: Sequence[dict[str, Any]], after: Sequence[dict[str, Any]]) -> list[str]:
     """A sentence for each row of `before` that is missing from `after`, or is another there."""
     found = {_name(row): row for row in after}
-    told = []
+    found_differences = []
     for row in before:
         name = _name(row)
         if name not in found:
-            told.append(f"{name} is missing")
+            found_differences.append(f"{name} is missing")
         elif changed := [key for key in row if found[name].get(key) != row[key]]:
-            told.append(f"{name} differs in {', '.join(changed)}")
-    return told
+            found_differences.append(f"{name} differs in {', '.join(changed)}")
+    return found_differences
 
 
 def _name(row: dict[str, Any]) -> str:

@@ -1,11 +1,11 @@
-"""How fast the judge trains: the fast engine, the reference and the published evaluator's way, side by side.
+"""How fast the judge trains: the fast engine, the reference and the published evaluator's, on one machine.
 
     python -m benchmarks.judge                        # IPC 10 and 100 of CIFAR-100's size
     python -m benchmarks.judge --ipc 10 --seconds 20  # a short one
 
-`side by side` is the fast engine as a judgement of several rounds uses it (`parallel`). The ways
-take turns on the same machine in the same run, a slice of a second or more each, so that what else the machine does
-falls on all alike. A slice is whole steps on batches of the protocol's size; building and warming up are
+`in parallel` is the fast engine as a judgement of several rounds uses it (`parallel`). The
+implementations take turns on one machine in the same run, a slice of a second or more each, so that other load affects
+all alike. A slice is whole steps on batches of the protocol's size; building and warming up are
 timed apart. Images are noise: the work does not depend on what they show.
 """
 
@@ -22,8 +22,8 @@ from statistics import median, quantiles
 
 import torch
 
-from benchmarks.published import PublishedWay
-from benchmarks.roofline import Ceilings, Share, measure_ceilings, training_cost
+from benchmarks.published import PublishedTrainer
+from benchmarks.roofline import Ceilings, Fraction, measure_ceilings, training_cost
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.machine import this_machine
 from evaluation.judge.device_set import DeviceSet
@@ -34,9 +34,9 @@ from evaluation.judge.parallel import RoundSlots
 from evaluation.judge.protocol import FULL_ROUNDS, Protocol
 from evaluation.judge.rounds import get_engine
 
-WAYS = ("fast", "side by side", "reference", "published")
+IMPLEMENTATIONS = ("fast", "in parallel", "reference", "published")
 SLICE_S = 1.0
-SIDE_BY_SIDE_SLICE_S = 5.0  # at its end the slots wait for each other, so it is longer
+PARALLEL_SLICE_S = 5.0  # at its end the slots wait for each other, so it is longer
 STEPS_AT_ONCE = 50
 # On CUDA the first steps of each kind and size compile and capture.
 WARM_UP_S = {"cpu": 0.1, "cuda": 15.0}
@@ -45,16 +45,16 @@ Stepper = Callable[[], int]
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast one way is.
+    """How fast one implementation is.
 
     Attributes:
-        images_per_s: median over slices, with its quartiles beside it.
+        images_per_s: median over slices, with its quartiles.
         passes_per_s: passes over the training images; one more than epochs make a round.
         judgement_hours: for the three rounds of the full protocol at this speed.
         slices: how many were timed.
         start_s: building and warming up.
         convolutions: the type their numbers have.
-        share_of_ceiling: what part of the machine's measured ceilings this speed reaches.
+        fraction_of_ceiling: this speed as a fraction of the machine's measured ceilings.
     """
 
     images_per_s: float
@@ -64,19 +64,19 @@ class Speed:
     slices: int
     start_s: float
     convolutions: str
-    share_of_ceiling: Share
+    fraction_of_ceiling: Fraction
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The ways at one IPC; the ratios are medians over slices that followed each other."""
+    """All implementations at one IPC; the ratios are medians over slices that followed each other."""
 
     ipc: int
     images: int
-    ways: dict[str, Speed]
+    implementations: dict[str, Speed]
     fast_over_reference: float
     fast_over_published: float
-    side_by_side_over_fast: float
+    parallel_over_fast: float
 
 
 def noise(challenge: Challenge, ipc: int, device: torch.device) -> DeviceSet:
@@ -107,12 +107,12 @@ def engine_stepper(engine: Engine, protocol: Protocol) -> Stepper:
 
 
 def published_stepper(train: DeviceSet, classes: int, protocol: Protocol) -> Stepper:
-    way = PublishedWay(train, classes, protocol)
+    trainer = PublishedTrainer(train, classes, protocol)
 
     def batches() -> Iterator[int]:
         while True:
             for index_B in torch.randperm(len(train)).split(protocol.batch_size):
-                way.step(index_B.tolist())
+                trainer.step(index_B.tolist())
                 yield len(index_B)
 
     return batches().__next__
@@ -149,55 +149,57 @@ def _synchronise(device: torch.device) -> None:
 
 
 def measure(challenge: Challenge, ipc: int, device: torch.device, seconds: float, ceilings: Ceilings) -> Comparison:
-    """All ways at one IPC, in turns for `seconds` together."""
+    """All implementations at one IPC, in turns for `seconds` together."""
     train, protocol = noise(challenge, ipc, device), Protocol()
     steps = 3 * protocol.passes * protocol.steps_per_pass(len(train))
     slice_of: dict[str, Callable[[], float]] = {}
     start_s, dtypes = {}, {}
     slots = RoundSlots(FULL_ROUNDS, "fast", device)
-    for way in WAYS:
+    for name in IMPLEMENTATIONS:
         began = time.perf_counter()
-        if way == "published":
-            stepper, dtypes[way] = published_stepper(train, challenge.classes, protocol), torch.float32
+        if name == "published":
+            stepper, dtypes[name] = published_stepper(train, challenge.classes, protocol), torch.float32
         else:
-            name = "reference" if way == "reference" else "fast"
+            engine_name = "reference" if name == "reference" else "fast"
             engines = [
-                get_engine(name)(train, challenge.classes, protocol, expected_steps=steps, workers=slots.workers)
-                for _ in range(slots.count if way == "side by side" else 1)
+                get_engine(engine_name)(train, challenge.classes, protocol, expected_steps=steps, workers=slots.workers)
+                for _ in range(slots.count if name == "in parallel" else 1)
             ]
-            abreast = [engine_stepper(engine, protocol) for engine in engines]
-            stepper = abreast[0]
-            dtypes[way] = engines[0].dtype if isinstance(engines[0], FastEngine) else torch.float32
+            steppers = [engine_stepper(engine, protocol) for engine in engines]
+            stepper = steppers[0]
+            dtypes[name] = engines[0].dtype if isinstance(engines[0], FastEngine) else torch.float32
         timed_slice(stepper, device, WARM_UP_S[device.type])
-        slice_of[way] = partial(timed_slice, stepper, device, SLICE_S)
-        if way == "side by side" and slots.count > 1:
-            slice_of[way] = partial(slots_slice, slots, abreast, SIDE_BY_SIDE_SLICE_S)
-        start_s[way] = time.perf_counter() - began
-    slices: dict[str, list[float]] = {way: [] for way in WAYS}
+        slice_of[name] = partial(timed_slice, stepper, device, SLICE_S)
+        if name == "in parallel" and slots.count > 1:
+            slice_of[name] = partial(slots_slice, slots, steppers, PARALLEL_SLICE_S)
+        start_s[name] = time.perf_counter() - began
+    slices: dict[str, list[float]] = {name: [] for name in IMPLEMENTATIONS}
     began = time.perf_counter()
-    while time.perf_counter() - began < seconds or len(slices[WAYS[0]]) < 3:
-        for way in WAYS:
-            slices[way].append(slice_of[way]())
+    while time.perf_counter() - began < seconds or len(slices[IMPLEMENTATIONS[0]]) < 3:
+        for name in IMPLEMENTATIONS:
+            slices[name].append(slice_of[name]())
     speeds = {}
-    for way, images_per_s in slices.items():
+    for name, images_per_s in slices.items():
         low, middle, high = quantiles(images_per_s, n=4)
-        speeds[way] = Speed(
+        speeds[name] = Speed(
             images_per_s=middle,
             images_per_s_quartiles=(low, high),
             passes_per_s=middle / len(train),
             judgement_hours=3 * protocol.passes * len(train) / middle / 3600,
             slices=len(images_per_s),
-            start_s=start_s[way],
-            convolutions=str(dtypes[way]).removeprefix("torch."),
-            share_of_ceiling=ceilings.share(
-                training_cost(challenge.size, challenge.classes, dtypes[way].itemsize), middle, dtypes[way]
+            start_s=start_s[name],
+            convolutions=str(dtypes[name]).removeprefix("torch."),
+            fraction_of_ceiling=ceilings.fraction(
+                training_cost(challenge.size, challenge.classes, dtypes[name].itemsize), middle, dtypes[name]
             ),
         )
     over = {
-        way: median(a / b for a, b in zip(slices["fast"], slices[way], strict=True)) for way in WAYS if way != "fast"
+        name: median(a / b for a, b in zip(slices["fast"], slices[name], strict=True))
+        for name in IMPLEMENTATIONS
+        if name != "fast"
     }
     slots.close()
-    return Comparison(ipc, len(train), speeds, over["reference"], over["published"], 1 / over["side by side"])
+    return Comparison(ipc, len(train), speeds, over["reference"], over["published"], 1 / over["in parallel"])
 
 
 def main() -> None:
@@ -230,14 +232,14 @@ def main() -> None:
 
 def show(found: Comparison) -> None:
     print(f"IPC {found.ipc}:")
-    for way, speed in found.ways.items():
+    for name, speed in found.implementations.items():
         print(
-            f"  {way:12} {speed.images_per_s:9.0f} images/s, a judgement in {speed.judgement_hours:.2f} h, "
-            f"{speed.share_of_ceiling.roofline:.0%} of the roofline"
+            f"  {name:12} {speed.images_per_s:9.0f} images/s, a judgement in {speed.judgement_hours:.2f} h, "
+            f"{speed.fraction_of_ceiling.roofline:.0%} of the roofline"
         )
     print(
-        f"  fast is {found.fast_over_reference:.1f}x the reference, {found.fast_over_published:.1f}x the published way;"
-        f" side by side is {found.side_by_side_over_fast:.2f}x fast"
+        f"  fast is {found.fast_over_reference:.1f}x the reference, {found.fast_over_published:.1f}x the published one;"
+        f" in parallel it is {found.parallel_over_fast:.2f}x fast"
     )
 
 

@@ -1,10 +1,10 @@
-"""What the two min-max losses do to a small DiT: against the same training without them, on real images.
+"""What the two min-max losses do to a small DiT, compared with the same training without them, on real images.
 
     python -m benchmarks.minmax --dataset cifar100 --data DIR
 
 For each seed a small DiT with random weights is trained by the diffusion loss alone, in the latents of a small
 autoencoder that was trained on the same images; from there the same batches, noise and timesteps are trained on with
-and without the two losses. All are then asked the same: to predict the noise in held-out training images, and to make
+and without the two losses. All then get the same tasks: to predict the noise in held-out training images, and to make
 images. One process, one thread; about half an hour on one core.
 """
 
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="default: benchmarks/results/minmax-<dataset>.json")
     parser.add_argument("--per-class", type=int, default=64, help="training images of each class; default: %(default)s")
     parser.add_argument(
-        "--held-out", type=int, default=8, help="images of each class asked about; default: %(default)s"
+        "--held-out", type=int, default=8, help="images of each class held_out about; default: %(default)s"
     )
     parser.add_argument("--base-steps", type=int, default=Scale.base_steps)
     parser.add_argument("--steps", type=int, default=Scale.steps)
@@ -106,7 +106,7 @@ def main() -> None:
     arms = {arm: ARMS[arm] for arm in ("without", *args.arms)}
     for seed in range(args.first_seed, args.first_seed + args.seeds):
         rows += compare(challenge, train, held_out, scale, seed, arms)
-        told = {
+        report = {
             "dataset": challenge.name,
             "training_images": len(train),
             "held_out_images": len(held_out),
@@ -118,7 +118,7 @@ def main() -> None:
             "rows": rows,
             "machine": asdict(this_machine()),
         }
-        path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(path)
 
 
@@ -136,14 +136,14 @@ def compare(
         folder = Path(name)
         error = write_small_dit(folder, challenge, train, seed, scale.layers, scale.width, scale.autoencoder_steps)
         dit = load_for(challenge, folder, "cpu")
-        data, asked = (encode_once(dit, images, folder / "vae", folder) for images in (train, held_out))
+        data, held_out_latents = (encode_once(dit, images, folder / "vae", folder) for images in (train, held_out))
         base = MinMaxTraining(dit.transformer, dit.gammas_T, recipe, data, seed)
         rows = [{"seed": seed, "arm": "base", "autoencoder_error": error, **trained(base, scale.base_steps)}]
         base_state = {name: parameter.detach().clone() for name, parameter in base.parameters.items()}
         for arm, (lambda_r, lambda_d) in arms.items():
             tuned = load_for(challenge, folder, "cpu")
             recipe = replace(PRESETS["paper"], lambda_r=lambda_r, lambda_d=lambda_d, rate=scale.rate)
-            row = run_arm(tuned, base_state, recipe, data, asked, scale, seed)
+            row = run_arm(tuned, base_state, recipe, data, held_out_latents, scale, seed)
             rows.append({"seed": seed, "arm": arm, "lambda_r": lambda_r, "lambda_d": lambda_d, **row})
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     return rows
@@ -154,42 +154,42 @@ def run_arm(
     base_state: dict[str, Tensor],
     recipe: MinMaxRecipe,
     data: Latents,
-    asked: Latents,
+    held_out: Latents,
     scale: Scale,
     seed: int,
 ) -> dict[str, Any]:
-    """Train by `recipe` from `base_state`; what happened on the way, and what the network says and makes afterwards."""
+    """Train by `recipe` from `base_state`; losses in training, then predictions and images."""
     training = MinMaxTraining(dit.transformer, dit.gammas_T, recipe, data, seed)
     with torch.no_grad():
         for name, parameter in training.parameters.items():
             parameter.copy_(base_state[name])
-    on_the_way = trained(training, scale.steps)
-    return {**on_the_way, **questions(dit, data, asked, scale)}
+    losses = trained(training, scale.steps)
+    return {**losses, **evaluate(dit, data, held_out, scale)}
 
 
 def trained(training: MinMaxTraining, steps: int) -> dict[str, Any]:
     """Take `steps` steps; the terms of equation 4 over the first tenth and the last quarter of them."""
     began = time.monotonic()
     first = steps // 10
-    told: dict[str, Any] = {"steps": steps}
+    report: dict[str, Any] = {"steps": steps}
     for step in range(1, steps + 1):
         training.step()
         if step == first:
-            told |= {f"first_{name}": value for name, value in training.measured().items()}
+            report |= {f"first_{name}": value for name, value in training.measured().items()}
         elif step == steps - steps // 4:
             training.measured()
-    told |= {f"last_{name}": value for name, value in training.measured().items()}
-    return {**told, "seconds_a_step": (time.monotonic() - began) / steps}
+    report |= {f"last_{name}": value for name, value in training.measured().items()}
+    return {**report, "seconds_a_step": (time.monotonic() - began) / steps}
 
 
 @torch.inference_mode()
-def questions(dit: DiT, data: Latents, asked: Latents, scale: Scale) -> dict[str, float]:
-    """Fixed ones. Similarities are those of features of a class with 64 real ones of it, and among themselves."""
+def evaluate(dit: DiT, data: Latents, held_out: Latents, scale: Scale) -> dict[str, float]:
+    """Fixed tasks. Similarities are those of features of a class with 64 real ones of it, and among themselves."""
     draw = torch.Generator().manual_seed(0)
     losses, features = [], []
-    labels_N = torch.tensor(asked.labels)
-    for index in torch.arange(len(asked)).split(250):
-        z0_BCHW = asked.latents_NCSS[index].float()
+    labels_N = torch.tensor(held_out.labels)
+    for index in torch.arange(len(held_out)).split(250):
+        z0_BCHW = held_out.latents_NCSS[index].float()
         noise_BCHW = torch.randn(z0_BCHW.shape, generator=draw)
         t_B = torch.randint(len(dit.gammas_T), (len(index),), generator=draw)
         z_BCHW = noised(z0_BCHW, noise_BCHW, dit.gammas_T[t_B])
@@ -198,11 +198,11 @@ def questions(dit: DiT, data: Latents, asked: Latents, scale: Scale) -> dict[str
         features.append(predicted_features(z_BCHW, predicted_BCHW))
     real_ND = data.latents_NCSS.float().flatten(1)
     real_labels_N = torch.tensor(data.labels)
-    told = {"held_out_loss": float(torch.stack(losses).sum()) / len(asked)}
+    report = {"held_out_loss": float(torch.stack(losses).sum()) / len(held_out)}
     for name, (x_ND, of_N) in {"held_out": (torch.cat(features), labels_N), "made": _made(dit, scale)}.items():
         least, greatest = _similarities(x_ND, of_N, real_ND, real_labels_N)
-        told |= {f"{name}_similarity_real": least, f"{name}_similarity_generated": greatest}
-    return told
+        report |= {f"{name}_similarity_real": least, f"{name}_similarity_generated": greatest}
+    return report
 
 
 def _made(dit: DiT, scale: Scale) -> tuple[Tensor, Tensor]:
@@ -235,15 +235,15 @@ def against_without(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]
     """For each arm and measure the differences to `without` with the same seed: mean, 95% interval, each of them."""
     plain = {row["seed"]: row for row in rows if row["arm"] == "without"}
     names = [name for name in next(iter(plain.values())) if name.startswith(("last_", "held_out_", "made_"))]
-    told: dict[str, dict[str, Any]] = {}
+    report: dict[str, dict[str, Any]] = {}
     for arm in dict.fromkeys(row["arm"] for row in rows if row["arm"] not in ("base", "without")):
         of_arm = [row for row in rows if row["arm"] == arm]
         differences = {name: [row[name] - plain[row["seed"]][name] for row in of_arm] for name in names}
-        told[arm] = {
+        report[arm] = {
             name: {"mean": fmean(each), "ci95": student_interval(each), "each": each}
             for name, each in differences.items()
         }
-    return told
+    return report
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How near generated images come to the training images, beside how near real images of the same classes come."""
+"""Distances from generated images to the training images, next to those of real images of the same classes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Nearness:
     """Distances are to the nearest training image, root mean square over pixels, in levels of 255.
 
     Attributes:
-        near_copies: share of the generated images that are nearer than all but 1% of the real ones are; 0.01 is what
+        near_copies: fraction of the generated images that are nearer than all but 1% of the real ones are; 0.01 is what
             real images show among themselves.
         nearest, median: of the generated images.
         real_nearest, real_median: of held-out real images, which were not trained on.

@@ -1,4 +1,4 @@
-"""The published evaluator's way of training, for comparison: written from `docs/protocol.md`, not copied.
+"""Training as the published evaluator does it, for comparison: written from `docs/protocol.md`, not copied.
 
 It gives the same distribution of accuracies as the judge. What makes it slow is kept: images are indexed one by one,
 each rotation and scale matrix is made in a loop over images, and the host waits for the device at every step.
@@ -18,7 +18,7 @@ from evaluation.judge.dsa import Draw, augment, draw
 from evaluation.judge.protocol import Protocol
 
 
-class PublishedWay:
+class PublishedTrainer:
     """Trains one network; each step returns its loss and hits as host numbers."""
 
     def __init__(self, train: DeviceSet, classes: int, protocol: Protocol) -> None:

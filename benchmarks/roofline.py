@@ -46,8 +46,8 @@ def training_cost(size: int, classes: int, element_bytes: int) -> Cost:
 
 
 @dataclass(frozen=True)
-class Share:
-    """A speed as parts of the machine's ceilings; `roofline` is the larger, of the ceiling that binds."""
+class Fraction:
+    """A speed as fractions of the machine's ceilings; `roofline` is the larger, of the ceiling that binds."""
 
     arithmetic: float
     memory: float
@@ -61,11 +61,11 @@ class Ceilings:
     flop_per_s: dict[str, float]
     bytes_per_s: float
 
-    def share(self, cost: Cost, images_per_s: float, dtype: torch.dtype) -> Share:
-        """What part of each ceiling this speed is."""
+    def fraction(self, cost: Cost, images_per_s: float, dtype: torch.dtype) -> Fraction:
+        """This speed as a fraction of each ceiling."""
         arithmetic = images_per_s * cost.flop / self.flop_per_s[str(dtype).removeprefix("torch.")]
         memory = images_per_s * cost.bytes / self.bytes_per_s
-        return Share(arithmetic, memory, max(arithmetic, memory))
+        return Fraction(arithmetic, memory, max(arithmetic, memory))
 
 
 def measure_ceilings(device: torch.device, dtypes: list[torch.dtype], tries: int = 7) -> Ceilings:

@@ -1,4 +1,4 @@
-"""Is what a diffusion model selects worth more than random crops, whole real images or a classifier's choice?
+"""Is a diffusion model's selection worth more than random crops, whole real images or a classifier's choice?
 
     python -m benchmarks.selection --dataset digits
     python -m benchmarks.selection --dataset cifar100 --data DIR --weights FILE
@@ -88,7 +88,9 @@ def ways(
     sides = sides_in_pixels(PATCH.default, challenge.size)
 
     def by_generator(name: str, weights: Path | None) -> Way:
-        settings = dict(told.removeprefix(f"{name}.").split("=", 1) for told in options.set if told.startswith(name))
+        settings = dict(
+            text.removeprefix(f"{name}.").split("=", 1) for text in options.set if text.startswith(f"{name}.")
+        )
         return lambda seed: chosen_by(name, challenge, weights, stored, settings, options.ipc, device, seed)
 
     found: dict[str, Way] = {

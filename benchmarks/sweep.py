@@ -25,7 +25,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benchmarks.generated import NearnessTo, generated, keep_row, worth
+from benchmarks.generated import NearnessTo, generated, save_row, worth
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.base.machine import this_machine
@@ -294,25 +294,25 @@ def run(sweep: Sweep, candidates: Iterator[Candidate], subject: str, out: Path) 
         "held_out_images": len(sweep.held_out),
         "trained_on": len(sweep.train),
     }
-    told = {**about, "machine": asdict(this_machine(options.device)), "rows": []}
+    report = {**about, "machine": asdict(this_machine(options.device)), "rows": []}
     if out.exists():
-        told = json.loads(out.read_text(encoding="utf-8"))
-    if {name: told.get(name) for name in about} != about:
+        report = json.loads(out.read_text(encoding="utf-8"))
+    if {name: report.get(name) for name in about} != about:
         raise SystemExit(f"{out} is of another sweep; choose another --out")
     near = cache(lambda mirrored: NearnessTo(sweep.train, sweep.held_out, mirrored))
     for candidate in candidates:
         key = {**candidate.settings, "ipc": candidate.ipc}
         if any(
             {**row["settings"], "ipc": row["ipc"]} == key and len(row["rounds"]) >= options.rounds
-            for row in told["rows"]
+            for row in report["rows"]
         ):
             continue
         generator, found = candidate.build()
         made, speed = generated(generator, challenge, candidate.ipc, candidate.steps)
         row = {"settings": candidate.settings, **found, "images_per_s": round(speed, 1)}
         row |= worth(made, sweep.held_out, challenge, options.rounds, options.epochs, options.device)
-        keep_row(out, told, row | near(candidate.mirrored).of(made))
-    rows: list[dict[str, Any]] = told["rows"]
+        save_row(out, report, row | near(candidate.mirrored).of(made))
+    rows: list[dict[str, Any]] = report["rows"]
     return rows
 
 

@@ -1,10 +1,10 @@
-"""Does `tune` choose as an exhaustive sweep does, and for how much less? On digits with the project's own generator.
+"""Does `tune` choose as an exhaustive sweep does, and at what fraction of its cost? On digits with `native`.
 
     python -m benchmarks.tune_sweep
 
 The sweep makes every candidate's whole budget of images, by a real run under the clock, and judges all of them on the
 same held-out training images with the same few epochs (marked previews, like the pilots'). `tune` runs first, with an
-empty cache, so that its profile is part of its time. What must hold: the accuracy of the step count chosen lies within
+empty cache, so that its profile is part of its time. Required: the accuracy of the chosen step count lies within
 the 95% interval of the best one's, in under a quarter of the sweep's time.
 """
 
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=12.0, help="seconds (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=12, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
-    parser.add_argument("--sweep", type=Path, help="hold a new `tune` against the sweep in this earlier report")
+    parser.add_argument("--sweep", type=Path, help="compare a new `tune` with the sweep in this earlier report")
     parser.add_argument("--out", type=Path, help="default: benchmarks/results/tune-sweep-<machine>.json")
     options = parser.parse_args()
     machine = this_machine()
@@ -75,10 +75,10 @@ def sweep(options: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]
 
 def earlier(options: argparse.Namespace) -> list[dict[str, Any]]:
     """The sweep of an earlier report. Raises SystemExit where it was of other budgets or judgements."""
-    told = json.loads(options.sweep.read_text(encoding="utf-8"))
-    if (told["budget_s"], told["epochs"], told["rounds"]) != (options.budget, options.epochs, options.rounds):
+    report = json.loads(options.sweep.read_text(encoding="utf-8"))
+    if (report["budget_s"], report["epochs"], report["rounds"]) != (options.budget, options.epochs, options.rounds):
         raise SystemExit(f"{options.sweep} was swept with another budget, epochs or rounds")
-    found: list[dict[str, Any]] = told["sweep"]
+    found: list[dict[str, Any]] = report["sweep"]
     return found
 
 
@@ -89,8 +89,8 @@ def run_tune(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     began = time.monotonic()
     subprocess.run([sys.executable, "-m", "harness", *command, *extent, "--out", str(folder / "tuned")], check=True)
     seconds = time.monotonic() - began
-    told = json.loads((folder / "tuned" / "tune.json").read_text(encoding="utf-8"))
-    return {"chosen_steps": told["chosen"]["steps"], "process_s": seconds, "trials": told["trials"]}
+    choice = json.loads((folder / "tuned" / "tune.json").read_text(encoding="utf-8"))
+    return {"chosen_steps": choice["chosen"]["steps"], "process_s": seconds, "trials": choice["trials"]}
 
 
 def sweep_one(steps: int, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def sweep_one(steps: int, options: argparse.Namespace, folder: Path) -> dict[str
 
 
 def conclude(report: dict[str, Any]) -> None:
-    """Hold the choice against what the sweep has found so far."""
+    """Compare the choice with what the sweep has found so far."""
     best = max(report["sweep"], key=lambda found: found["mean"])
     chosen = next((found for found in report["sweep"] if found["steps"] == report["tune"]["chosen_steps"]), None)
     seconds = sum(found["seconds"] for found in report["sweep"])

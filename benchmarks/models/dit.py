@@ -124,8 +124,8 @@ def write_small_dit(
     autoencoder.eval()
     with torch.no_grad():
         some_BCHW = pixels_NCHW[torch.randint(len(pixels_NCHW), (256,))].float() / 127.5 - 1
-        spread = float(autoencoder.encode(some_BCHW).latent_dist.mean.std())
-    autoencoder.register_to_config(scaling_factor=1 / spread)
+        std = float(autoencoder.encode(some_BCHW).latent_dist.mean.std())
+    autoencoder.register_to_config(scaling_factor=1 / std)
 
     transformer: Transformer = DiTTransformer2DModel(
         num_attention_heads=width // 32,
@@ -150,6 +150,6 @@ def write_small_dit(
     return float(torch.stack(errors[-max(1, autoencoder_steps // 10) :]).mean())
 
 
-def write_json(path: Path, told: dict[str, object]) -> None:
+def write_json(path: Path, content: dict[str, object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -31,8 +31,8 @@ def _seeded(network: Any) -> Any:
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             norm = parameter.ndim == 1 and "norm" in name and name.endswith("weight")
-            spread = 1 / parameter[0].numel() ** 0.5 if parameter.ndim > 1 else 0.1
-            parameter.copy_(norm + spread * torch.randn(parameter.shape, generator=generator))
+            std = 1 / parameter[0].numel() ** 0.5 if parameter.ndim > 1 else 0.1
+            parameter.copy_(norm + std * torch.randn(parameter.shape, generator=generator))
     return network.eval()
 
 

@@ -160,6 +160,6 @@ def _write_tokenizer(folder: Path, pad: str, length: int) -> None:
     _write_json(folder / "tokenizer_config.json", config)
 
 
-def _write_json(path: Path, told: Any) -> None:
+def _write_json(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(told, indent=2), encoding="utf-8")
+    path.write_text(json.dumps(content, indent=2), encoding="utf-8")

@@ -43,14 +43,14 @@ def write_consistency(folder: Path, **changes: Any) -> Path:
     from diffusers import CMStochasticIterativeScheduler, UNet2DModel
 
     torch.manual_seed(0)
-    told: dict[str, Any] = {
+    config: dict[str, Any] = {
         "sample_size": CONSISTENCY_SIZE, "num_class_embeds": 1000, "layers_per_block": 1,
         "block_out_channels": (32, 64),
         "down_block_types": ("ResnetDownsampleBlock2D", "AttnDownBlock2D"), "attention_head_dim": 32,
         "up_block_types": ("AttnUpBlock2D", "ResnetUpsampleBlock2D"), "resnet_time_scale_shift": "scale_shift",
         "attn_norm_num_groups": 32, "upsample_type": "resnet", "downsample_type": "resnet",
     }  # fmt: skip
-    unet: Any = UNet2DModel(**{**told, **changes})
+    unet: Any = UNet2DModel(**{**config, **changes})
     with torch.no_grad():
         unet.conv_out.weight *= 5
     unet.save_pretrained(folder / "unet")
@@ -118,8 +118,8 @@ def write_text(folder: Path, sdxl: Path) -> Path:
 
 @torch.no_grad()
 def _randomise(network: nn.Module) -> None:
-    """Weights with which neither the noise nor the label is without effect: some begin as zero."""
+    """Weights with which both noise and label have an effect: some are initialised to zero."""
     generator = torch.Generator().manual_seed(0)
     for parameter in network.parameters():
-        spread = 1 / parameter[0].numel() ** 0.5 if parameter.ndim > 1 else 0.5
-        parameter.copy_(spread * torch.randn(parameter.shape, generator=generator))
+        std = 1 / parameter[0].numel() ** 0.5 if parameter.ndim > 1 else 0.5
+        parameter.copy_(std * torch.randn(parameter.shape, generator=generator))

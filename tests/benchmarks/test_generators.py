@@ -1,4 +1,4 @@
-"""The benchmark of the generators, rehearsed with tiny models: every row is there, and the papers' ways beside ours."""
+"""The benchmark of the generators, rehearsed with tiny models: every row, and the papers' pipelines next to ours."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ def test_a_row_for_each_step_count(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [(row["generator"], row["steps"]) for row in told["rows"]] == [("edm", 8), ("edm", 10), ("edm", 18)]
     for row in told["rows"]:
         assert row["images_per_s"] == max(row["by_batch"].values()) > 0
-        assert 0 < row["share"] < 1
+        assert 0 < row["fraction_of_peak"] < 1
         assert row["predicted_ipc"] == pytest.approx((600 - row["start_s"]) * row["images_per_s"] / 100)
-    assert told["tiny"] is True and told["times_the_papers_way"] == []
+    assert told["tiny"] is True and told["speedup_over_papers"] == []
 
 
 @pytest.mark.slow
 def test_every_paper_has_a_row_and_a_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = run(monkeypatch, tmp_path / "report.json")
     assert {row["generator"] for row in told["rows"]} == {"sdxl-turbo", "dit", "consistency", "edm"}
-    theirs = [(row["generator"], row["way"], row["steps"]) for row in told["rows"] if row["way"] != "ours"]
+    theirs = [(row["generator"], row["pipeline"], row["steps"]) for row in told["rows"] if row["pipeline"] != "ours"]
     assert ("sdxl-turbo", "third place", 1) in theirs and ("dit", "second place, batch 32", 10) in theirs
-    assert [(each["generator"], each["way"], each["steps"]) for each in told["times_the_papers_way"]] == theirs
+    assert [(each["generator"], each["pipeline"], each["steps"]) for each in told["speedup_over_papers"]] == theirs
 
 
-def row(way: str, speed: float, steps: int = 10) -> Row:
-    return Row("dit", way, steps, "bf16", {}, False, 8, speed, {8: speed}, None, 1.0, None, 1.0)
+def row(pipeline: str, speed: float, steps: int = 10) -> Row:
+    return Row("dit", pipeline, steps, "bf16", {}, False, 8, speed, {8: speed}, None, 1.0, None, 1.0)
 
 
 def test_a_ratio_is_that_of_our_fastest_with_as_many_steps() -> None:

@@ -11,7 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import judge
-from benchmarks.published import PublishedWay
+from benchmarks.published import PublishedTrainer
 from benchmarks.roofline import training_cost
 from evaluation.base import machine
 from evaluation.base.challenge import get_challenge
@@ -30,13 +30,13 @@ def test_flop_are_those_pytorch_counts(size: int, classes: int) -> None:
 @pytest.mark.parametrize("kind", ["scale", "rotate"])
 def test_matrices_one_by_one_are_the_judges(kind: str) -> None:
     x, drawn = torch.randn(5, 3, 16, 16), Draw(kind, torch.rand(3, 5))
-    torch.testing.assert_close(PublishedWay._by_matrices(x, drawn), augment(x, drawn), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(PublishedTrainer._by_matrices(x, drawn), augment(x, drawn), atol=1e-5, rtol=1e-5)
 
 
 def test_a_short_run_writes_a_whole_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "report.json"
     monkeypatch.setattr(judge, "SLICE_S", 0.01)
-    monkeypatch.setattr(judge, "SIDE_BY_SIDE_SLICE_S", 0.05)
+    monkeypatch.setattr(judge, "PARALLEL_SLICE_S", 0.05)
     monkeypatch.setattr(
         sys,
         "argv",
@@ -47,11 +47,11 @@ def test_a_short_run_writes_a_whole_report(tmp_path: Path, monkeypatch: pytest.M
     assert report["machine"]["versions"]["torch"] == torch.__version__
     (result,) = report["results"]
     assert result["images"] == 20
-    assert set(result["ways"]) == {"fast", "side by side", "reference", "published"}
-    assert result["side_by_side_over_fast"] > 0
-    for way in result["ways"].values():
-        assert way["images_per_s"] > 0
-        assert way["share_of_ceiling"]["roofline"] > 0
+    assert set(result["implementations"]) == {"fast", "in parallel", "reference", "published"}
+    assert result["parallel_over_fast"] > 0
+    for speed in result["implementations"].values():
+        assert speed["images_per_s"] > 0
+        assert speed["fraction_of_ceiling"]["roofline"] > 0
 
 
 def test_noise_has_every_class() -> None:

@@ -23,7 +23,7 @@ BUDGET_S = 30.0
 def test_whatever_misbehaves_the_deadline_holds_and_classes_are_balanced(name: str, tmp_path: Path) -> None:
     run = run_case(CASES[name], BUDGET_S, tmp_path / "run", tmp_path)
     assert not run.overrun
-    assert run.apart <= 1
+    assert run.imbalance <= 1
     assert run.ipc > 0
     assert run.used > 0.85
 

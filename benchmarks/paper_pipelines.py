@@ -14,8 +14,8 @@ GUIDANCE = 4.0  # of the second place's published code
 
 
 @dataclass(frozen=True)
-class PapersWay:
-    """One published way.
+class Pipeline:
+    """One published pipeline.
 
     Attributes:
         make: makes so many images, `batch` at a time.
@@ -30,7 +30,7 @@ class PapersWay:
     start_s: float
 
 
-def turbo_way(folder: Path, device: str, size: int) -> PapersWay:
+def turbo_pipeline(folder: Path, device: str, size: int) -> Pipeline:
     """The third place: one image a call, its prompt encoded again each time, the full decoder, then resized."""
     from diffusers import StableDiffusionXLPipeline
 
@@ -49,10 +49,10 @@ def turbo_way(folder: Path, device: str, size: int) -> PapersWay:
         ]
 
     precision = "fp32" if device == "cpu" else "fp16"
-    return PapersWay("third place", 1, precision, 1, make, time.monotonic() - began)
+    return Pipeline("third place", 1, precision, 1, make, time.monotonic() - began)
 
 
-def dit_way(folder: Path, device: str, batch: int, steps: int) -> PapersWay:
+def dit_pipeline(folder: Path, device: str, batch: int, steps: int) -> Pipeline:
     """The second place: ancestral steps with guidance in fp32 (TF32 on a card), one image a call.
 
     Its paper's table implies a batch of 32, so that is measured as well.
@@ -70,4 +70,4 @@ def dit_way(folder: Path, device: str, batch: int, steps: int) -> PapersWay:
         return [picture.resize((64, 64)) for picture in pictures]
 
     name = f"second place, batch {batch}"
-    return PapersWay(name, steps, "fp32", batch, make, time.monotonic() - began)
+    return Pipeline(name, steps, "fp32", batch, make, time.monotonic() - began)
