@@ -98,7 +98,7 @@ def _fit(sweep: Sweep, settings: GaussianSettings) -> Built:
     mixture = fit(sweep.train, settings)
     generator = Gaussian(mixture, min(sweep.challenge.size, LARGEST_SIZE), settings.spread)
     return generator, {
-        "components_kept": len(generator.spread_PD),
+        "components_kept": len(generator.factor_PD),
         "clusters_used": float((mixture.shares_CK > 0).sum(1).float().mean()),
         "fit_s": time.monotonic() - began,
     }

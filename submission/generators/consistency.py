@@ -33,7 +33,7 @@ class ConsistencySchedule:
 
     Attributes:
         num_train_timesteps: how many it was trained at.
-        sigma_min, sigma_max, rho: the least, the largest, and how they are spread (arXiv 2206.00364, equation 5).
+        sigma_min, sigma_max, rho: the least, the largest, and how they are spaced (arXiv 2206.00364, equation 5).
         sigma_data: standard deviation that images in [-1, 1] are taken to have.
         s_noise: factor of the noise that is added between steps.
         clip_denoised: whether each answer is cut off at -1 and 1.
@@ -56,7 +56,7 @@ class ConsistencySchedule:
     def sigmas(self, steps: int) -> list[float]:
         """The noise level of each evaluation, the largest first.
 
-        One step begins at `sigma_max`, two are the published ones; more are spread evenly over the training's levels.
+        One step begins at `sigma_max`, two are the published ones; more are spaced evenly over the training's levels.
 
         Raises:
             ValueError: there are more steps than levels.

@@ -56,15 +56,15 @@ class Gaussian(OwnWeights, Generator):
         weights_from="shipped with the project",
     )
 
-    def __init__(self, mixture: Mixture, size: int, spread: float = 1.0) -> None:
-        """`size` is the height and width of the images; `spread` as in `submission.training.mixtures.gaussian`."""
+    def __init__(self, mixture: Mixture, size: int, std_scale: float = 1.0) -> None:
+        """`size` is the height and width of the images; `std_scale` of the images around their cluster's mean."""
         self.size = size
         bounds_CK = mixture.shares_CK.double().cumsum(1)
-        self.bounds_CK = bounds_CK / bounds_CK[:, -1:]  # stored in 16 bits, shares may not sum to 1
+        self.bounds_CK = bounds_CK / bounds_CK[:, -1:]  # stored in 16 bits, probabilities may not sum to 1
         # Straight to pixels: what is drawn for an image is then one product and one sum.
         self.centres_CKD = 255 * (mixture.mean_D + mixture.centres_CKP @ mixture.basis_PD)
-        self.spread_PD = 255 * (mixture.factor_PP.t() @ mixture.basis_PD)
-        self.scales_CP = spread * mixture.scales_CP
+        self.factor_PD = 255 * (mixture.factor_PP.t() @ mixture.basis_PD)
+        self.scales_CP = std_scale * mixture.scales_CP
 
     @classmethod
     def load(cls, context: LoadContext) -> Gaussian:
@@ -89,9 +89,9 @@ class Gaussian(OwnWeights, Generator):
 
     def _drawn(self, labels_B: Tensor, position_B: Tensor, seeds_B: Tensor) -> Tensor:
         """Each image from the cluster that lies at its position, in [0, 1), among those of its class."""
-        device = self.spread_PD.device
+        device = self.factor_PD.device
         labels_B, position_B, seeds_B = labels_B.to(device), position_B.to(device), seeds_B.to(device)
         cluster_B = (self.bounds_CK[labels_B] <= position_B[:, None]).sum(1)
-        z_BP = normal(seeds_B, len(self.spread_PD), skip=1)
-        x_BD = self.centres_CKD[labels_B, cluster_B] + (z_BP * self.scales_CP[labels_B]) @ self.spread_PD
+        z_BP = normal(seeds_B, len(self.factor_PD), skip=1)
+        x_BD = self.centres_CKD[labels_B, cluster_B] + (z_BP * self.scales_CP[labels_B]) @ self.factor_PD
         return x_BD.round_().clamp_(0, 255).to(torch.uint8).view(-1, 3, self.size, self.size)

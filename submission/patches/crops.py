@@ -1,8 +1,10 @@
-"""Square regions of images: cut out, resized to the size of an image, and shown."""
+"""Patches: square regions of images, cut out and resized to the size of an image."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,7 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evaluation.base.challenge import Challenge
+from evaluation.base.images import ImageSet
 from submission.contract.exhibit import Exhibit, ExhibitRow
+from submission.contract.generator import Selector
 from submission.contract.settings import numbers
 
 # of an exhibit
@@ -58,30 +62,52 @@ def random_boxes(count: int, size: int, sides: tuple[int, ...], rng: np.random.G
     return np.column_stack([corners_N2, side_N]).astype(np.int64)
 
 
-def region_exhibit(
-    images_NCHW: NDArray[np.uint8],
-    boxes_N3: NDArray[np.int64],
-    order: Sequence[NDArray[np.int64]],
-    challenge: Challenge,
-    how: str,
-) -> Exhibit:
-    """A row for each of the first classes.
+@dataclass(frozen=True)
+class Patches:
+    """Patches of real images, in the order of choice.
 
-    Args:
-        boxes_N3: top, left and side in pixels.
-        order: of each label, positions among the images, the first choice first.
-        how: what chose them, for the caption.
+    Attributes:
+        images: the images that they are from.
+        boxes_N3: int64, top, left and side in pixels of the patch of each.
+        order: of each label, positions in `images`, the first choice first.
     """
-    rows = []
-    for label in range(min(CLASSES, challenge.classes)):
-        chosen = order[label][:CHOICES]
-        patches_NCHW = crop_resized(torch.from_numpy(images_NCHW[chosen]), torch.from_numpy(boxes_N3[chosen])).numpy()
-        upper = [_picture(images_NCHW[i], boxes_N3[i]) for i in chosen]
-        lower = [_picture(patch_CHW) for patch_CHW in patches_NCHW]
-        picture = np.concatenate([np.concatenate(upper, axis=1), np.concatenate(lower, axis=1)])
-        rows.append(ExhibitRow(challenge.class_names[label].replace("_", " "), picture))
-    caption = f"Real training images with the region that {how} (above), and what was cut out (below)."
-    return Exhibit("Chosen patches", caption, tuple(rows))
+
+    images: ImageSet
+    boxes_N3: NDArray[np.int64]
+    order: Sequence[NDArray[np.int64]]
+
+    def cut_out(self, places_N: NDArray[np.int64]) -> Tensor:
+        """The patches of the images at `places_N`, uint8 (N, 3, size, size)."""
+        return crop_resized(torch.from_numpy(self.images.images[places_N]), torch.from_numpy(self.boxes_N3[places_N]))
+
+
+class PatchSelector(Selector):
+    """Gives patches of real training images, chosen when it was loaded. A subclass says `how` they were chosen."""
+
+    how: ClassVar[str]  # ends the sentence "the region that ..."
+
+    def __init__(self, patches: Patches, challenge: Challenge) -> None:
+        self.patches = patches
+        self.challenge = challenge
+
+    def available(self) -> int:
+        return min(map(len, self.patches.order))
+
+    def select(self, labels_B: Tensor, indices_B: Tensor) -> Tensor:
+        pairs = zip(labels_B.tolist(), indices_B.tolist(), strict=True)
+        return self.patches.cut_out(np.array([self.patches.order[label][index] for label, index in pairs]))
+
+    def exhibit(self) -> Exhibit:
+        """The first choices of the first classes, a row for each: image with region above, patch below."""
+        patches, rows = self.patches, []
+        for label in range(min(CLASSES, self.challenge.classes)):
+            chosen = patches.order[label][:CHOICES]
+            upper = [_picture(patches.images.images[i], patches.boxes_N3[i]) for i in chosen]
+            lower = [_picture(patch_CHW) for patch_CHW in patches.cut_out(chosen).numpy()]
+            picture = np.concatenate([np.concatenate(upper, axis=1), np.concatenate(lower, axis=1)])
+            rows.append(ExhibitRow(self.challenge.class_names[label].replace("_", " "), picture))
+        caption = f"Real training images with the region that {self.how} (above), and what was cut out (below)."
+        return Exhibit("Chosen patches", caption, tuple(rows))
 
 
 def _picture(image_CHW: NDArray[np.uint8], box_3: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from evaluation.base.images import ImageSet
@@ -16,40 +14,19 @@ from evaluation.data.subset import random_subset
 from submission.contract.job import image_seed
 from submission.contract.settings import Setting, Settings, integer
 from submission.diffusion.noise_model import NoiseModel
-from submission.patches.crops import PATCH, crop_resized, sides_in_pixels
+from submission.patches.crops import PATCH, Patches, crop_resized, sides_in_pixels
 from submission.patches.stage_one import best_regions, difference_maps
 from submission.patches.stage_two import block_of, cluster, order_class, patch_features
 
 CANDIDATES = integer("candidates", 100, 1, 100_000, "training images looked at per class, chosen at random")
 DRAWS = integer("draws", 4, 1, 1000, "timesteps, each with its own noise, that a loss difference is the mean of")
 CLUSTERS = integer("clusters", 10, 1, 1000, "k-means clusters of a class")
-BLOCK = Setting[str | None](
-    "block",
-    None,
-    "a block's name",
-    "of the network, whose output describes a patch",
-    str,
-)
+BLOCK = Setting[str | None]("block", None, "a block's name", "of the network; its output describes a patch", str)
 BATCH = integer("batch", 32, 1, 4096, "images at once; the network sees each twice")
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """Patches of real images, in the order of choice.
-
-    Attributes:
-        images: the images that they are from, class by class.
-        boxes_N3: int64, top, left and side in pixels.
-        order: of each label, positions in `images`, the first choice first.
-    """
-
-    images: ImageSet
-    boxes_N3: NDArray[np.int64]
-    order: tuple[NDArray[np.int64], ...]
-
-
 @torch.inference_mode()
-def choose(model: NoiseModel, training: ImageSet, settings: Settings, classes: int, seed: int) -> Chosen:
+def choose(model: NoiseModel, training: ImageSet, settings: Settings, classes: int, seed: int) -> Patches:
     """The best patch of each candidate image (Stage I), and one order of each class's patches (Stage II).
 
     Raises:
@@ -79,7 +56,7 @@ def choose(model: NoiseModel, training: ImageSet, settings: Settings, classes: i
         members = np.flatnonzero(candidates.labels == label)
         clusters_N, _ = cluster(features_ND[members], settings[CLUSTERS], seed)
         order.append(members[order_class(scores_N[members], clusters_N)])
-    return Chosen(candidates, boxes_N3.numpy(), tuple(order))
+    return Patches(candidates, boxes_N3.numpy(), order)
 
 
 def _batches(images: ImageSet, size: int, seed: int) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:

@@ -21,7 +21,7 @@ from submission.diffusion.noise_model import NoiseModel
 # The part of the schedule that timesteps are drawn from: nearer to the image the class adds nothing to what can be
 # seen, nearer to the noise only the layout of the whole image is left.
 LOW, HIGH = 0.1, 0.7
-# A position counts for a patch as far as its difference is above this share of the image's mean.
+# A position counts for a patch as far as its difference is above this fraction of the image's mean.
 BACKGROUND = 0.5
 
 

@@ -71,7 +71,7 @@ def order_class(scores_N: NDArray[np.float32], clusters_N: NDArray[np.int64]) ->
     """One order of the patches of a class, of which every beginning is a choice: positions in it, int64 (N,).
 
     Round after round over the clusters, the one with the highest median score first; each gives its best patch that is
-    left. So IPC images are as spread over the clusters as can be, and no IPC needs a choice of its own.
+    left. So IPC images cover the clusters as evenly as can be, and no IPC needs a choice of its own.
     """
     clusters = np.unique(clusters_N)
     medians = np.array([np.median(scores_N[clusters_N == cluster]) for cluster in clusters])

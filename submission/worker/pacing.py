@@ -10,24 +10,26 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-# A batch may take this much longer than the recent ones let expect and still be on disk in time; where batches have
-# lately surprised by more, up to MOST_SAFETY.
+import numpy as np
+
+# A batch may take this many times what the recent ones predict and still be on disk in time; where batches have lately
+# exceeded their predictions by more, up to MOST_SAFETY.
 SAFETY = 1.15
 MOST_SAFETY = 1.5
 RECENT = 4
 SURPRISES = 16
-# Of the time that is left at the start: the most that is added to the margin where the machine was seen to stall.
-STALL_SHARE = 0.005
+# Of the time left at the start: the most that is added to the margin where the machine was seen to stall.
+STALL_FRACTION = 0.005
 
-# Seconds, and a share of the budget. The driver gives a card's memory back before a process ends. On a processor that
-# others use as well, one of ten runs of a minute stood still for 0.4 s at its very end.
+# Seconds, and a fraction of the budget. The driver frees a card's memory before a process ends. On a processor that
+# others use as well, one in ten one-minute runs stood still for 0.4 s at its very end.
 _KEPT = {"cpu": (0.3, 0.004), "cuda": (0.5, 0.002)}
 
 
 def margin_s(budget_left_s: float, device: str) -> float:
     """Seconds kept free before the deadline: a part of the budget, and never less than a process takes to end."""
-    ending_s, share = _KEPT["cpu" if device.startswith("cpu") else "cuda"]
-    return ending_s + share * budget_left_s
+    ending_s, fraction = _KEPT["cpu" if device.startswith("cpu") else "cuda"]
+    return ending_s + fraction * budget_left_s
 
 
 @dataclass
@@ -40,8 +42,8 @@ class Pacer:
     Attributes:
         deadline: CLOCK_MONOTONIC seconds.
         margin_s: kept free before the deadline for closing files and for the process to end.
-        most_stall_s: a machine that let a batch wait can let the end wait: as much as a batch has ever taken more than
-            it was foreseen to take at most is kept free as well, up to this.
+        most_stall_s: a machine that delayed a batch can delay the end: the longest time by which a batch exceeded its
+            upper estimate is kept free as well, up to this.
     """
 
     deadline: float
@@ -54,7 +56,7 @@ class Pacer:
     _surprises: deque[float] = field(default_factory=lambda: deque(maxlen=SURPRISES))
 
     def expect(self, batches: Iterable[tuple[int, float]]) -> None:
-        """Take (images, seconds) for granted that were measured in an earlier process, or on the first, slow batch."""
+        """Add (images, seconds) that were measured in an earlier process, or on the first, slow batch."""
         for images, seconds in batches:
             self._fastest[images] = min(seconds, self._fastest.get(images, seconds))
 
@@ -74,7 +76,7 @@ class Pacer:
 
     @property
     def safety(self) -> float:
-        """What the estimate is multiplied with."""
+        """The factor of the estimate."""
         return min(MOST_SAFETY, max([SAFETY, *self._surprises]))
 
     def next_batch(self, now: float, wanted: int, seconds_to_write: Callable[[int], float], queued: int = 0) -> int:
@@ -112,10 +114,6 @@ class Pacer:
         sizes = sorted(self._fastest)
         # a smaller batch costs no more than a larger one: what it took for being the first is left out
         costs = [min(self._fastest[larger] for larger in sizes[i:]) for i in range(len(sizes))]
-        place = bisect_right(sizes, images)
-        if place == 0:
-            return costs[0]
-        if place == len(sizes):
+        if images > sizes[-1]:
             return costs[-1] * images / sizes[-1]
-        share = (images - sizes[place - 1]) / (sizes[place] - sizes[place - 1])
-        return costs[place - 1] + share * (costs[place] - costs[place - 1])
+        return float(np.interp(images, sizes, costs))

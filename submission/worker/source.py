@@ -120,12 +120,12 @@ class Source:
 
         if self._workers is None:
             return self._make_part(batch)
-        each = self._share(len(batch))
+        each = self._part_size(len(batch))
         parts = [batch[start : start + each] for start in range(0, len(batch), each)]
         return torch.cat(self._workers.map(self._make_part, parts))
 
-    def _share(self, images: int) -> int:
-        """Of a batch, what is made at once: all of it, or what each worker gets."""
+    def _part_size(self, images: int) -> int:
+        """Images of a batch that are made in one call: all of them, or those of one worker."""
         return -(-images // self._workers.count) if self._workers else images
 
     def _make_part(self, part: list[tuple[int, int]]) -> Tensor:
@@ -133,7 +133,7 @@ class Source:
 
         wanted = len(part)
         if self.filled:
-            part = part + [part[-1]] * (self._share(self.batch_size) - wanted)
+            part = part + [part[-1]] * (self._part_size(self.batch_size) - wanted)
         labels_B, indices_B = torch.tensor(part).unbind(1)
         if isinstance(self.generator, Selector):
             return self.generator.select(labels_B, indices_B)

@@ -15,14 +15,14 @@ from pathlib import Path
 from evaluation.base.challenge import Challenge, get_challenge
 from submission.contract.job import EventLog, Job
 from submission.worker.batch_size import size_after_trials, worth_doubling
-from submission.worker.pacing import STALL_SHARE, Pacer, margin_s
+from submission.worker.pacing import STALL_FRACTION, Pacer, margin_s
 from submission.worker.pda import writers
 from submission.worker.source import Source, decoded, is_out_of_memory, load_generator
 from submission.worker.writer import ImageWriter
 
 WARMUP_BATCH = 8
 # Of the time that is left after warming up, the part that trying batch sizes may take.
-TRIAL_SHARE = 0.025
+TRIAL_FRACTION = 0.025
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def leave(code: int) -> None:
-    """End at once: an interpreter that tidies up torch and its threads takes seconds that are on the clock."""
+    """End immediately: an interpreter that tears down torch and its threads takes seconds of the budget."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
@@ -53,7 +53,7 @@ def work(job: Job, events: EventLog) -> None:
     """Carry out `job`: images into its output folder, what happens into `events`."""
     challenge = get_challenge(job.challenge)
     left_s = job.deadline - time.monotonic()
-    pacer = Pacer(job.deadline, margin_s(left_s, job.device), STALL_SHARE * left_s)
+    pacer = Pacer(job.deadline, margin_s(left_s, job.device), STALL_FRACTION * left_s)
     generator = load_generator(job, challenge)
     if job.exhibit and (exhibit := generator.exhibit()):
         exhibit.save(Path(job.exhibit))
@@ -70,7 +70,7 @@ def work(job: Job, events: EventLog) -> None:
 
 
 class Pipeline:
-    """The way of an image: made, handed to the writer, told to the pacer and to the events."""
+    """The way of an image: made, handed to the writer, reported to the pacer and to the events."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Pipeline:
     def try_sizes(self) -> None:
         """Take the batch size that is fastest here, by doubling it. Every image tried is an image of the job."""
         self.enter("profile")
-        until = time.monotonic() + TRIAL_SHARE * (self._pacer.deadline - time.monotonic())
+        until = time.monotonic() + TRIAL_FRACTION * (self._pacer.deadline - time.monotonic())
         tried: list[tuple[int, float]] = []
         default = self._source.batch_size
         size, cut_short = min(WARMUP_BATCH, default), False

@@ -20,13 +20,13 @@ RECENT = 128
 UNFINISHED = ".part"
 # The speed of the disk, as the files that are written show it, is believed for so many times as many files.
 TRUST = 16
-# A write that takes this many times its processor time waits for the disk, and more can wait at once.
+# A write that takes this many times its processor time waits for the disk, and more of them can wait in parallel.
 WAITING = 4.0
 MOST_THREADS = 64
 QUEUE = 2048  # files
 # Twice the threads have to bring this many times the files a second, or it is the disk's throughput that is the limit.
 FASTER = 1.25
-# Seconds after which whoever waits for the disk looks whether more threads would help.
+# Seconds between checks, while waiting for the disk, whether more threads would help.
 LOOK_S = 0.1
 
 Pixels = NDArray[np.uint8]  # (H, W, 3)

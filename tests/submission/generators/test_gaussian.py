@@ -93,7 +93,7 @@ def test_a_run_goes_evenly_round_the_clusters() -> None:
 
     def clusters_of_class_1(given: Mixture, first: int) -> torch.Tensor:
         middles_CKD = 255 * (given.mean_D + given.centres_CKP @ given.basis_PD)
-        drawn = Gaussian(given, 4, spread=0.0).generate_numbered(labels, indices, indices, 1)
+        drawn = Gaussian(given, 4, std_scale=0.0).generate_numbered(labels, indices, indices, 1)
         mine_ND = drawn[(labels == 1) & (indices < first)].flatten(1).float()
         return torch.cdist(mine_ND, middles_CKD[1]).argmin(1).bincount(minlength=8)
 
@@ -107,7 +107,7 @@ def test_shares_that_sum_to_less_than_one_choose_no_empty_cluster() -> None:
     short = replace(mixture(clusters=3), shares_CK=torch.tensor([[0.5, 0.49, 0.0]]).expand(3, 3))
     middles_KD = 255 * (short.mean_D + short.centres_CKP[0] @ short.basis_PD)
     labels = torch.zeros(4000, dtype=torch.int64)
-    drawn = Gaussian(short, 4, spread=0.0).generate(labels, torch.arange(4000), 1).flatten(1).float()
+    drawn = Gaussian(short, 4, std_scale=0.0).generate(labels, torch.arange(4000), 1).flatten(1).float()
     assert torch.cdist(drawn, middles_KD).argmin(1).max() == 1
 
 
@@ -237,7 +237,7 @@ def test_the_command_writes_weights_that_load(tmp_path: Path) -> None:
     assert main(["gaussian", "--dataset", "digits", "--out", str(tmp_path), "--components", "20"]) == 0
     gaussian = Gaussian.load(LoadContext(DIGITS, "cpu", find_weights_file("gaussian", DIGITS, str(tmp_path))))
     assert gaussian.generate(*orders(10, 2), 1).shape == (20, 3, 32, 32)
-    assert gaussian.spread_PD.shape == (20, 3072)
+    assert gaussian.factor_PD.shape == (20, 3072)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from evaluation.data.datasets import load_split
 from evaluation.data.subset import balanced_split, first_of_each
 from evaluation.formats.shards import write_shard
 from submission.contract.generator import LoadContext, get_generator
-from submission.generators.rded import Rded, stitched, surest_crops
+from submission.generators.rded import Rded, lowest_loss_crops, stitched
 from submission.patches.classifier import Classifier, train_on
 
 DIGITS = get_challenge("digits")
@@ -57,13 +57,13 @@ def test_of_each_image_the_crop_with_the_lowest_loss(classifier: Classifier, par
     """More crops can only find a surer one, and the loss told is the loss of the crop that is named."""
     images = parts[1].take(np.arange(40))
     one, many = (Rded.resolve_settings({"crops": crops, "patch": "1" if crops == "1" else "0.6,1"}) for crops in "19")
-    boxes, losses = surest_crops(classifier, images, one, "cpu", seed=0)
+    boxes, losses = lowest_loss_crops(classifier, images, one, "cpu", seed=0)
     assert (boxes == [0, 0, 32]).all()
     whole = F.cross_entropy(
         classifier(torch.from_numpy(images.images)), torch.from_numpy(images.labels), reduction="none"
     )
     np.testing.assert_allclose(losses, whole.numpy(), rtol=1e-3, atol=1e-4)
-    _, surer = surest_crops(classifier, images, many, "cpu", seed=0)
+    _, surer = lowest_loss_crops(classifier, images, many, "cpu", seed=0)
     assert surer.mean() < losses.mean()
 
 

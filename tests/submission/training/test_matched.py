@@ -122,7 +122,7 @@ def test_what_is_trained_on_is_what_is_drawn(train: ImageSet, experts: list[Expe
     with torch.no_grad():
         x_BCHW = training._samples(slice(0, 10), training.centres_CKP, none_CKP)
     labels = torch.arange(10).repeat_interleave(200)
-    drawn = Gaussian(training.matched(), 32, spread=0.0).generate(labels, torch.arange(2000), 1)
+    drawn = Gaussian(training.matched(), 32, std_scale=0.0).generate(labels, torch.arange(2000), 1)
     for label in range(10):
         mine = drawn[labels == label].flatten(1).float().unique(dim=0)
         assert len(mine) == 4
