@@ -30,6 +30,7 @@ MIN_DISK_GB, ENOUGH_DISK_GB = 0.5, 10.0
 MIN_MEMORY_GB, ENOUGH_MEMORY_GB = 1.5, 8.0
 DOCKER_ANSWERS_IN_S = 1.0
 CHECKED = "digits"  # the data set whose run decides the exit code
+NEEDED = {"python", "torch", "clock", "disk", "memory", "default", f"data: {CHECKED}"}  # without these it does not work
 
 
 @dataclass(frozen=True)
@@ -54,31 +55,34 @@ class Check:
         status: `ok`; `warn` for what limits this machine; `missing` for what some run cannot do without.
         sentence: what was found.
         todo: what to do; empty where there is nothing.
-        needed: whether a run of digits needs it.
     """
 
     name: str
     status: Status
     sentence: str
     todo: str = ""
-    needed: bool = False
+
+    @property
+    def needed(self) -> bool:
+        """Whether a run of digits needs it."""
+        return self.name in NEEDED
 
 
 def check_python(version: tuple[int, int]) -> Check:
     found = f"Python {version[0]}.{version[1]}"
     if version >= OLDEST_PYTHON:
-        return Check("python", "ok", f"{found}.", needed=True)
+        return Check("python", "ok", f"{found}.")
     oldest = ".".join(map(str, OLDEST_PYTHON))
-    return Check("python", "missing", f"{found} is too old.", f"Install Python {oldest} or newer.", needed=True)
+    return Check("python", "missing", f"{found} is too old.", f"Install Python {oldest} or newer.")
 
 
 def check_clock(follows_families: bool, has_cgroup: bool) -> Check:
     """Whether everything that a generator starts can be found and killed at the deadline."""
     if not follows_families:
         todo = "Use Linux with /proc mounted."
-        return Check("clock", "missing", "Processes cannot be followed here, so no clock can be held.", todo, True)
+        return Check("clock", "missing", "Processes cannot be followed here, so no clock can be held.", todo)
     how = "a control group" if has_cgroup else "the process tree (no control group can be made, which is fine)"
-    return Check("clock", "ok", f"Generators are held by {how}.", needed=True)
+    return Check("clock", "ok", f"Generators are held by {how}.")
 
 
 def check_gpu(cards: Sequence[Card], driver: str | None, why_none: str) -> Check:
@@ -95,50 +99,48 @@ def check_gpu(cards: Sequence[Card], driver: str | None, why_none: str) -> Check
 
 def check_torch(version: str, cuda_build: str | None, cuda_works: bool, cards: int) -> Check:
     if cuda_works:
-        return Check("torch", "ok", f"PyTorch {version} computes on the card (CUDA {cuda_build}).", needed=True)
+        return Check("torch", "ok", f"PyTorch {version} computes on the card (CUDA {cuda_build}).")
     if not cards:
-        return Check("torch", "ok", f"PyTorch {version}, on the processor.", needed=True)
+        return Check("torch", "ok", f"PyTorch {version}, on the processor.")
     if cuda_build is None:
         found, todo = "is a build for processors only, so the card is not used", "Install a CUDA build of this version."
     else:
         found = f"(CUDA {cuda_build}) cannot use the card"
         todo = "Update the NVIDIA driver; look at CUDA_VISIBLE_DEVICES."
-    return Check("torch", "warn", f"PyTorch {version} {found}.", todo, needed=True)
+    return Check("torch", "warn", f"PyTorch {version} {found}.", todo)
 
 
 def check_disk(free_gb: float, writable: bool, place: str) -> Check:
     if not writable:
-        return Check(
-            "disk", "missing", f"Nothing can be written to {place}.", "Go to another folder, or give --out.", True
-        )
+        return Check("disk", "missing", f"Nothing can be written to {place}.", "Go to another folder, or give --out.")
     found = f"{free_gb:.1f} GB free for runs in {place}."
     if free_gb < MIN_DISK_GB:
-        return Check("disk", "missing", found, f"Make room, or write elsewhere: {MIN_DISK_GB:g} GB at least.", True)
+        return Check("disk", "missing", found, f"Make room, or write elsewhere: {MIN_DISK_GB:g} GB at least.")
     if free_gb < ENOUGH_DISK_GB:
-        return Check("disk", "warn", found, f"Data sets, weights and runs want about {ENOUGH_DISK_GB:g} GB.", True)
-    return Check("disk", "ok", found, needed=True)
+        return Check("disk", "warn", found, f"Data sets, weights and runs want about {ENOUGH_DISK_GB:g} GB.")
+    return Check("disk", "ok", found)
 
 
 def check_memory(available_gb: float | None) -> Check:
     if available_gb is None:
-        return Check("memory", "warn", "The system does not say how much memory is free.", needed=True)
+        return Check("memory", "warn", "The system does not say how much memory is free.")
     found = f"{available_gb:.1f} GB of memory available."
     if available_gb < MIN_MEMORY_GB:
-        return Check("memory", "missing", found, f"Close programs: {MIN_MEMORY_GB:g} GB at least.", True)
+        return Check("memory", "missing", found, f"Close programs: {MIN_MEMORY_GB:g} GB at least.")
     if available_gb < ENOUGH_MEMORY_GB:
-        return Check("memory", "warn", found, f"The challenge's data sets want about {ENOUGH_MEMORY_GB:g} GB.", True)
-    return Check("memory", "ok", found, needed=True)
+        return Check("memory", "warn", found, f"The challenge's data sets want about {ENOUGH_MEMORY_GB:g} GB.")
+    return Check("memory", "ok", found)
 
 
 def check_data(challenge: Challenge, at_hand: Mapping[str, bool], looked_in: str) -> Check:
     """`at_hand` by split."""
-    name, needed = f"data: {challenge.name}", challenge.name == CHECKED
+    name = f"data: {challenge.name}"
     absent = [split for split, there in at_hand.items() if not there]
     if not absent:
-        return Check(name, "ok", f"{challenge.title} is at hand.", needed=needed)
-    if needed:
+        return Check(name, "ok", f"{challenge.title} is at hand.")
+    if challenge.name == CHECKED:
         todo = "Install the project's requirements; scikit-learn carries it."
-        return Check(name, "missing", f"{challenge.title} is not there.", todo, needed)
+        return Check(name, "missing", f"{challenge.title} is not there.", todo)
     todo = "A run with a network fetches it before the clock; else unpack the publisher's archive and give --data."
     return Check(name, "missing", f"No {' or '.join(absent)} split of {challenge.title} in {looked_in}.", todo)
 
@@ -157,9 +159,9 @@ def check_default(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Ch
     """Whether one of the default generators, in the order of `names`, can make digits."""
     ready = [name for name in names if any(row["name"] == name and CHECKED in row["ready"] for row in rows)]
     if ready:
-        return Check("default", "ok", f"`run --dataset {CHECKED}` uses the generator {ready[0]}.", needed=True)
+        return Check("default", "ok", f"`run --dataset {CHECKED}` uses the generator {ready[0]}.")
     todo = "Install the project whole: its weights lie in submission/shipped."
-    return Check("default", "missing", f"No default generator has weights for {CHECKED}.", todo, needed=True)
+    return Check("default", "missing", f"No default generator has weights for {CHECKED}.", todo)
 
 
 def check_compiler(compiler: str | None) -> Check:
@@ -262,7 +264,11 @@ def show_checks(checks: Sequence[Check], voice: Voice) -> ExitCode:
     """Print them, as a table or as one JSON object; returns the exit code."""
     ready = is_ready(checks)
     if voice.as_json:
-        print(json.dumps({"ready": ready, "checks": [asdict(check) for check in checks]}, indent=2))
+        print(
+            json.dumps(
+                {"ready": ready, "checks": [{**asdict(check), "needed": check.needed} for check in checks]}, indent=2
+            )
+        )
         return ExitCode.DONE if ready else ExitCode.REGRESSION
     from rich.table import Table
     from rich.text import Text

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,20 +61,24 @@ def profile(options: ProfileOptions, voice: Voice) -> ExitCode:
     from harness.report.profile_page import describe_start, profile_table, write_page
     from harness.run.generation import fetch_needs
 
-    def take(settings: Mapping[str, str], wanted: Wanted) -> tuple[Profile, bool]:
-        job = fetch_needs(maker, options.challenge, settings, options.weights, options.data, options.device).job(
-            challenge=options.dataset, generator=maker.info.name, pda=options.pda, settings=dict(settings)
+    def take(options: ProfileOptions, wanted: Wanted) -> tuple[Profile, bool]:
+        job = fetch_needs(options).job(
+            challenge=options.dataset,
+            generator=options.generator_name,
+            pda=options.pda,
+            settings=dict(options.settings),
         )
         return take_profile(job, wanted, options.data, options.out or Path("runs"), voice.say, options.refresh)
 
-    maker, budget_s = get_generator(options.generator_name), options.budget
-    measured, cached = take(options.settings, Wanted(options.steps, options.batch_sizes))
+    budget_s = options.budget
+    measured, cached = take(options, Wanted(options.steps, options.batch_sizes))
     gain = None
     if options.compiled:
         # the same steps at the best batch size, since each size costs another compilation
         sizes = options.batch_sizes or (predict_ipc(measured, budget_s).batch_size,)
         wanted = Wanted(tuple(sorted({point.steps for point in measured.points})), sizes)
-        gain = compile_gain(measured, take({**options.settings, COMPILE.name: "yes"}, wanted)[0], budget_s, None)
+        compiled = replace(options, settings={**options.settings, COMPILE.name: "yes"}, compiled=False)
+        gain = compile_gain(measured, take(compiled, wanted)[0], budget_s, None)
     predictions = [predict_ipc(measured, budget_s, steps) for steps in sorted({p.steps for p in measured.points})]
     report = {
         **asdict(measured),

@@ -87,7 +87,7 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
     from harness.tuning.successive_halving import candidates_of, choose
 
     challenge, maker = options.challenge, get_generator(options.generator_name)
-    needs = fetch_needs(maker, challenge, options.settings, options.weights, options.data, options.device)
+    needs = fetch_needs(options)
     candidates = candidates_of(maker, needs.weights, options.steps, options.tried, options.settings, options.pda)
     train = load_split(challenge, "train", options.data)
     assert isinstance(train, ImageSet), "training splits are 8-bit images"

@@ -144,13 +144,15 @@ def mark_declared_copies(audits: Sequence[Audit], copies: bool) -> list[Audit]:
 
     The leakage audit finds whole images and wide crops; a narrow crop, enlarged, is too far from its image for it.
     """
-    return [_copying(audit) if copies and audit.name == "leakage" else audit for audit in audits]
-
-
-def _copying(audit: Audit) -> Audit:
-    return replace(
-        audit,
-        status="warn" if audit.status == "pass" else audit.status,
-        evidence=f"the generator declares that it writes training images or parts of them; {audit.evidence}",
-        numbers={**audit.numbers, "league": "copying"},
-    )
+    declared = "the generator declares that it writes training images or parts of them"
+    return [
+        replace(
+            audit,
+            status="warn" if audit.status == "pass" else audit.status,
+            evidence=f"{declared}; {audit.evidence}",
+            numbers={**audit.numbers, "league": "copying"},
+        )
+        if copies and audit.name == "leakage"
+        else audit
+        for audit in audits
+    ]

@@ -7,13 +7,11 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from evaluation.base.challenge import Challenge
 from evaluation.base.machine import resolve_device
 from evaluation.data.datasets import cache_folder, training_images_file
 from harness.clock.launch import (
@@ -35,9 +33,9 @@ from harness.planning.batch_trial import BatchTrial, trial_in
 from harness.records.record import Outcome
 from harness.records.run_folder import RunFolder
 from harness.report.console import Voice
-from harness.run.options import RunOptions
+from harness.run.options import GeneratorOptions, RunOptions
 from harness.run.plan import Plan
-from submission.contract.generator import GeneratorBase
+from submission.contract.generator import get_generator
 from submission.contract.job import read_events
 
 # the last line of the events file is found in its last bytes
@@ -69,29 +67,20 @@ class Generation:
     trial: BatchTrial | None = None
 
 
-def fetch_needs(
-    maker: type[GeneratorBase],
-    challenge: Challenge,
-    settings: Mapping[str, str],
-    weights: str | None,
-    data: Path | None,
-    device: str,
-) -> Needs:
+def fetch_needs(options: GeneratorOptions) -> Needs:
     """Weights, training images and device of a generator: everything that is fetched before the clock.
-
-    Args:
-        weights, data, device: as the user gave them.
 
     Raises:
         ValueError: something is missing, or the settings do not fit.
     """
-    maker.resolve_settings(settings)  # before gigabytes are fetched
-    found = maker.find_weights(challenge, weights)
-    maker.resolve_settings(settings, found)
+    maker, challenge = get_generator(options.generator_name), options.challenge
+    maker.resolve_settings(options.settings)  # before gigabytes are fetched
+    weights = maker.find_weights(challenge, options.weights)
+    maker.resolve_settings(options.settings, weights)
     training_images = None
     if maker.info.needs_training_images:
-        training_images = training_images_file(challenge, data, cache_folder() / "training")
-    return Needs(found, training_images, resolve_device(device))
+        training_images = training_images_file(challenge, options.data, cache_folder() / "training")
+    return Needs(weights, training_images, resolve_device(options.device))
 
 
 def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, voice: Voice) -> Generation:

@@ -12,6 +12,7 @@ import numpy as np
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.durations import show_duration
 from evaluation.base.images import ImageSet, NormalisedSet, denormalise
+from evaluation.base.machine import resolve_device
 from evaluation.data.datasets import load_split
 from evaluation.data.subset import random_subset
 from evaluation.judge.estimate import Estimate, estimate
@@ -78,20 +79,14 @@ class Judge:
 
 
 def judge_images(
-    images: Images,
-    train: ImageSet | None,
-    test: Images,
-    folder: RunFolder,
-    options: RunOptions,
-    device: str,
-    voice: Voice,
+    images: Images, train: ImageSet | None, test: Images, folder: RunFolder, options: RunOptions, voice: Voice
 ) -> tuple[Score, BaselinePart | None]:
     """The score of `images`, and that of as many random real training images per class under the same protocol.
 
     An interrupted judgement goes on from the run's checkpoints.
     """
     how = How(engine=options.engine, epochs=options.epochs, rounds=options.rounds, judge_seed=options.judge_seed)
-    judge = Judge(options.challenge, test, how, device, voice)
+    judge = Judge(options.challenge, test, how, resolve_device(options.device), voice)
     if how.rounds * Protocol(how.epochs).passes * Protocol().steps_per_pass(len(images)) > WORTH_AN_ESTIMATE:
         voice.say(judge.estimate(len(images)).sentence(how.epochs, how.rounds))
     accuracy = judge.score("the images", images, folder.checkpoint)

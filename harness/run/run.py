@@ -11,7 +11,6 @@ import numpy as np
 from evaluation.audits.run import run_audits
 from evaluation.base.exits import ExitCode
 from evaluation.base.images import ImageSet, NormalisedSet, denormalise
-from evaluation.base.machine import resolve_device
 from evaluation.data.datasets import is_at_hand, load_split
 from evaluation.submitted.class_order_file import write_order
 from harness.clock.launch import Needs
@@ -87,9 +86,7 @@ def load_splits(options: RunOptions) -> Splits:
 def make_run(options: RunOptions, voice: Voice, command: Sequence[str]) -> tuple[RunFolder, Record, Collected]:
     """Plan, generate under the clock and collect: the folder, the record so far, and the images."""
     maker = get_generator(options.generator_name) if options.command is None else None
-    needs = Needs(None, None, "cpu")
-    if maker:
-        needs = fetch_needs(maker, options.challenge, options.settings, options.weights, options.data, options.device)
+    needs = fetch_needs(options) if maker else Needs(None, None, "cpu")
     plan = make_plan(options, maker, needs, card_budget(options, voice))
     folder = new_folder(options.out, options.dataset, options.generator_name)
     check_command(options, plan, folder)
@@ -146,15 +143,7 @@ def audit_and_judge(
     if not options.judged or splits.test is None:
         return record, ExitCode.DONE
     try:
-        accuracy, baseline = judge_images(
-            collected.contents.images,
-            splits.train,
-            splits.test,
-            folder,
-            options,
-            resolve_device(options.device),
-            voice,
-        )
+        accuracy, baseline = judge_images(collected.contents.images, splits.train, splits.test, folder, options, voice)
     except KeyboardInterrupt:
         voice.say("Interrupted while judging; the images are safe. Continue with --resume and the same --out.")
         return record, ExitCode.INTERRUPTED
