@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,30 @@ from evaluation.base.challenge import Challenge
 
 
 @dataclass(frozen=True)
-class ImageSet:
+class _LabelledImages:
+    images: NDArray[Any]
+    labels: NDArray[np.int64]
+
+    dtype: ClassVar[type[np.generic]]
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        if images.ndim != 4 or images.shape[1] != 3 or images.dtype != self.dtype:
+            wanted = f"{np.dtype(self.dtype)} (N, 3, H, W)"
+            raise ValueError(f"images must be {wanted}, not {images.dtype} {images.shape}")
+        if labels.shape != (len(images),) or labels.dtype != np.int64:
+            raise ValueError(f"labels must be int64 ({len(images)},), not {labels.dtype} {labels.shape}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: NDArray[np.int64] | slice) -> Self:
+        """The images at `index`, in its order."""
+        return type(self)(self.images[index], self.labels[index])
+
+
+@dataclass(frozen=True)
+class ImageSet(_LabelledImages):
     """Labelled 8-bit images.
 
     Attributes:
@@ -21,21 +45,11 @@ class ImageSet:
     """
 
     images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        _check(self.images, self.labels, np.dtype(np.uint8))
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, index: NDArray[np.int64] | slice) -> ImageSet:
-        """The images at `index`, in its order."""
-        return ImageSet(self.images[index], self.labels[index])
+    dtype = np.uint8
 
 
 @dataclass(frozen=True)
-class NormalisedSet:
+class NormalisedSet(_LabelledImages):
     """Labelled float images as the challenge's evaluator takes them: (pixel / 255 - mean) / std.
 
     Attributes:
@@ -44,24 +58,7 @@ class NormalisedSet:
     """
 
     images: NDArray[np.float32]
-    labels: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        _check(self.images, self.labels, np.dtype(np.float32))
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, index: NDArray[np.int64] | slice) -> NormalisedSet:
-        """The images at `index`, in its order."""
-        return NormalisedSet(self.images[index], self.labels[index])
-
-
-def _check(images: NDArray[np.generic], labels: NDArray[np.int64], dtype: np.dtype[np.generic]) -> None:
-    if images.ndim != 4 or images.shape[1] != 3 or images.dtype != dtype:
-        raise ValueError(f"images must be {dtype} (N, 3, H, W), not {images.dtype} {images.shape}")
-    if labels.shape != (len(images),) or labels.dtype != np.int64:
-        raise ValueError(f"labels must be int64 ({len(images)},), not {labels.dtype} {labels.shape}")
+    dtype = np.float32
 
 
 def _columns(challenge: Challenge) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -59,13 +59,12 @@ def load_split(challenge: Challenge, split: Split, data: Path | None) -> ImageSe
     """
     if challenge.name == "digits":
         return digits.load(split, challenge)
-    roots = [root for root in (data, cache_folder()) if root is not None]
-    for root in roots:
+    for root in _roots(data):
         if found := _find(challenge, split, root):
             return _load(challenge, split, found)
         if split == "test" and (file := _challenge_test_file(root, challenge)):
             return _load_challenge_test(file, challenge)
-    found = _find(challenge, split, _download(challenge, split, roots))
+    found = _find(challenge, split, _download(challenge, split, _roots(data)))
     assert found is not None
     return _load(challenge, split, found)
 
@@ -74,10 +73,10 @@ def is_at_hand(challenge: Challenge, split: Split, data: Path | None) -> bool:
     """Whether `load_split` would find a split without a network; it is not opened."""
     if challenge.name == "digits":
         return find_spec("sklearn") is not None
-    roots = [root for root in (data, cache_folder()) if root is not None]
-    if any(_find(challenge, split, root) for root in roots):
-        return True
-    return split == "test" and any(_challenge_test_file(root, challenge) for root in roots)
+    return any(
+        _find(challenge, split, root) or (split == "test" and _challenge_test_file(root, challenge))
+        for root in _roots(data)
+    )
 
 
 def training_images_file(challenge: Challenge, data: Path | None, folder: Path) -> Path:
@@ -96,6 +95,11 @@ def training_images_file(challenge: Challenge, data: Path | None, folder: Path) 
     if not path.exists():
         write_shard(path, load_split(challenge, "train", data))
     return path
+
+
+def _roots(data: Path | None) -> list[Path]:
+    """Where to look for data sets, in order."""
+    return [root for root in (data, cache_folder()) if root is not None]
 
 
 def _find(challenge: Challenge, split: Split, root: Path) -> Path | None:
@@ -132,8 +136,8 @@ def _key(challenge: Challenge, data: Path | None) -> str:
     """Changes when the training split does."""
     if challenge.name != "tiny-imagenet":
         return "1"  # always the same images, or an error
-    for root in (data, cache_folder()):
-        if root is not None and (found := tiny_imagenet.find(root, "train")):
+    for root in _roots(data):
+        if found := tiny_imagenet.find(root, "train"):
             return tiny_imagenet.fingerprint(tiny_imagenet.list_files(found, "train", challenge))
     return "published"
 

@@ -5,6 +5,7 @@ An order is int64 (classes,): `order[i]` is the label that belongs to the images
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 
 from evaluation.base.challenge import Challenge
 from evaluation.base.files import write_text
-from evaluation.base.images import ImageSet, NormalisedSet
 from evaluation.formats.class_folders import label_of_folder
 from evaluation.submitted.folder import FolderContents
 
@@ -54,17 +54,11 @@ def reorder(contents: FolderContents, order: Order) -> FolderContents:
     """The same images under the labels that `order` gives them, class by class again."""
     labels = order[contents.images.labels]
     by_label = np.argsort(labels, kind="stable")
-    kind = type(contents.images)
-    images: ImageSet | NormalisedSet = kind(contents.images.images[by_label], labels[by_label])  # type: ignore[arg-type]
-    paths = tuple(contents.paths[position] for position in by_label)
-    return FolderContents(
-        images,
-        paths,
-        contents.dropped,
-        contents.dropped_reasons,
-        contents.half_written,
-        contents.resized,
-        (*contents.warnings, "the labels were put into another order, as asked"),
+    return replace(
+        contents,
+        images=replace(contents.images.take(by_label), labels=labels[by_label]),
+        paths=tuple(contents.paths[position] for position in by_label),
+        warnings=(*contents.warnings, "the labels were put into another order, as asked"),
     )
 
 
