@@ -6,7 +6,7 @@ import sys
 
 from typer import Typer
 
-from evaluation.base.options import add_command
+from evaluation.base.command_line import add_command
 from evaluation.commands.audit import AuditOptions, audit
 from evaluation.commands.curve import CurveOptions, curve
 from evaluation.commands.export import ExportOptions, export

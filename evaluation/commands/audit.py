@@ -10,9 +10,8 @@ from typing import Annotated
 from typer import Option
 
 from evaluation.base.challenge import get_challenge
-from evaluation.base.exits import ExitCode
+from evaluation.base.command_line import Data, Dataset, ExitCode, Options, Strict
 from evaluation.base.files import check_writable
-from evaluation.base.options import Data, Dataset, Options, Strict
 from evaluation.commands.judge import ClassOrder, Submission
 
 

@@ -9,10 +9,9 @@ from typing import Annotated
 from typer import Option
 
 from evaluation.base.challenge import get_challenge
+from evaluation.base.command_line import Data, Dataset, Device, Engine, Epochs, ExitCode, Options, Rounds, parse_counts
 from evaluation.base.durations import show_duration
-from evaluation.base.exits import ExitCode
 from evaluation.base.files import check_writable
-from evaluation.base.options import Data, Dataset, Device, Engine, Epochs, Options, Rounds, parse_counts
 
 IPCS = (1, 2, 5, 10, 20, 50, 100, 200, 400)
 

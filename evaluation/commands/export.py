@@ -9,9 +9,8 @@ from typing import Annotated
 from typer import Option
 
 from evaluation.base.challenge import get_challenge
-from evaluation.base.exits import ExitCode
+from evaluation.base.command_line import Dataset, ExitCode, Options
 from evaluation.base.files import check_writable
-from evaluation.base.options import Dataset, Options
 from evaluation.commands.judge import Submission
 
 

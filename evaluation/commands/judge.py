@@ -10,9 +10,19 @@ from typing import Annotated
 from typer import Argument, Option
 
 from evaluation.base.challenge import get_challenge
-from evaluation.base.exits import ExitCode
+from evaluation.base.command_line import (
+    Data,
+    Dataset,
+    Device,
+    Engine,
+    Epochs,
+    ExitCode,
+    JudgeSeed,
+    Options,
+    Rounds,
+    Strict,
+)
 from evaluation.base.files import check_writable
-from evaluation.base.options import Data, Dataset, Device, Engine, Epochs, JudgeSeed, Options, Rounds, Strict
 
 Submission = Annotated[Path, Argument(help="A run, a folder of class folders or shards, a .pt file or an .npz shard.")]
 ClassOrder = Annotated[

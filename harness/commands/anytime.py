@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
+from evaluation.base.command_line import Data, Device, ExitCode, Options
 from evaluation.base.durations import parse_duration, show_duration
-from evaluation.base.exits import ExitCode
-from evaluation.base.options import Data, Device, Options
 
 if TYPE_CHECKING:
     from harness.records.anytime import Anytime, How

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from evaluation.base.options import add_command
+from evaluation.base.command_line import add_command
 from harness.commands.anytime import AnytimeOptions, anytime
 from harness.commands.doctor import DoctorOptions, doctor
 from harness.commands.generators import GeneratorsOptions, generators

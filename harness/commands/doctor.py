@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from evaluation.base.challenge import Challenge, challenges
-from evaluation.base.exits import ExitCode
-from evaluation.base.options import Data, Options
+from evaluation.base.command_line import Data, ExitCode, Options
 from harness.clock.processes import can_follow_families, make_cgroup
 from harness.gpu.nvml import Card, open_nvml
 

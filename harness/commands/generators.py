@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from evaluation.base.challenge import challenges, get_challenge
-from evaluation.base.exits import ExitCode
-from evaluation.base.options import Data, Options
+from evaluation.base.command_line import Data, ExitCode, Options
 from submission.contract.generator import generator_names, get_generator
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from evaluation.base.exits import ExitCode
-from evaluation.base.options import parse_counts
+from evaluation.base.command_line import ExitCode, parse_counts
 from harness.run.options import GeneratorOptions
 from submission.contract.generator import get_generator
 from submission.contract.settings import COMPILE

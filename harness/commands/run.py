@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from evaluation.base.exits import ExitCode
+from evaluation.base.command_line import ExitCode
 from harness.run.options import RunOptions
 
 if TYPE_CHECKING:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
+from evaluation.base.command_line import ExitCode, parse_counts
 from evaluation.base.durations import show_duration
-from evaluation.base.exits import ExitCode
-from evaluation.base.options import parse_counts
 from harness.run.options import GeneratorOptions, Ipc, Seed, cap, parse_settings
 from submission.contract.generator import get_generator
 

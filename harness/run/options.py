@@ -10,8 +10,7 @@ from typing import Annotated, Literal
 from typer import Option
 
 from evaluation.base.challenge import Challenge, get_challenge
-from evaluation.base.durations import parse_duration
-from evaluation.base.options import (
+from evaluation.base.command_line import (
     Data,
     Dataset,
     Device,
@@ -25,6 +24,7 @@ from evaluation.base.options import (
     flag,
     parse_whole,
 )
+from evaluation.base.durations import parse_duration
 from harness.cards.other_card import get_card
 from submission.contract.generator import get_generator
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.audits.run import run_audits
-from evaluation.base.exits import ExitCode
+from evaluation.base.command_line import ExitCode
 from evaluation.base.images import ImageSet, NormalisedSet, denormalise
 from evaluation.data.datasets import is_at_hand, load_split
 from evaluation.submitted.class_order_file import write_order

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.base.challenge import challenges, get_challenge
-from evaluation.base.exits import ExitCode
+from evaluation.base.command_line import ExitCode
 from harness.commands.doctor import (
     Check,
     available_memory_gb,

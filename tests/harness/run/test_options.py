@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from evaluation.base.options import parse_counts
+from evaluation.base.command_line import parse_counts
 from harness.run.options import RunOptions, defaults, parse_ipc, parse_settings, parse_steps
 
 

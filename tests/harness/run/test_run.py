@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import harness.run.judging as judging
-from evaluation.base.exits import ExitCode
+from evaluation.base.command_line import ExitCode
 from harness.records.record import Outcome, Record
 from harness.records.run_folder import RunFolder
 from harness.report.console import Voice

@@ -1,4 +1,6 @@
-"""A command from a dataclass of options: each field declares its flag, help and parser beside its type.
+"""Commands from dataclasses of options, exit codes, errors as one sentence.
+
+Each field of such a class declares its flag, help and parser beside its type:
 
     @dataclass(frozen=True)
     class ToyOptions(Options):
@@ -12,9 +14,13 @@ Whoever calls from Python makes an instance of the class; both get the same chec
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import MISSING, Field, dataclass, fields
+from enum import IntEnum
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -22,7 +28,44 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 from typer import Exit, Option, Typer
 from typer.models import ParameterInfo
 
-from evaluation.base.exits import ExitCode, guarded
+from evaluation.base.untrusted import NothingToJudgeError
+
+
+class ExitCode(IntEnum):
+    DONE = 0
+    REGRESSION = 1
+    BAD_INPUT = 2
+    NOTHING_TO_JUDGE = 3
+    OUR_FAULT = 4
+    INTERRUPTED = 130
+
+
+@contextmanager
+def guarded(debug: bool) -> Iterator[None]:
+    """Turn an exception into a sentence on standard error and an exit code; the traceback only with `debug`."""
+    try:
+        yield
+    except Exit:
+        raise
+    except KeyboardInterrupt:
+        _fail("Interrupted.", ExitCode.INTERRUPTED, debug)
+    except NothingToJudgeError as error:
+        _fail(f"Error: {error}", ExitCode.NOTHING_TO_JUDGE, debug)
+    except ValueError as error:
+        _fail(f"Error: {error}", ExitCode.BAD_INPUT, debug)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"Error: {where}{error.strerror or error}", ExitCode.BAD_INPUT, debug)
+    except Exception as error:
+        sentence = f"A fault of ours: {type(error).__name__}: {error}. Run again with --debug and report what it shows."
+        _fail(sentence, ExitCode.OUR_FAULT, debug)
+
+
+def _fail(sentence: str, code: ExitCode, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    print(sentence, file=sys.stderr)
+    raise Exit(int(code))
 
 
 def parse_whole(text: str) -> int:

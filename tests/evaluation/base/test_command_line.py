@@ -11,8 +11,7 @@ import pytest
 from typer import Option, Typer
 from typer.testing import CliRunner
 
-from evaluation.base.exits import ExitCode
-from evaluation.base.options import Data, Options, add_command, parse_counts
+from evaluation.base.command_line import Data, ExitCode, Options, add_command, parse_counts
 
 
 def _parse_pairs(pairs: list[str]) -> dict[str, str]:
