@@ -50,7 +50,7 @@ def audit_leakage(images: ImageSet, challenge: Challenge, train: ImageSet | None
 
     Copies of test images fail the audit, unless training images explain them: CIFAR-100 has ten images in both splits,
     and more that look alike. One image that equals a test image up to rounding is enough. Copies of training images
-    beyond twice the rate of real images are a warning and put the submission into the `copying` league. What was not
+    beyond twice the rate of real images are a warning and put the submission into the `copying` category. What was not
     searched for has not passed: without both splits the audit warns at least.
 
     Args:

@@ -80,18 +80,16 @@ def show_anytime(found: Anytime, run: Path, voice: Voice) -> None:
     if voice.as_json:
         print(found.to_json())
         return
-    from rich.table import Table
-
     from harness.report.sentences import percent
 
-    table = Table("after", "images", "IPC", "accuracy", "95% interval", box=None, pad_edge=False, header_style="bold")
+    rows = []
     for point in found.points:
         interval = "chance: no image yet" if point.accuracy is None else "one round, no interval"
         if point.accuracy and point.accuracy.ci95:
             interval = "{:.2f} to {:.2f}".format(*(100 * end for end in point.accuracy.ci95))
         accuracy = percent(point.worth(found.chance))
-        table.add_row(show_duration(point.seconds), f"{point.images:,}", f"{point.ipc:.1f}", accuracy, interval)
-    voice.console.print(table)
+        rows.append((show_duration(point.seconds), f"{point.images:,}", f"{point.ipc:.1f}", accuracy, interval))
+    voice.table(("time", "images", "IPC", "accuracy", "95% interval"), rows)
     assert found.area is not None, "every point is measured"
     voice.say(
         f"Area under the curve: {100 * found.area:.2f}%, the mean accuracy over the {found.budget_s:g} s of the budget;"

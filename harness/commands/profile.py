@@ -57,7 +57,7 @@ def profile(options: ProfileOptions, voice: Voice) -> ExitCode:
     """Measure a generator on this machine: seconds per batch, memory, start; and the images per class they give."""
     from harness.planning.measure import Wanted, take_profile
     from harness.planning.planner import compile_gain, predict_ipc
-    from harness.report.profile_page import describe_start, profile_table, write_page
+    from harness.report.profile_page import COLUMNS, describe_start, rows, write_page
     from harness.run.generation import fetch_needs
 
     def take(options: ProfileOptions, wanted: Wanted) -> tuple[Profile, bool]:
@@ -88,7 +88,7 @@ def profile(options: ProfileOptions, voice: Voice) -> ExitCode:
     if voice.as_json:
         print(json.dumps(report, indent=2))
     else:
-        voice.console.print(profile_table(measured))
+        voice.table(COLUMNS, rows(measured))
         voice.say(describe_start(measured))
         for found in predictions:
             low, high = found.interval

@@ -79,7 +79,7 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
     from evaluation.base.images import ImageSet
     from evaluation.data.datasets import load_split
     from evaluation.data.subset import balanced_split
-    from harness.report.tune_page import rows, tune_table, write_page
+    from harness.report.tune_page import COLUMNS, rows, write_page
     from harness.run.generation import fetch_needs
     from harness.tuning.pilots import Pilots
     from harness.tuning.stored_choice import store_choice
@@ -131,7 +131,7 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
     if voice.as_json:
         print(json.dumps(report, indent=2))
     else:
-        voice.console.print(tune_table(rows(result, predicted)))
+        voice.table(COLUMNS, rows(result, predicted))
         forecast = result.winner.forecast
         low, high = (100 * end for end in forecast.ci95)
         voice.say(

@@ -1,11 +1,10 @@
-"""A profile as a table for the terminal and as a self-contained page with charts."""
+"""A profile as rows of a table and as a self-contained page with charts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from evaluation.base.challenge import get_challenge
 from evaluation.base.files import write_text
@@ -13,26 +12,11 @@ from harness.planning.planner import Prediction
 from harness.planning.profile import Point, Profile, Sustained
 from harness.report.page import MUTED, OURS, PAPER, REAL, as_svg, new_figure, plain_number, render_page
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-_COLUMNS = ("steps", "batch", "seconds", "quartiles", "decoding", "images/s", "peak memory")
-
-
-def profile_table(profile: Profile) -> Table:
-    """Every point of `profile`, including those that failed, for the terminal."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in _COLUMNS:
-        table.add_column(column, justify="right")
-    for cells in rows(profile):
-        table.add_row(*cells)
-    return table
+COLUMNS = ("steps", "batch", "seconds", "quartiles", "decoding", "images/s", "peak memory")
 
 
 def rows(profile: Profile) -> list[tuple[str, ...]]:
-    """The cells of the table, by steps and batch size."""
+    """The cells of every point, including those that failed, by steps and batch size."""
     points = {(p.steps, p.batch_size): _cells(p) for p in profile.points}
     for failed in profile.failed:
         reason = failed.reason.replace("_", " ")
@@ -83,7 +67,7 @@ def render(profile: Profile, predictions: Sequence[Prediction], budget_s: float)
         predictions=[
             (p.steps, p.batch_size, f"{p.ipc:.4g}", f"{p.interval[0]:.4g} to {p.interval[1]:.4g}") for p in predictions
         ],
-        columns=_COLUMNS,
+        columns=COLUMNS,
         rows=rows(profile),
     )
 

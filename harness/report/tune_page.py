@@ -1,8 +1,8 @@
-"""The result of `tune` as a table for the terminal and as a self-contained page with charts."""
+"""The result of `tune` as rows of a table and as a self-contained page with charts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -15,7 +15,6 @@ from harness.tuning.successive_halving import CandidateResult, Tuning
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from rich.table import Table
 
 COLUMNS = ("candidate", "images in budget", "IPC", "pilots up to IPC", "forecast", "95% interval", "P(best)", "cost")
 
@@ -37,18 +36,6 @@ def _cells(each: CandidateResult, prediction: Prediction, chosen: bool) -> tuple
         f"{100 * each.forecast.best:.0f}%",
         show_duration(each.seconds),
     )
-
-
-def tune_table(lines: Sequence[Sequence[str]]) -> Table:
-    """For the terminal."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, column in enumerate(COLUMNS):
-        table.add_column(column, justify="right" if number else "left")
-    for cells in lines:
-        table.add_row(*cells)
-    return table
 
 
 def write_page(folder: Path, title: str, result: Tuning, predicted: Mapping[str, Prediction], epochs: int) -> Path:

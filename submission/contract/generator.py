@@ -53,7 +53,7 @@ class GeneratorInfo:
         weights_from: where its weights come from, in words.
         licence: of its weights.
         needs_training_images: whether it reads real training images while it generates.
-        copies: whether it writes training images or parts of them; its runs are in the `copying` league.
+        copies: whether it writes training images or parts of them; its runs are in the `copying` category.
         parts: whether `generate` may run in several threads at once, each making a part of a batch; on a CPU that is
             faster than sharing out every operation.
         settings: what `--set NAME=VALUE` can change.

@@ -1,7 +1,7 @@
 """`rded`: crops of real images of which a classifier is most sure, in the manner of RDED (CVPR 2024, arXiv 2312.03526).
 
 Of each image the crop with the lowest loss on its label, of each class the crops with the lowest losses. It writes what
-is in the training split, cut out and resized, so its runs are in the `copying` league.
+is in the training split, cut out and resized, so its runs are in the `copying` category.
 """
 
 from __future__ import annotations

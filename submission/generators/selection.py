@@ -1,6 +1,6 @@
 """`selection`: diffusion-driven selection (Zhong et al.), patches of real images that a diffusion model finds typical.
 
-It writes what is in the training split, cut out and enlarged, so its runs are in the `copying` league.
+It writes what is in the training split, cut out and enlarged, so its runs are in the `copying` category.
 """
 
 from __future__ import annotations
