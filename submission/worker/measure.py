@@ -6,7 +6,7 @@ a line each way:
     {"steps": 8, "batch_size": 64, "repeats": 5, "seconds": 1.0}           one point: batches alone
     {"steps": 8, "batch_size": 64, "sustain_s": 4.0, "output": FOLDER}     as in a run: written in the background
 
-A point that finds no memory is answered with `failure`; whatever else goes wrong ends the process, and whoever asked
+A point that finds no memory is answered with `failure`; anything else that goes wrong ends the process, and the caller
 starts another.
 """
 
@@ -27,7 +27,6 @@ from evaluation.base.challenge import Challenge, get_challenge
 from submission.contract.job import Job
 from submission.worker.pda import writers
 from submission.worker.source import Source, decoded, is_out_of_memory, load_generator
-from submission.worker.writer import ImageWriter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,11 +56,8 @@ def main() -> None:
 
     imported = time.monotonic()
     source = Source(load_generator(job, challenge), job, challenge)
-    open_writer = writers(job, challenge)
-    synchronise = synchroniser(job.device)
-    synchronise()
+    bench = Bench(source, job, challenge)
     loaded = time.monotonic()
-    bench = Bench(source, challenge, open_writer, job.device, synchronise)
     first = min(FIRST_BATCH, source.batch_size)
     bench.batch(first)
     answer(
@@ -90,18 +86,14 @@ def main() -> None:
 
 
 class Bench:
-    """Times batches of a source."""
+    """Times batches of a job's source."""
 
-    def __init__(
-        self,
-        source: Source,
-        challenge: Challenge,
-        open_writer: Callable[[Path], ImageWriter],
-        device: str,
-        synchronise: Callable[[], None],
-    ) -> None:
-        self._source, self._challenge, self._open_writer = source, challenge, open_writer
-        self._device, self._synchronise = device, synchronise
+    def __init__(self, source: Source, job: Job, challenge: Challenge) -> None:
+        """Returns once the device has done all that loading gave it."""
+        self._source, self._challenge, self._device = source, challenge, job.device
+        self._open_writer = writers(job, challenge)
+        self._synchronise = synchroniser(job.device)
+        self._synchronise()
         # profiles never run out of orders, whatever a selector has
         self._order: Iterator[tuple[int, int]] = cycle((label, 0) for label in range(challenge.classes))
 
