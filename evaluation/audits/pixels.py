@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import permutations
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audits.audit import Finding, Number, worst
-from evaluation.audits.normalisation import read_normalisation
 from evaluation.audits.probe import Facts
-from evaluation.base.challenge import Challenge
+from evaluation.base.challenge import Challenge, challenges
 from evaluation.base.images import ImageSet, NormalisedSet
 from evaluation.submitted.folder import FolderContents
 
@@ -24,6 +24,11 @@ _CLIPPED = 0.3  # fraction of zeros beyond these
 _BLACK_OR_WHITE = 0.6  # fraction of values at 0 or 255; real: 0.02 (CIFAR-100), 0.04 (Tiny-ImageNet), 0.36 (digits)
 # Of a channel: how far its mean may be from the real one, and the range of its std over the real one.
 _MEAN_OFF, _LEAST_STD, _MOST_STD = 0.2, 0.4, 1.8
+_FLOAT_SAMPLE = 4096  # float images whose normalisation is examined
+_ON_GRID = 0.05  # mean distance to whole levels; 0.25 for continuous values
+_OUTSIDE = 0.02  # of the pixel range: further out is not rounding
+_FITS = 0.04  # sum of the distances of the extremes from black and white, per channel
+_BETTER = 0.03  # by which another normalisation must fit better to be believed
 _CHANNELS = ("red", "green", "blue")
 # Standard deviations of random class orders by which changed colours must agree better than the colours as given.
 # 10,000 sets of random class colours have at most 4.0, noise and real images in a wrong class order 2.1. Correct real
@@ -59,18 +64,76 @@ def _floats(images: NormalisedSet, challenge: Challenge) -> Iterator[Finding]:
     broken = int((~finite).sum())
     evidence = f"{broken:,} images contain values that are not finite" if broken else ""
     yield Finding("fail" if broken else "pass", evidence, {"not_finite": broken})
-    if broken == len(images):
-        return
-    reading = read_normalisation(images.images[finite] if broken else images.images, challenge)
-    numbers: dict[str, Number] = {"normalisation": reading.name, "outside": reading.outside}
-    if reading.right:
-        yield Finding("pass", "", numbers)
-    elif reading.name is None:
-        yield Finding("warn", f"{reading.outside:.1%} of the values lie outside the range of pixels", numbers)
-    elif reading.certain:
-        yield Finding("fail", f"the images were normalised by another rule: {reading.name}", numbers)
-    else:
-        yield Finding("warn", f"the images seem to be normalised by another rule: {reading.name}", numbers)
+    if broken < len(images):
+        yield _normalisation(images.images[finite] if broken else images.images, challenge)
+
+
+class Normalisation(NamedTuple):
+    """(pixel - mean) / std per channel, for pixels in [0, 1]."""
+
+    name: str
+    mean: Sequence[float]
+    std: Sequence[float]
+
+    def undo(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        mean, std = (np.array(values, np.float32).reshape(1, 3, 1, 1) for values in (self.mean, self.std))
+        return images * std + mean
+
+
+def normalisations(challenge: Challenge) -> list[Normalisation]:
+    """The challenge's own normalisation first, then common mistakes."""
+    mean, std = np.array(challenge.mean), np.array(challenge.std)
+    others = [c for c in challenges().values() if c.name != challenge.name]
+    return [
+        Normalisation("the challenge's own", challenge.mean, challenge.std),
+        Normalisation("none, values in [0, 1]", (0.0,) * 3, (1.0,) * 3),
+        Normalisation("none, values in [0, 255]", (0.0,) * 3, (1 / 255,) * 3),
+        Normalisation("none, values in [-1, 1]", (0.5,) * 3, (0.5,) * 3),
+        Normalisation("the challenge's own, twice", (mean + std * mean).tolist(), (std * std).tolist()),
+        Normalisation("CIFAR-10's", (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+        Normalisation(
+            "CIFAR-10's mean with a widespread wrong std", (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
+        ),
+        Normalisation("Tiny-ImageNet's own rather than ImageNet's", (0.4802, 0.4481, 0.3975), (0.2770, 0.2691, 0.2821)),
+        *(Normalisation(f"that of {c.title}", c.mean, c.std) for c in others),
+    ]
+
+
+def _normalisation(images: NDArray[np.float32], challenge: Challenge) -> Finding:
+    """Tell the normalisation of float images (N, 3, H, W), N at least 1, all values finite.
+
+    The grid of 8-bit pixels tells it for certain; without one, the darkest and brightest values suggest it.
+    """
+    sample = images[:: max(1, len(images) // _FLOAT_SAMPLE)]
+    known = normalisations(challenge)
+    pixels = [normalisation.undo(sample) for normalisation in known]
+    outside = float(((pixels[0] < -_OUTSIDE) | (pixels[0] > 1 + _OUTSIDE)).mean())
+    certain = next((number for number, found in enumerate(pixels) if _on_grid(found)), None)
+    misfits = [_misfit(found) for found in pixels]
+    likely = int(np.argmin(misfits))
+    if certain is None and (misfits[likely] > _FITS or misfits[0] <= misfits[likely] + _BETTER):
+        if outside == 0:
+            return Finding("pass", "", {"normalisation": known[0].name, "outside": outside})
+        evidence = f"{outside:.1%} of the values lie outside the range of pixels"
+        return Finding("warn", evidence, {"normalisation": None, "outside": outside})
+    name = known[likely if certain is None else certain].name
+    numbers: dict[str, Number] = {"normalisation": name, "outside": outside}
+    if certain == 0:
+        return Finding("pass", "", numbers)
+    if certain is None:
+        return Finding("warn", f"the images seem to be normalised by another rule: {name}", numbers)
+    return Finding("fail", f"the images were normalised by another rule: {name}", numbers)
+
+
+def _on_grid(pixels: NDArray[np.float32]) -> bool:
+    levels = pixels * 255
+    possible = pixels.min() > -_OUTSIDE and pixels.max() < 1 + _OUTSIDE and np.ptp(levels) > 1.5
+    return bool(possible and np.abs(levels - np.rint(levels)).mean() < _ON_GRID)
+
+
+def _misfit(pixels: NDArray[np.float32]) -> float:
+    """How far the darkest and the brightest value of each channel are from black and white, on average."""
+    return float((np.abs(pixels.min((0, 2, 3))) + np.abs(pixels.max((0, 2, 3)) - 1)).mean())
 
 
 def _size(contents: FolderContents) -> Finding:

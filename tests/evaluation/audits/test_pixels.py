@@ -10,8 +10,7 @@ import torch
 from PIL import Image
 
 from evaluation.audits.audit import Finding
-from evaluation.audits.normalisation import candidates
-from evaluation.audits.pixels import audit_pixels
+from evaluation.audits.pixels import audit_pixels, normalisations
 from evaluation.audits.probe import load_probe
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, NormalisedSet, denormalise, normalise
@@ -51,7 +50,7 @@ def test_poor_generators_pass() -> None:
         assert _audit(images).status == "pass", _audit(images).evidence
 
 
-@pytest.mark.parametrize("wrong", candidates(CIFAR)[1:], ids=lambda wrong: wrong.name)
+@pytest.mark.parametrize("wrong", normalisations(CIFAR)[1:], ids=lambda wrong: wrong.name)
 def test_another_normalisation_of_pixels_is_named_for_certain(wrong) -> None:  # type: ignore[no-untyped-def]
     images = _real()
     mean, std = (np.array(values).reshape(1, 3, 1, 1) for values in (wrong.mean, wrong.std))
@@ -61,7 +60,7 @@ def test_another_normalisation_of_pixels_is_named_for_certain(wrong) -> None:  #
     assert audit.numbers["normalisation"] == wrong.name
 
 
-@pytest.mark.parametrize("wrong", candidates(CIFAR)[1:6], ids=lambda wrong: wrong.name)
+@pytest.mark.parametrize("wrong", normalisations(CIFAR)[1:6], ids=lambda wrong: wrong.name)
 def test_another_normalisation_of_free_floats_is_suspected(wrong) -> None:  # type: ignore[no-untyped-def]
     """Floats that never were 8-bit pixels, as a generator of floats gives them, clipped to black and white."""
     images = _real()
