@@ -136,8 +136,8 @@ def save_curve(curve: Curve, path: Path) -> None:
         for point in sorted(curve.points, key=lambda point: (point.ipc, -point.epochs))
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = {"dataset": curve.dataset, "of": curve.of, "engine": curve.engine, "points": points}
-    write_text(path, json.dumps(told, indent=1) + "\n")
+    content = {"dataset": curve.dataset, "of": curve.of, "engine": curve.engine, "points": points}
+    write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def measure_point(

@@ -41,11 +41,11 @@ def worth_words(worth: RealEquivalent) -> str:
     """`12.3 real images per class (95% interval 10.1 to 14.9)`; beyond the measured curve it says so."""
     if worth.ipc is None:
         return f"more real images per class than were measured (above {worth.highest:g})"
-    told = f"{worth.ipc:.1f} real images per class"
+    words = f"{worth.ipc:.1f} real images per class"
     if worth.ci95 is None:
-        return told
+        return words
     low, high = (f"above {worth.highest:g}" if end is None else f"{end:.1f}" for end in worth.ci95)
-    return f"{told} (95% interval {low} to {high})"
+    return f"{words} (95% interval {low} to {high})"
 
 
 def real_equivalent(

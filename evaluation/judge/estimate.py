@@ -55,12 +55,12 @@ class Estimate:
         """The time in words, with the previews that are much cheaper."""
         whole = self.seconds(epochs, rounds)
         cheaper = [
-            f"{_extent(*fewer)} {show_duration(seconds)}"
+            f"{show_duration(seconds)} ({_extent(*fewer)})"
             for fewer in PREVIEWS
             if (seconds := self.seconds(*fewer)) < whole / 2
         ]
-        told = f"Judging {self.images:,} images ({_extent(epochs, rounds)}) takes about {show_duration(whole)} here"
-        return f"{told}; a preview of {' or of '.join(cheaper)}." if cheaper else f"{told}."
+        sentence = f"Judging {self.images:,} images ({_extent(epochs, rounds)}) takes about {show_duration(whole)} here"
+        return f"{sentence}; a preview {' or '.join(cheaper)}." if cheaper else f"{sentence}."
 
 
 def _extent(epochs: int, rounds: int) -> str:

@@ -22,8 +22,8 @@ class Monitor:
     Args:
         protocol, rounds: of the judgement.
         steps_per_pass: SGD steps of a pass.
-        report: takes progress; None for nobody.
-        on_round: takes each round that is done, one at a time; None for nobody.
+        report: called with the progress, about once a second.
+        on_round: called with each round that is done, one at a time.
 
     Attributes:
         save: writes a checkpoint; None for no checkpoints.

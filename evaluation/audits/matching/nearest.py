@@ -84,8 +84,8 @@ class ReferenceSet:
     def nearest(self, images: NDArray[np.uint8]) -> Nearest:
         """The nearest reference image of each of `images` uint8 (N, 3, H, W)."""
         straight, mirrored = (
-            self._search(torch.from_numpy(standardised_grid(turned, _COARSE)) @ self._basis)
-            for turned in (images, images[..., ::-1])
+            self._search(torch.from_numpy(standardised_grid(oriented, _COARSE)) @ self._basis)
+            for oriented in (images, images[..., ::-1])
         )
         results = [self._compare(images, straight), self._compare(images[..., ::-1], mirrored)]
         return _closer(*results)
@@ -93,10 +93,10 @@ class ReferenceSet:
     def earlier(self) -> Nearest:
         """The nearest image of each reference image among those before it; of the first, nothing."""
         mirrored = self.images[..., ::-1]
-        turned = torch.from_numpy(standardised_grid(mirrored, _COARSE)) @ self._basis
+        points = torch.from_numpy(standardised_grid(mirrored, _COARSE)) @ self._basis
         found = _closer(
             self._compare(self.images, self._search(self._points, earlier=True)),
-            self._compare(mirrored, self._search(turned, earlier=True)),
+            self._compare(mirrored, self._search(points, earlier=True)),
         )
         return Nearest.none(1).followed_by(found.take(np.arange(1, len(self.images))))
 

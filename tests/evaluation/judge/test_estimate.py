@@ -23,8 +23,8 @@ def test_a_curve_costs_a_round_for_each_set() -> None:
 def test_sentence_offers_previews_that_are_cheaper() -> None:
     timed = Estimate(images=600, start_s=2.0, step_s=0.5, last_step_s=0.25, test_s=3.0)
     assert timed.sentence() == (
-        "Judging 600 images (1,000 epochs, 3 rounds) takes about 1 h 02 min here; a preview of 100 epochs, "
-        "1 round 2 min 11 s or of 20 epochs, 1 round 31 s."
+        "Judging 600 images (1,000 epochs, 3 rounds) takes about 1 h 02 min here; a preview 2 min 11 s "
+        "(100 epochs, 1 round) or 31 s (20 epochs, 1 round)."
     )
     assert "preview" not in timed.sentence(epochs=10, rounds=1)
 
