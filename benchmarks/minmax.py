@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -32,8 +33,9 @@ from evaluation.base.machine import this_machine
 from evaluation.data.datasets import data_folder, load_split
 from evaluation.data.subset import first_of_each
 from evaluation.judge.score import student_interval
+from submission.contract.seeded import noise
 from submission.diffusion.dit import DiT, noise_and_variance
-from submission.diffusion.latent_samplers import SeededNoise, sample
+from submission.diffusion.latent_samplers import sample
 from submission.training.common.held_out import split_held_out
 from submission.training.minmax.latents import Latents, encode_once
 from submission.training.minmax.losses import diffusion_loss, predicted_features
@@ -215,8 +217,8 @@ def _made(dit: DiT, scale: Scale) -> tuple[Tensor, Tensor]:
         def predict(z_BCHW: Tensor, t: int, ids_B: Tensor = ids_B) -> tuple[Tensor, Tensor | None]:
             return noise_and_variance(dit.transformer, z_BCHW, torch.full_like(ids_B, t), ids_B)
 
-        noise = SeededNoise(index, dit.latent_shape)
-        parts.append(sample(predict, dit.schedule, "ddim", scale.made_steps, noise).flatten(1))
+        draw = partial(noise, index, dit.latent_shape)
+        parts.append(sample(predict, dit.schedule, "ddim", scale.made_steps, draw).flatten(1))
     return torch.cat(parts), labels_N
 
 

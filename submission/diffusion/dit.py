@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from evaluation.base.challenge import Challenge
 from submission.classes.imagenet import CLASSES, imagenet_labels
@@ -45,7 +45,7 @@ class DiT:
 
     Attributes:
         size, gammas_T, null_label: see NoiseModel.
-        transformer, vae: the networks, in evaluation mode.
+        transformer, vae: the networks, in evaluation mode; `network` is the transformer.
         feature_block: see NoiseModel; the one in the middle.
         schedule: the configuration of the scheduler that the model came with.
         latent_shape: of one image, (C, S, S).
@@ -60,6 +60,7 @@ class DiT:
     ) -> None:
         """`ids`: the row of the label embedding for each label; the null label's is the one after the last class."""
         self.transformer, self.vae, self.schedule = transformer, vae, schedule
+        self.network: nn.Module = transformer
         self.feature_block = f"transformer_blocks.{len(transformer.transformer_blocks) // 2}"
         device = self.device
         self._ids_K = torch.tensor([*ids, transformer.config.num_embeds_ada_norm], device=device)
@@ -88,11 +89,6 @@ class DiT:
                 f" {vae.config.latent_channels}; copy the model again"
             )
         return cls(transformer, vae, schedule, ids)
-
-    @property
-    def network(self) -> Transformer:
-        """The transformer, under the name that it has in any NoiseModel."""
-        return self.transformer
 
     @property
     def device(self) -> torch.device:

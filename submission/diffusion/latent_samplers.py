@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from submission.contract.seeded import normal
 from submission.diffusion.guidance import guided
 from submission.diffusion.noise_model import NoiseModel
 
@@ -28,21 +27,10 @@ SOLVERS = {
 Predict = Callable[[Tensor, int], tuple[Tensor, Tensor | None]]
 
 
-class SeededNoise:
-    """Standard normal noise for a batch, draw after draw, of which each image's depends on its seed alone."""
-
-    def __init__(self, seeds_B: Tensor, shape: tuple[int, ...]) -> None:
-        """`shape`: of one image's noise."""
-        self.seeds_B, self.shape = seeds_B, shape
-
-    def draw(self, number: int) -> Tensor:
-        """Draw `number`, fp32 (B, *shape)."""
-        count = math.prod(self.shape)
-        pairs = (count + 1) // 2  # what one draw takes of the sequence
-        return normal(self.seeds_B, count, skip=number * pairs).view(-1, *self.shape)
+Noise = Callable[[int], Tensor]  # draw 0, 1, ... of standard normal noise, fp32 (B, ...), see `seeded.noise`
 
 
-def sample(predict: Predict, schedule: dict[str, Any], solver: str, steps: int, noise: SeededNoise) -> Tensor:
+def sample(predict: Predict, schedule: dict[str, Any], solver: str, steps: int, noise: Noise) -> Tensor:
     """Latents from noise, at the timesteps that the solver's scheduler in diffusers has for the model's configuration.
 
     Args:
@@ -52,7 +40,7 @@ def sample(predict: Predict, schedule: dict[str, Any], solver: str, steps: int, 
         steps: at least 1.
 
     Returns:
-        z_0, fp32 (B, *noise.shape).
+        z_0, fp32 (B, ...).
 
     Raises:
         ValueError: the model has fewer timesteps than `steps`.
@@ -62,7 +50,7 @@ def sample(predict: Predict, schedule: dict[str, Any], solver: str, steps: int, 
         raise ValueError(f"the model has {len(scheduler.alphas_cumprod)} timesteps; ask for no more --steps than that")
     scheduler.set_timesteps(steps)  # on the CPU, so that no step waits for a card
     timesteps: list[int] = scheduler.timesteps.tolist()
-    z_BCHW = noise.draw(0)
+    z_BCHW = noise(0)
     if solver == "ancestral":
         return ancestral(predict, scheduler.alphas_cumprod.tolist(), timesteps, noise, z_BCHW)
     for t in timesteps:
@@ -70,9 +58,7 @@ def sample(predict: Predict, schedule: dict[str, Any], solver: str, steps: int, 
     return z_BCHW
 
 
-def ancestral(
-    predict: Predict, gammas: list[float], timesteps: list[int], noise: SeededNoise, z_BCHW: Tensor
-) -> Tensor:
+def ancestral(predict: Predict, gammas: list[float], timesteps: list[int], noise: Noise, z_BCHW: Tensor) -> Tensor:
     """The sampler of DDPM (arXiv 2006.11239, algorithm 2) on falling `timesteps`, none of them left out at the end.
 
     The variance is the network's where it predicts one (arXiv 2102.09672, equation 15), as in the DiT paper, else the
@@ -91,7 +77,7 @@ def ancestral(
         log_lower = math.log((1 - alpha) * (1 - gamma_then) / (1 - gamma))
         fraction = torch.zeros(()) if position_BCHW is None else (position_BCHW + 1) / 2
         std = torch.exp((log_lower + fraction * (log_upper - log_lower)) / 2)
-        z_BCHW = towards_z0 * z0_BCHW + towards_z * z_BCHW + std * noise.draw(number)
+        z_BCHW = towards_z0 * z0_BCHW + towards_z * z_BCHW + std * noise(number)
     raise AssertionError("the last step returns")
 
 
@@ -128,9 +114,7 @@ def trailing_timesteps(count: int, steps: int) -> list[int]:
     return [round(count - count * step / steps) - 1 for step in range(steps)]
 
 
-def euler_ancestral(
-    predict: Callable[[Tensor, int], Tensor], noise: Callable[[int], Tensor], sigmas_T: Tensor, steps: int
-) -> Tensor:
+def euler_ancestral(predict: Callable[[Tensor, int], Tensor], noise: Noise, sigmas_T: Tensor, steps: int) -> Tensor:
     """Latents by Euler's method with fresh noise after each step, over trailing timesteps, as SDXL-Turbo is sampled.
 
     Args:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,13 +17,6 @@ if TYPE_CHECKING:
 # what generators on such a model say of its weights
 PRETRAINED = "none with weights of `native`; otherwise the model given as --weights"
 WEIGHTS_FROM = "those of `native`, or a diffusion model's folder given as --weights"
-
-# kind -> "module:function" that takes path, challenge, device and dtype
-_LOADERS = {
-    "native": "submission.diffusion.native_model:load",
-    "text": "submission.diffusion.text_model:load",
-    "dit": "submission.diffusion.dit:DiT.load",
-}
 
 
 class NoiseModel(Protocol):
@@ -87,9 +78,18 @@ def find_noise_model(challenge: Challenge, source: str | None) -> Path:
 
 def load_noise_model(path: Path, challenge: Challenge, device: str, dtype: torch.dtype) -> NoiseModel:
     """The model at `path`, as `find_noise_model` gave it. Raises ValueError where it does not fit `challenge`."""
-    module, _, function = _LOADERS[kind_of(path)].partition(":")
-    model: NoiseModel = attrgetter(function)(import_module(module))(path, challenge, device, dtype)
-    return model
+    kind = kind_of(path)
+    if kind == "native":
+        from submission.diffusion import native_model
+
+        return native_model.load(path, challenge, device, dtype)
+    if kind == "dit":
+        from submission.diffusion.dit import DiT
+
+        return DiT.load(path, challenge, device, dtype)
+    from submission.diffusion import text_model
+
+    return text_model.load(path, challenge, device, dtype)
 
 
 def kind_of(path: Path) -> str:

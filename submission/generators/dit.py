@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,10 +15,11 @@ from submission.classes.imagenet import imagenet_labels
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
 from submission.contract.hub import Model
 from submission.contract.precision import PRECISION, dtype_of
+from submission.contract.seeded import noise
 from submission.contract.settings import COMPILE, Settings, choice
 from submission.diffusion.dit import DIT_XL, DiT, check_folder
 from submission.diffusion.guidance import GUIDANCE, guided
-from submission.diffusion.latent_samplers import SOLVERS, SeededNoise, sample
+from submission.diffusion.latent_samplers import SOLVERS, sample
 from submission.diffusion.pretrained import Pretrained
 
 SOLVER = choice("solver", "dpmsolver++", tuple(SOLVERS), "of the sampling")
@@ -81,12 +83,12 @@ class DiTGenerator(Pretrained, Generator):
     def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:
         """See `Generator.generate`; `steps` counts evaluations of the transformer, with guidance each of two labels."""
         labels_B = labels_B.to(self.dit.device)
-        noise = SeededNoise(seeds_B.to(self.dit.device), self.dit.latent_shape)
+        draw = partial(noise, seeds_B.to(self.dit.device), self.dit.latent_shape)
 
         def predict(z_BCHW: Tensor, t: int) -> tuple[Tensor, Tensor | None]:
             return self._predict(z_BCHW, t, labels_B)
 
-        return self.dit.decode(sample(predict, self.dit.schedule, self.settings[SOLVER], steps, noise))
+        return self.dit.decode(sample(predict, self.dit.schedule, self.settings[SOLVER], steps, draw))
 
     def _predict(self, z_BCHW: Tensor, t: int, labels_B: Tensor) -> tuple[Tensor, Tensor | None]:
         """The noise, guided in all channels as in diffusers' pipeline, and what is said of the variance with the class.

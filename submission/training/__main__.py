@@ -8,15 +8,12 @@ from importlib import import_module
 
 # verb -> (module with `add_arguments` and `run`, what it does)
 VERBS = {
-    "native": ("submission.training.native.train", "the project's own diffusion model"),
-    "distill": ("submission.training.native.distill", "it further, to make images in one or two steps"),
-    "minmax": ("submission.training.minmax.command", "a DiT with the min-max losses"),
-    "gaussian": ("submission.training.mixtures.gaussian", "the mixtures of Gaussians"),
-    "matched": (
-        "submission.training.mixtures.matched",
-        "these mixtures further, until networks see them as real images",
-    ),
-    "convert-edm": ("submission.training.edm.convert", "no training: weights of `edm` from a published pickle"),
+    "native": ("submission.training.native.train", "train the project's own diffusion model"),
+    "distill": ("submission.training.native.distill", "tune weights of `native` to make images in one or two steps"),
+    "minmax": ("submission.training.minmax.command", "fine-tune a DiT with the min-max losses"),
+    "gaussian": ("submission.training.mixtures.gaussian", "fit mixtures of Gaussians"),
+    "matched": ("submission.training.mixtures.matched", "train mixtures until networks see them as real images"),
+    "convert-edm": ("submission.training.edm.convert", "convert a published EDM pickle to weights of `edm`"),
 }
 
 
@@ -26,7 +23,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m submission.training", description="Train what a generator needs.")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb, (module, summary) in VERBS.items():
-        verb_parser = verbs.add_parser(verb, help=summary, description=f"Train {summary}.")
+        verb_parser = verbs.add_parser(
+            verb,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,  # keeps the examples as they are
+        )
         if verb in arguments[:1]:  # only what is asked for is imported: torch takes seconds
             import_module(module).add_arguments(verb_parser)
     args = parser.parse_args(arguments)

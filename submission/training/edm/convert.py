@@ -44,9 +44,7 @@ _BUILT_IN: dict[str, Any] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Convert a published EDM pickle to a weights file of the generator `edm`; none of it is run."
     parser.epilog = EXAMPLES
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("file", type=Path, metavar="FILE.pkl", help="a network in the EDM format")
     parser.add_argument(
         "--dataset", required=True, choices=(*challenges(), IMAGENET), help="what the network was trained on"

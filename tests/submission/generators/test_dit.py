@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ from torch import Tensor
 from benchmarks.models.dit import LATENT, SCHEDULE, SIZE, write_dit, write_json
 from evaluation.base.challenge import Challenge, get_challenge
 from submission.classes.imagenet import imagenet_wnids
+from submission.contract import seeded
 from submission.contract.generator import LoadContext, get_generator
 from submission.contract.job import image_seed
 from submission.diffusion.dit import DiT, noise_and_variance
-from submission.diffusion.latent_samplers import SOLVERS, SeededNoise, sample
+from submission.diffusion.latent_samplers import SOLVERS, sample
 from submission.generators.dit import DiTGenerator
 from submission.generators.dit_minmax import DiTMinMax
 from tests.submission.dits import as_on_the_hub, cut, halved
@@ -104,7 +106,7 @@ def test_the_learned_variance_is_used_as_diffusers_uses_it(folder: Path, monkeyp
     from diffusers.schedulers import scheduling_ddpm
 
     dit = DiT.load(folder, TINY, "cpu", torch.float32)
-    noise = SeededNoise(torch.arange(3), LATENT)
+    noise = partial(seeded.noise, torch.arange(3), LATENT)
     ids = torch.tensor([5, 6, 7])
 
     def predict(z: Tensor, t: int) -> tuple[Tensor, Tensor | None]:
@@ -112,10 +114,10 @@ def test_the_learned_variance_is_used_as_diffusers_uses_it(folder: Path, monkeyp
             return noise_and_variance(dit.transformer, z, torch.full((3,), t), ids)
 
     draws = iter(range(1, 100))
-    monkeypatch.setattr(scheduling_ddpm, "randn_tensor", lambda *_, **__: noise.draw(next(draws)))
+    monkeypatch.setattr(scheduling_ddpm, "randn_tensor", lambda *_, **__: noise(next(draws)))
     scheduler = DDPMScheduler.from_config(SCHEDULE, variance_type="learned_range")
     scheduler.set_timesteps(6)
-    expected = noise.draw(0)
+    expected = noise(0)
     for t in scheduler.timesteps:
         both = torch.cat([part for part in predict(expected, int(t)) if part is not None], dim=1)
         assert both.shape[1] == 8
@@ -136,13 +138,11 @@ def test_images_are_those_of_diffusers_pipeline(
     folder = write_dit(tmp_path, learns_variance=False)
     labels, seeds = orders(4)
     made = load(folder, solver=solver, guidance=guidance).generate(labels, seeds, 5)
-    noise = SeededNoise(seeds, LATENT)
+    noise = partial(seeded.noise, seeds, LATENT)
     draws = iter(range(1, 100))
     doubled = 1 if guidance == "1" else 2
-    monkeypatch.setattr(pipeline_dit, "randn_tensor", lambda *_, **__: noise.draw(0))
-    monkeypatch.setattr(
-        scheduling_ddpm, "randn_tensor", lambda *_, **__: noise.draw(next(draws)).repeat(doubled, 1, 1, 1)
-    )
+    monkeypatch.setattr(pipeline_dit, "randn_tensor", lambda *_, **__: noise(0))
+    monkeypatch.setattr(scheduling_ddpm, "randn_tensor", lambda *_, **__: noise(next(draws)).repeat(doubled, 1, 1, 1))
     pipeline = diffusers.DiTPipeline.from_pretrained(folder)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.scheduler = getattr(diffusers, SOLVERS[solver]).from_config(pipeline.scheduler.config)
