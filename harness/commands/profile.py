@@ -24,7 +24,7 @@ Counts = tuple[int, ...]
 
 @dataclass(frozen=True)
 class ProfileOptions(GeneratorOptions):
-    """Options of `profile`; empty counts stand for the profiler's own choice."""
+    """Options of `profile`; empty counts leave the choice to the measurement."""
 
     steps: Annotated[
         Counts, Option(parser=parse_counts, help="Step counts: 4,8,16. Default: the generator's own and half of it.")

@@ -30,7 +30,7 @@ def test_whatever_misbehaves_the_deadline_holds_and_classes_are_balanced(name: s
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_profile_is_picked_up_and_foretells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_profile_is_picked_up_and_predicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "profiled"))
     done = run_harness("profile", "--dataset", "digits", "--json", "--out", tmp_path / "profile")
     assert done.returncode == 0, done.stderr
@@ -42,7 +42,7 @@ def test_a_profile_is_picked_up_and_foretells(tmp_path: Path, monkeypatch: pytes
     assert record["profile"]["key"]["generator"] == "native"
     low, high = record["plan"]["predicted_ipc_interval"]
     assert low <= record["plan"]["predicted_ipc"] <= high
-    assert run.foretold is not None and not run.overrun
+    assert run.predicted_over_actual is not None and not run.overrun
     assert "With the profile of" in (tmp_path / "run" / "log.txt").read_text()
 
 

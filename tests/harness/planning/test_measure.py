@@ -1,4 +1,4 @@
-"""The profiler on real processes: generators that are quick, that run out of memory, and that die."""
+"""Measuring real processes: generators that are quick, that run out of memory, and that die."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_more_budget_never_gives_less_and_the_interval_holds_the_middle(
     assert second.images >= first.images - 64 and (more < 2 * full or second.images >= first.images)
     for prediction in (first, second):
         assert prediction.low <= prediction.images <= prediction.high
-    # what is foreseen could be made in the time there is
+    # what is predicted could be made in the time there is
     assert first.images * each <= max(0.0, budget - start_s) + 1e-6
 
 

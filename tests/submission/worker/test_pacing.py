@@ -37,8 +37,8 @@ def simulate(pacer: Pacer, wanted: int, cost: Cost, write_each_s: float = 0.0) -
         size = pacer.next_batch(now, wanted, seconds_to_write, queued)
         if not size:
             return max(now, disk_free), number
-        foreseen = max(pacer.seconds_for(size), seconds_to_write(queued)) + seconds_to_write(size)
-        assert now + foreseen <= pacer.deadline - pacer.margin_s + 1e-9, "it was not foreseen to fit"
+        predicted = max(pacer.seconds_for(size), seconds_to_write(queued)) + seconds_to_write(size)
+        assert now + predicted <= pacer.deadline - pacer.margin_s + 1e-9, "it was not predicted to fit"
         taken = cost(size, number)
         now += taken
         disk_free = max(disk_free, now) + seconds_to_write(size)
@@ -65,7 +65,7 @@ def test_batches_within_the_safety_factor_never_cross_the_deadline_and_leave_les
     pacer.expect([(wanted, cost(wanted, 0))])
     ended, made = simulate(pacer, wanted, cost, write_each_s)
     assert ended <= budget - pacer.margin_s + 1e-9
-    # what a batch is foreseen to take at most, when the slowest that there can be has just been seen
+    # what a batch is predicted to take at most, when the slowest that there can be has just been seen
     longest = SAFETY**2 * full + 2 * write_each_s * wanted
     assert budget - ended <= 0.01 * budget + longest or (not made and batches < SAFETY**2 + 1)
 
@@ -88,7 +88,7 @@ def test_a_card_that_throttles_within_the_safety_factor_from_batch_to_batch_is_f
 
 
 @given(budget=st.floats(1.0, 60.0), wanted=sizes, times=st.lists(st.floats(0.5, 30.0), min_size=1, max_size=30))
-def test_whatever_batches_take_none_is_started_that_is_not_foreseen_to_fit(
+def test_whatever_batches_take_none_is_started_that_is_not_predicted_to_fit(
     budget: float, wanted: int, times: list[float]
 ) -> None:
     pacer = Pacer(deadline=budget, margin_s=0.1)
@@ -100,15 +100,15 @@ def test_whatever_batches_take_none_is_started_that_is_not_foreseen_to_fit(
     observed=st.lists(st.tuples(sizes, seconds), min_size=1, max_size=12),
     known=st.lists(st.tuples(sizes, seconds), max_size=4),
 )
-def test_more_images_are_never_foreseen_to_take_less(
+def test_more_images_are_never_predicted_to_take_less(
     observed: list[tuple[int, float]], known: list[tuple[int, float]]
 ) -> None:
     pacer = Pacer(deadline=100.0, margin_s=0.0)
     pacer.expect(known)
     for each in observed:
         pacer.observe(*each)
-    foreseen = [pacer.seconds_for(images) for images in range(1, 300)]
-    assert all(later >= earlier * (1 - 1e-9) for earlier, later in pairwise(foreseen))
+    predicted = [pacer.seconds_for(images) for images in range(1, 300)]
+    assert all(later >= earlier * (1 - 1e-9) for earlier, later in pairwise(predicted))
     last_size, last_s = observed[-1]
     assert pacer.seconds_for(last_size) >= SAFETY * last_s * (1 - 1e-9)
 
