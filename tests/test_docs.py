@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_imports import rooms
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("evaluation", "submission", "harness", "benchmarks", "tests", "docs")
 PAGES = [ROOT / "README.md", ROOT / "tests" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -70,3 +72,18 @@ def test_what_is_not_there_is_found() -> None:
     assert modules_in(text) == {"harness.gone"} and module_file("harness.gone") is None
     assert module_file("harness") == ROOT / "harness" / "__main__.py"
     assert links_in(text) == {"b.md#c"}
+
+
+def test_the_architecture_page_lists_every_room_below_those_it_imports() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    listed = [path.rstrip("/").replace("/", ".") for path in re.findall(r"^\| `([a-z_/]+/)` \|", text, re.MULTILINE)]
+    graph = rooms()
+    of_packages = {room for room in graph if "." in room and not room.startswith("benchmarks")}
+    assert set(listed) == of_packages - {"submission.training"}, "which holds a command line and rooms of its own"
+    for room in listed:
+        package = room.split(".")[0]
+        above = set(listed[: listed.index(room)])
+        below = {other for other in graph[room] if other.split(".")[0] == package} - above
+        assert not below, f"{room} imports {below}, which stands below it on the page"
+    arrows = re.findall(r'^ +([\w.]+)\["[^"]+"\] --> ([\w.]+)\[', text, re.MULTILINE)
+    assert len(arrows) > 20 and all(other in graph[room] for room, other in arrows)
