@@ -113,4 +113,4 @@ def get_challenge(name: str) -> Challenge:
         return challenges()[name]
     except KeyError:
         known = ", ".join(challenges())
-        raise ValueError(f"no data set is called {name!r}; choose one of: {known}") from None
+        raise ValueError(f"there is no data set {name!r}; choose one of: {known}") from None

@@ -57,7 +57,9 @@ def guarded(debug: bool) -> Iterator[None]:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"Error: {where}{error.strerror or error}", ExitCode.BAD_INPUT, debug)
     except Exception as error:
-        sentence = f"A fault of ours: {type(error).__name__}: {error}. Run again with --debug and report what it shows."
+        sentence = (
+            f"A bug in this program: {type(error).__name__}: {error}. Run again with --debug and report what it shows."
+        )
         _fail(sentence, ExitCode.OUR_FAULT, debug)
 
 

@@ -16,7 +16,7 @@ def parse_duration(text: str) -> float:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*", text)
     seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
     if seconds <= 0:
-        raise ValueError(f"{text!r} is no duration; write seconds or a number with a unit, such as 600, 600s or 10m")
+        raise ValueError(f"{text!r} is not a duration; write seconds or a number with a unit, such as 600, 600s or 10m")
     return seconds
 
 

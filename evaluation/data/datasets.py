@@ -30,7 +30,7 @@ def data_folder(option: Path | None) -> Path | None:
     named = option or (Path(os.environ["SUBMISSION_DATA"]) if os.environ.get("SUBMISSION_DATA") else None)
     if named is not None and not named.is_dir():
         origin = "--data" if option else "SUBMISSION_DATA"
-        raise ValueError(f"{origin} names {named}, which is no folder; name the folder that holds the data sets")
+        raise ValueError(f"{origin} names {named}, which is not a folder; name the one that holds the data sets")
     return named
 
 

@@ -49,7 +49,7 @@ def decode(data: bytes, size: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
         uint8 (3, size, size) and the (width, height) that the file had.
 
     Raises:
-        UnreadableFileError: no PNG, JPEG, WebP or BMP, damaged, cut short, or more pixels than MAX_PIXELS.
+        UnreadableFileError: not PNG, JPEG, WebP or BMP, damaged, cut short, or more pixels than MAX_PIXELS.
     """
     _check_webp_header(data)
     had = (0, 0)
@@ -67,7 +67,7 @@ def decode(data: bytes, size: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
         raise UnreadableFileError("needs too much memory") from None
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, ArithmeticError) as error:
         cut_short = _cut_short(data)
-        reason = "half-written image" if cut_short else "damaged image, or none"
+        reason = "half-written image" if cut_short else "damaged, or not an image"
         raise UnreadableFileError(reason, half_written=cut_short, pixels=had[0] * had[1]) from error
 
 

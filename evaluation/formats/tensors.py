@@ -90,7 +90,7 @@ def load_weights_only(path: Path) -> Any:
             f"{path} holds more than tensors, so it was not loaded; save a bare tensor with torch.save"
         ) from error
     except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, MemoryError, OverflowError) as error:
-        raise ValueError(f"{path} is no whole file of torch.save; it may be half-written") from error
+        raise ValueError(f"{path} is not a complete torch.save file; it may be half-written") from error
 
 
 def to_normalised(images: Any, labels: Any, challenge: Challenge, origin: str) -> NormalisedSet:
@@ -117,8 +117,8 @@ def to_normalised(images: Any, labels: Any, challenge: Challenge, origin: str) -
     if labels is None:
         if len(images) == 0 or len(images) % classes:
             raise ValueError(
-                f"{origin} holds {len(images):,} images, which is no multiple of the {classes} classes, so their labels"
-                " cannot be told from their places"
+                f"{origin} holds {len(images):,} images, which is not a multiple of the {classes} classes, so the"
+                " labels do not follow from the order"
             )
         counted = np.repeat(np.arange(classes, dtype=np.int64), len(images) // classes)
     else:

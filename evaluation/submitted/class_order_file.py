@@ -58,7 +58,7 @@ def reorder(contents: FolderContents, order: Order) -> FolderContents:
         contents,
         images=replace(contents.images.take(by_label), labels=labels[by_label]),
         paths=tuple(contents.paths[position] for position in by_label),
-        warnings=(*contents.warnings, "the labels were put into another order, as asked"),
+        warnings=(*contents.warnings, "the labels were reordered, as asked"),
     )
 
 

@@ -158,7 +158,7 @@ def _contents(
     if resized:
         (width, height), most = next(iter(resized.items()))
         warnings.append(
-            f"{sum(resized.values()):,} of {len(images):,} images were brought to {challenge.size} x {challenge.size}"
+            f"{sum(resized.values()):,} of {len(images):,} images were resized to {challenge.size} x {challenge.size}"
             f" pixels ({most:,} of them from {width} x {height})"
         )
     if dropped.total:
@@ -244,7 +244,7 @@ def list_folder(root: Path, challenge: Challenge) -> Listing:
 
 def _add_image(listing: Listing, entry: os.DirEntry[str], path: str, label: int) -> None:
     if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:  # noqa: PTH122  (a hundred thousand times)
-        _drop_other(listing, path, "no PNG, JPEG, WebP or BMP")
+        _drop_other(listing, path, "not PNG, JPEG, WebP or BMP")
         return
     try:
         status = entry.stat(follow_symlinks=False)

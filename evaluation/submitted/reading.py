@@ -42,7 +42,7 @@ def _images_hash(record: Path) -> str | None:
             raise TypeError
     except (UnreadableFileError, ValueError, TypeError):
         raise ValueError(
-            f"{record} is no record of a run; to judge the images as a folder, give {record.parent / 'images'}"
+            f"{record} is not the record of a run; to judge the images as a folder, give {record.parent / 'images'}"
         ) from None
     return told.get("images_hash")
 
@@ -60,7 +60,7 @@ def read_images(path: Path, challenge: Challenge) -> FolderContents:
     if path.is_dir():
         inner = path / "images"
         if inner.is_symlink():
-            raise ValueError(f"{inner} is a symbolic link; a run's images are a folder of its own")
+            raise ValueError(f"{inner} is a symbolic link; a run's images must be a folder itself")
         return read_folder(_run_images(path, challenge) if inner.is_dir() else path, challenge)
     if not path.exists():
         raise ValueError(f"{path} does not exist; give a folder of class folders, a run, a .pt file or an .npz shard")
@@ -69,7 +69,7 @@ def read_images(path: Path, challenge: Challenge) -> FolderContents:
         return FolderContents(images, tuple(f"{path.name}[{position}]" for position in range(len(images))))
     if path.suffix.lower() == ".npz":
         return read_shard_file(path, challenge)
-    raise ValueError(f"{path} is no folder and ends neither in .pt nor in .npz; give one of these")
+    raise ValueError(f"{path} is neither a folder nor a .pt or .npz file; give one of these")
 
 
 def _run_images(run: Path, challenge: Challenge) -> Path:

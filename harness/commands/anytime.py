@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def parse_moments(text: str) -> tuple[float, ...]:
-    """`60,120,5m` as seconds. Raises ValueError where a part of it is no duration."""
+    """`60,120,5m` as seconds. Raises ValueError where a part of it is not a duration."""
     return tuple(parse_duration(part) for part in text.split(","))
 
 

@@ -20,7 +20,7 @@ def test_doctor_says_that_digits_run_here() -> None:
     ("arguments", "sentence"),
     [
         (("anytime", "no-such-run"), "there is no record"),
-        (("anytime", "no-such-run", "--at", "60,soon"), "'soon' is no duration"),
+        (("anytime", "no-such-run", "--at", "60,soon"), "'soon' is not a duration"),
         (("--dataset", "digits", "--as", "h200"), "rtx4090 or rtx3090"),
         (("--dataset", "digits", "--generator", "noise", "--pda", "0"), "--pda must be at least 1"),
         (("--dataset", "digits", "--generator", "noise", "--prompts", "none.json"), "cannot be read: No such file"),

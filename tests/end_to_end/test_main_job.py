@@ -134,9 +134,9 @@ def test_a_wrong_class_order_comes_with_the_file_that_puts_it_right(tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--dataset", "mnist"), "no data set is called 'mnist'"),
+        (("--dataset", "mnist"), "there is no data set 'mnist'"),
         (("--dataset", "digits", "--generator", "dall-e"), "no generator is called 'dall-e'"),
-        (("--dataset", "digits", "--budget", "soon"), "'soon' is no duration"),
+        (("--dataset", "digits", "--budget", "soon"), "'soon' is not a duration"),
         (("--dataset", "digits", "--generator", "noise", "--set", "colour=red"), "has no setting 'colour'"),
         (("--dataset", "digits", "--command", "no-such-program"), "there is no program 'no-such-program'"),
         (("--dataset", "digits", "--command", "echo {outptu}"), "{outptu}"),

@@ -136,7 +136,7 @@ def test_links_pipes_sockets_and_devices_are_left_out(folder: Path, tmp_path: Pa
         assert _reasons(folder) == {
             "symbolic link": 4,
             "not a regular file": 3,
-            "no PNG, JPEG, WebP or BMP": 1,
+            "not PNG, JPEG, WebP or BMP": 1,
         }
 
 

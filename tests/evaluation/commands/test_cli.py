@@ -142,7 +142,7 @@ def test_a_broken_record_is_named(real_digits: Path, tmp_path: Path, content: st
     (tmp_path / "images" / "images.npz").write_bytes((real_digits / "images.npz").read_bytes())
     (tmp_path / "record.json").write_text(content)
     done = evaluation(tmp_path, "--dataset", "digits")
-    assert done.returncode == 2 and "record.json is no record of a run" in done.stderr
+    assert done.returncode == 2 and "record.json is not the record of a run" in done.stderr
 
 
 _HURRIED = """

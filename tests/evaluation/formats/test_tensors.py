@@ -94,7 +94,7 @@ def test_foreign_floats_are_left_as_they_are(tmp_path: Path) -> None:
     ("content", "sentence"),
     [
         (torch.zeros(100, 3, 64, 64), r"holds images of shape \(3, 64, 64\)"),
-        (torch.zeros(150, 3, 32, 32), "150 images, which is no multiple of the 100 classes"),
+        (torch.zeros(150, 3, 32, 32), "150 images, which is not a multiple of the 100 classes"),
         (torch.zeros(0, 3, 32, 32), "0 images"),
         (torch.zeros(100, 3, 32, 32, dtype=torch.uint8), "a uint8 tensor of shape"),
         (torch.zeros(100, 3072), "a float32 tensor of shape"),

@@ -114,7 +114,7 @@ def test_any_size_and_mode_is_brought_to_the_challenge(tmp_path: Path) -> None:
     contents = read_images(tmp_path, CIFAR)
     assert contents.images.images.shape == (6, 3, 32, 32)
     assert contents.resized == {(100, 50): 5}
-    assert contents.warnings[0] == "5 of 6 images were brought to 32 x 32 pixels (5 of them from 100 x 50)"
+    assert contents.warnings[0] == "5 of 6 images were resized to 32 x 32 pixels (5 of them from 100 x 50)"
     by_name = dict(zip(contents.paths, contents.images.images, strict=True))
     assert by_name["3/RGB.png"][:, 0, 0].tolist() == [200, 100, 50]
     assert by_name["3/RGBA.png"][:, 0, 0].tolist() == [200, 100, 50]

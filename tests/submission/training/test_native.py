@@ -242,7 +242,7 @@ def test_misuse_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert main(["native", *options]) == 2
         return capsys.readouterr().err
 
-    assert "no data set is called 'digit'" in told("--dataset", "digit")
+    assert "there is no data set 'digit'" in told("--dataset", "digit")
     assert "no checkpoint" in told("--dataset", "digits", "--out", str(tmp_path), "--resume")
     assert "choose one of: digits" in told("--dataset", "digits", "--preset", "cifar100-cpu", "--out", str(tmp_path))
     assert "--batch must be above 0" in told("--dataset", "digits", "--batch", "0", "--out", str(tmp_path))
