@@ -43,7 +43,7 @@ def test_a_profile_is_picked_up_and_predicts(tmp_path: Path, monkeypatch: pytest
     low, high = record["plan"]["predicted_ipc_interval"]
     assert low <= record["plan"]["predicted_ipc"] <= high
     assert run.predicted_over_actual is not None and not run.overrun
-    assert "With the profile of" in (tmp_path / "run" / "log.txt").read_text()
+    assert "By the profile of" in (tmp_path / "run" / "log.txt").read_text()
 
 
 @pytest.mark.slow
