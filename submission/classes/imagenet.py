@@ -25,11 +25,7 @@ def imagenet_wnids() -> tuple[str, ...]:
 
 
 def imagenet_labels(challenge: Challenge) -> tuple[int, ...]:
-    """ImageNet's label for each label of `challenge`.
-
-    Raises:
-        ValueError: classes of the challenge are none of ImageNet's.
-    """
+    """ImageNet's label for each label of `challenge`. Raises ValueError if some of its classes are not ImageNet's."""
     label_of = {wnid: label for label, wnid in enumerate(imagenet_wnids())}
     if not challenge.wnids or not all(wnid in label_of for wnid in challenge.wnids):
         raise ValueError(f"the classes of {challenge.name!r} are none of ImageNet's")
@@ -55,11 +51,7 @@ class Counterpart:
 
 @cache
 def counterparts(challenge_name: str) -> tuple[Counterpart, ...]:
-    """The table of a challenge whose classes are not ImageNet's own.
-
-    Raises:
-        ValueError: there is no table for the challenge.
-    """
+    """The table of a challenge whose classes are not ImageNet's own. Raises ValueError if it has none."""
     if challenge_name not in _NEAREST:
         raise ValueError(
             f"the classes of {challenge_name!r} have no counterparts in ImageNet; choose another generator"
@@ -70,11 +62,7 @@ def counterparts(challenge_name: str) -> tuple[Counterpart, ...]:
 
 
 def imagenet_choices(challenge: Challenge) -> tuple[tuple[int, ...], ...]:
-    """The labels of the ImageNet classes that stand for each label of `challenge`, one or several.
-
-    Raises:
-        ValueError: its classes have no counterparts in ImageNet.
-    """
+    """ImageNet's labels, at least one, for each label of `challenge`. Raises ValueError if there are none."""
     if challenge.wnids:
         return tuple((label,) for label in imagenet_labels(challenge))
     table = counterparts(challenge.name)

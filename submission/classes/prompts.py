@@ -23,11 +23,7 @@ _PLACEHOLDERS = ("{name}", "{a_name}")
 
 
 def template_prompts(challenge: Challenge, template: str = DEFAULT_TEMPLATE) -> Prompts:
-    """One prompt for each class.
-
-    Args:
-        template: `{name}` stands for the class (`aquarium fish`), `{a_name}` for it with its article.
-    """
+    """One prompt per class; in `template` `{name}` is the class (`aquarium fish`), `{a_name}` adds its article."""
     return tuple(
         (template.replace("{name}", name).replace("{a_name}", with_article(name)),)
         for name in readable_names(challenge)

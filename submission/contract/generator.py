@@ -156,11 +156,7 @@ class GeneratorBase(ABC):
 
     @classmethod  # noqa: B027 - most have nothing to say
     def check_settings(cls, settings: Settings, weights: Path | None) -> None:
-        """Look, before the clock starts, whether settings fit each other and, once they are found, the weights.
-
-        Raises:
-            ValueError: they do not; the sentence says what would.
-        """
+        """Check settings against each other and, once found, the weights. Raises ValueError if they do not fit."""
 
     @classmethod
     def default_steps(cls, weights: Path | None) -> int:
@@ -199,9 +195,7 @@ class Generator(GeneratorBase):
         """
 
     def generate_numbered(self, labels_B: Tensor, indices_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:
-        """As `generate`, told also which image of its class each one is: what a run calls.
-
-        A generator that spreads the images of a class evenly over what it can make implements this one too.
+        """As `generate`, and what a run calls; for generators that spread a class's images evenly over what they know.
 
         Args:
             indices_B: int64 (B,), 0 for the first image of a class, on the CPU.
@@ -218,12 +212,7 @@ class Selector(GeneratorBase):
 
     @abstractmethod
     def select(self, labels_B: Tensor, indices_B: Tensor) -> Tensor:
-        """The `indices_B`-th choice of each class in `labels_B` as uint8 (B, 3, H, W).
-
-        Args:
-            labels_B: int64 (B,), values in [0, classes), on the CPU.
-            indices_B: int64 (B,), values in [0, `available()`), on the CPU.
-        """
+        """The `indices_B`-th choices (int64, in [0, `available()`)) of the classes `labels_B`: uint8 (B, 3, H, W)."""
 
 
 def generator_names() -> list[str]:
@@ -232,11 +221,7 @@ def generator_names() -> list[str]:
 
 
 def get_generator(name: str) -> type[GeneratorBase]:
-    """The generator class called `name`, built in or from the entry points `submission.generators`.
-
-    Raises:
-        ValueError: there is none, or what an entry point names is no generator.
-    """
+    """The generator `name`, built in or an entry point `submission.generators`. Raises ValueError if there is none."""
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name].partition(":")
         found = getattr(import_module(module), attribute)

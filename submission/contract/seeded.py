@@ -1,7 +1,6 @@
 """Random numbers of an image from its seed alone, for a whole batch at once.
 
-A counter is hashed with each image's seed, so image i has the same numbers at every batch size and on every device,
-and a hundred thousand images need no hundred thousand generator objects.
+A counter is hashed with each image's seed, so image i gets the same numbers at every batch size and on every device.
 """
 
 from __future__ import annotations
@@ -40,24 +39,13 @@ def normal(seeds_B: Tensor, count: int, skip: int = 0) -> Tensor:
 
 
 def noise(seeds_B: Tensor, shape: tuple[int, ...], draw: int = 0, skip: int = 0) -> Tensor:
-    """Standard normal noise for a batch, float32 (B, *shape), another for each `draw` 0, 1, ...
-
-    Args:
-        shape: of one image's noise.
-        skip: numbers at the start of each sequence that are used for something else.
-    """
+    """Standard normal noise, float32 (B, *shape), different for each `draw`, after `skip` numbers used elsewhere."""
     count = math.prod(shape)
     return normal(seeds_B, count, skip + draw * ((count + 1) // 2)).view(-1, *shape)
 
 
 def van_der_corput(indices_B: Tensor) -> Tensor:
-    """Positions in [0, 1) that lie evenly however many there are, float64 (B,): the bits of each index mirrored.
-
-    Of the first 2**k each 2**k-th part of the interval has one. Source: van der Corput, 1935.
-
-    Args:
-        indices_B: int64, in [0, 2**31).
-    """
+    """Evenly spread positions in [0, 1), float64 (B,), for int64 indices in [0, 2**31) (van der Corput, 1935)."""
     bit_N = torch.arange(31, device=indices_B.device)
     return (((indices_B[:, None] >> bit_N) & 1) * 0.5 ** (bit_N + 1).double()).sum(1)
 

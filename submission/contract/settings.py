@@ -48,15 +48,9 @@ class Settings:
 def resolve_settings(
     generator: str, declared: Sequence[Setting[Any]], given: Mapping[str, str], weights: Mapping[str, Any]
 ) -> Settings:
-    """The value of each declared setting: the user's, else the weights', else the declared default.
+    """The value of each declared setting: the user's (as text), else the weights', else the declared default.
 
-    Args:
-        generator: its name, for errors.
-        given: what the user set, by name.
-        weights: what the weights say, by name.
-
-    Raises:
-        ValueError: there is no such setting, or its value is out of range.
+    Raises ValueError, in the name of `generator`, for an unknown setting or a value out of range.
     """
     by_name = {setting.name: setting for setting in declared}
     values = {name: weights.get(name, setting.default) for name, setting in by_name.items()}

@@ -44,11 +44,7 @@ class WeightsHeader:
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeader, *, half: bool = True) -> None:
-    """Write `tensors`, floating ones in fp16 if `half`, with `header`; readers see the old file or the new one, whole.
-
-    Raises:
-        ValueError: a tensor has numbers that are not finite, or not in fp16.
-    """
+    """Write a weights file atomically, floats in fp16 if `half`. Raises ValueError for values that are not finite."""
     from safetensors.torch import save_file
 
     small = {
@@ -66,8 +62,7 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeade
 def load_weights(path: Path, generator: str, challenge: Challenge) -> tuple[dict[str, Tensor], WeightsHeader]:
     """The tensors of a weights file, floating ones in fp32, and its header.
 
-    Raises:
-        ValueError: there is no such file, it is damaged, or it is for another generator, challenge or set of classes.
+    Raises ValueError if it is missing, damaged, or made for another generator, challenge or set of classes.
     """
     header = read_header(path)
     if header.generator != generator:
@@ -96,11 +91,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_header(path: Path) -> WeightsHeader:
-    """The header of a weights file alone.
-
-    Raises:
-        ValueError: there is no such file, or it is damaged or another program's.
-    """
+    """The header of a weights file alone. Raises ValueError if the file is missing, damaged or another program's."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -116,8 +107,7 @@ def find_weights_file(generator: str, challenge: Challenge, source: str | None) 
     """The weights file of one of the project's own generators.
 
     Args:
-        source: a file, or a folder with `GENERATOR-CHALLENGE.safetensors`, as given by `--weights`; None for the
-            shipped file.
+        source: `--weights`: a file, or a folder with `GENERATOR-CHALLENGE.safetensors`; None for the shipped file.
 
     Raises:
         ValueError: there is none; the sentence has the command that trains it.

@@ -72,11 +72,7 @@ class DiT:
 
     @classmethod
     def load(cls, folder: Path, challenge: Challenge, device: str, dtype: torch.dtype) -> DiT:
-        """The model in `folder` for the labels of `challenge`, its networks in `dtype`.
-
-        Raises:
-            ValueError: files are damaged, or the model does not know the challenge's classes.
-        """
+        """The model in `folder` for the labels of `challenge`. Raises ValueError if it is damaged or does not fit."""
         from diffusers import AutoencoderKL, DiTTransformer2DModel
 
         ids, schedule = class_ids(folder, challenge), read_schedule(folder)
@@ -146,22 +142,14 @@ def gammas(schedule: dict[str, Any]) -> Tensor:
 
 
 def check_folder(folder: Path, challenge: Challenge) -> None:
-    """Look at a DiT's folder before the clock starts; `find_model` has found its files whole.
-
-    Raises:
-        ValueError: the noise schedule is of another kind, or the classes are not the challenge's.
-    """
+    """Check a DiT's folder before the clock starts. Raises ValueError if its schedule or classes do not fit."""
     assert not missing_files(folder, DIT_XL.needed), "find_model has looked"
     class_ids(folder, challenge)
     read_schedule(folder)
 
 
 def class_ids(folder: Path, challenge: Challenge) -> tuple[int, ...]:
-    """The row of the label embedding for each label of `challenge`; the null label's is the row after the last class.
-
-    Raises:
-        ValueError: the model has not learned the challenge's classes; the sentence says how it does.
-    """
+    """The row of the label embedding for each label of `challenge`. Raises ValueError if it has not learned them."""
     known = known_classes(folder, challenge)
     if known is None:
         raise ValueError(
@@ -175,8 +163,8 @@ def class_ids(folder: Path, challenge: Challenge) -> tuple[int, ...]:
 def known_classes(folder: Path, challenge: Challenge) -> tuple[int, ...] | None:
     """As `class_ids`, None where the model has not learned the challenge's classes.
 
-    A label embedding of 1,000 classes is ImageNet's. One of exactly the challenge's number of classes is taken as it
-    is, unless the folder names its classes and they are others, or the same in another order.
+    An embedding of 1,000 classes is ImageNet's. One of the challenge's number of classes is the challenge's, unless the
+    folder names its classes otherwise.
     """
     classes = _classes_of(folder)
     if classes == CLASSES:
@@ -191,11 +179,7 @@ def known_classes(folder: Path, challenge: Challenge) -> tuple[int, ...] | None:
 
 
 def read_schedule(folder: Path) -> dict[str, Any]:
-    """The configuration of the model's scheduler, whatever its class, as diffusers' `from_config` takes it.
-
-    Raises:
-        ValueError: it is not for a network that predicts the noise in latents.
-    """
+    """The scheduler's configuration for diffusers' `from_config`. Raises ValueError unless the noise is predicted."""
     config = _read_json(folder / "scheduler" / "scheduler_config.json")
     prediction = config.get("prediction_type", "epsilon")
     if prediction != "epsilon" or config.get("clip_sample") or config.get("thresholding"):

@@ -31,16 +31,12 @@ Noise = Callable[[int], Tensor]  # draw 0, 1, ... of standard normal noise, fp32
 
 
 def sample(predict: Predict, schedule: dict[str, Any], solver: str, steps: int, noise: Noise) -> Tensor:
-    """Latents from noise, at the timesteps that the solver's scheduler in diffusers has for the model's configuration.
+    """Latents z_0, fp32 (B, ...), from noise, at the timesteps of the solver's scheduler in diffusers.
 
     Args:
-        predict: called `steps` times.
+        predict: called `steps` times, at least once.
         schedule: configuration of the scheduler that the model came with.
         solver: a key of `SOLVERS`.
-        steps: at least 1.
-
-    Returns:
-        z_0, fp32 (B, ...).
 
     Raises:
         ValueError: the model has fewer timesteps than `steps`.
@@ -59,10 +55,9 @@ def sample(predict: Predict, schedule: dict[str, Any], solver: str, steps: int, 
 
 
 def ancestral(predict: Predict, gammas: list[float], timesteps: list[int], noise: Noise, z_BCHW: Tensor) -> Tensor:
-    """The sampler of DDPM (arXiv 2006.11239, algorithm 2) on falling `timesteps`, none of them left out at the end.
+    """The sampler of DDPM (arXiv 2006.11239, algorithm 2) on falling `timesteps`; diffusers' has no noise per image.
 
-    The variance is the network's where it predicts one (arXiv 2102.09672, equation 15), as in the DiT paper, else the
-    smaller bound. diffusers has the same, but no way to give each image noise of its own.
+    The variance is the network's where it predicts one (arXiv 2102.09672, equation 15), else the smaller bound.
     """
     pairs = pairwise([*((t, gammas[t]) for t in timesteps), (-1, 1.0)])
     for number, ((t, gamma), (_, gamma_then)) in enumerate(pairs, start=1):
@@ -89,12 +84,9 @@ def build_scheduler(solver: str, schedule: dict[str, Any]) -> Any:
 
 
 def sigmas_of(path: Path) -> Tensor:
-    """The noise level of each timestep of a `scheduler_config.json`, float64 (T,), rising.
+    """The sigma of z = x + sigma noise at each timestep of a `scheduler_config.json`, float64 (T,), rising.
 
-    A level sigma is that of z = x + sigma noise, which is z_t / sqrt(gamma_t).
-
-    Raises:
-        ValueError: it is not the schedule that SDXL-Turbo was trained with.
+    Raises ValueError if it is not the schedule that SDXL-Turbo was trained with.
     """
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -115,16 +107,12 @@ def trailing_timesteps(count: int, steps: int) -> list[int]:
 
 
 def euler_ancestral(predict: Callable[[Tensor, int], Tensor], noise: Noise, sigmas_T: Tensor, steps: int) -> Tensor:
-    """Latents by Euler's method with fresh noise after each step, over trailing timesteps, as SDXL-Turbo is sampled.
+    """Latents z_0, float32 (B, ...), by Euler's method with fresh noise after each step, as SDXL-Turbo is sampled.
 
     Args:
-        predict: the noise in a latent that is scaled to unit variance, at a timestep.
-        noise: standard normal numbers float32 (B, ...), another set for each of the draws 0, 1, ..., `steps` - 1.
+        predict: the noise in a latent scaled to unit variance, at a timestep; called `steps` times, at least once.
+        noise: called for the draws 0, 1, ..., `steps` - 1.
         sigmas_T: the noise level of each timestep.
-        steps: evaluations of `predict`, at least 1.
-
-    Returns:
-        z_0, float32 (B, ...).
     """
     timesteps = trailing_timesteps(len(sigmas_T), steps)
     levels = [float(sigmas_T[timestep]) for timestep in timesteps]
@@ -156,10 +144,9 @@ def image_to_image(
     strength: float,
     guidance: float = 1.0,
 ) -> Tensor:
-    """`z_BCHW` remade by the model as images of the classes `labels_B`.
+    """`z_BCHW` (clean, as `NoiseModel.encode` gives it) remade by the model as images of the classes `labels_B`.
 
     Args:
-        z_BCHW: clean, as `NoiseModel.encode` gives it.
         noise_BCHW: standard normal.
         steps: evaluations of the model (DDIM without noise, arXiv 2010.02502, equation 12), at least 1.
         strength: fraction of the schedule to noise to, in (0, 1]; 1 leaves nothing of `z_BCHW`.

@@ -26,10 +26,9 @@ TIMESTEPS = 1000
 
 
 class NativeModel:
-    """See `NoiseModel`; works on pixels in [-1, 1].
+    """See `NoiseModel`; works on pixels in [-1, 1], over the noise levels that the network is sampled at.
 
-    Its timesteps follow the cosine schedule (arXiv 2102.09672), which suits small images, over just those noise levels
-    that the network is sampled at.
+    Its timesteps follow the cosine schedule (arXiv 2102.09672), which suits small images.
     """
 
     feature_block = "middle"  # where the map is smallest

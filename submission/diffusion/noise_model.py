@@ -45,12 +45,7 @@ class NoiseModel(Protocol):
         """The way back: uint8 (B, 3, size, size)."""
 
     def predict(self, z_BCHW: Tensor, timesteps_B: Tensor, labels_B: Tensor) -> Tensor:
-        """The noise in each of `z_BCHW`, float32 of the same shape.
-
-        Args:
-            timesteps_B: int64 (B,), values in [0, T).
-            labels_B: int64 (B,), labels of the challenge, or `null_label`.
-        """
+        """The noise in `z_BCHW`, float32; timesteps int64 (B,) in [0, T), labels int64 (B,) or `null_label`."""
 
 
 def find_noise_model(challenge: Challenge, source: str | None) -> Path:

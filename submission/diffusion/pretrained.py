@@ -32,11 +32,7 @@ class Pretrained(GeneratorBase):
 def load_part(kind: type[Part], folder: Path, subfolder: str, dtype: torch.dtype, device: str) -> Part:
     """One network of a model's folder, in `dtype` on `device`, for inference; of fp16 copies where there is only one.
 
-    Args:
-        kind: a class of diffusers or transformers with `from_pretrained`.
-
-    Raises:
-        ValueError: what is there is damaged or another kind of network.
+    Raises ValueError if it is damaged or no `kind`, a class of diffusers or transformers with `from_pretrained`.
     """
     loader: Any = kind
     place = folder / subfolder

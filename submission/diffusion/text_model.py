@@ -124,11 +124,7 @@ class PromptTable:
 
 
 def encode_prompts(folder: Path, prompts: Prompts, dtype: torch.dtype, device: str) -> PromptTable:
-    """Encode the prompts of every class with the model in `folder`.
-
-    Raises:
-        ValueError: an encoder or a tokenizer there is damaged.
-    """
+    """Encode the prompts of every class with the model in `folder`. Raises ValueError if it is damaged."""
     from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
     texts = [text for several in prompts for text in several]

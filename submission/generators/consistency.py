@@ -54,12 +54,9 @@ class ConsistencySchedule:
         return cls(**{name: told[name] for name in cls.__dataclass_fields__ if name in told})
 
     def sigmas(self, steps: int) -> list[float]:
-        """The noise level of each evaluation, the largest first.
+        """The noise level of each evaluation, falling from `sigma_max`: the published two, else evenly spaced levels.
 
-        One step begins at `sigma_max`, two are the published ones; more are spaced evenly over the training's levels.
-
-        Raises:
-            ValueError: there are more steps than levels.
+        Raises ValueError if there are more steps than levels.
         """
         count = self.num_train_timesteps
         if steps > count:

@@ -109,11 +109,7 @@ class Edm(Generator):
 
 
 def label_choices(path: Path, header: WeightsHeader, challenge: Challenge) -> tuple[tuple[int, ...], ...]:
-    """The network's labels that stand for each label of `challenge`.
-
-    Raises:
-        ValueError: the file is another generator's, or its network knows other classes.
-    """
+    """The network's labels for each label of `challenge`. Raises ValueError for another generator's or classes."""
     if header.generator != "edm":
         raise ValueError(f"{path} holds weights of generator {header.generator!r}, not of 'edm'")
     if header.class_names == challenge.class_names:

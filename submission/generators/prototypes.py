@@ -80,10 +80,7 @@ class Prototypes(Generator):
 
 @torch.inference_mode()
 def find_prototypes(model: NoiseModel, images: ImageSet, settings: Settings, seed: int) -> Tensor:
-    """The k-means centres of each class among what the model works on, (classes, K, C, H, W) on the model's device.
-
-    A class with fewer different images than clusters has its prototypes more than once.
-    """
+    """The k-means centres of each class in the model's space, (classes, K, C, H, W); repeated where fewer are found."""
     found = []
     with progress_bar("Prototypes") as update:
         for label in np.unique(images.labels):

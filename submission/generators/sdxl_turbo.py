@@ -1,7 +1,7 @@
 """`sdxl-turbo`: the text-to-image model of the challenge's third place, in one step, without guidance.
 
 After "Generative Dataset Distillation Based on Diffusion Model" (ECCV 2024 workshops) and "Adversarial Diffusion
-Distillation" (arXiv 2311.17042). Its post data augmentation is `submission.worker.pda`, for any generator.
+Distillation" (arXiv 2311.17042). Its post data augmentation is `submission.worker.pda`.
 """
 
 from __future__ import annotations

@@ -27,11 +27,7 @@ BATCH = integer("batch", 32, 1, 4096, "images at once; the network sees each twi
 
 @torch.inference_mode()
 def choose(model: NoiseModel, training: ImageSet, settings: Settings, classes: int, seed: int) -> Patches:
-    """The best patch of each candidate image (Stage I), and one order of each class's patches (Stage II).
-
-    Raises:
-        ValueError: the model has no block of the name in `settings`.
-    """
+    """Stage I's best patch of each candidate, then Stage II's order. Raises ValueError for an unknown block."""
     block = block_of(model, settings[BLOCK])
     candidates = random_subset(training, settings[CANDIDATES], seed)
     sides = sides_in_pixels(settings[PATCH], candidates.images.shape[-1])

@@ -1,8 +1,7 @@
 """Stage I: where in an image does knowing its class help a diffusion model most?
 
-The model predicts the noise in a noisy image twice, with the class and without; the difference of the two losses, at
-each position, says how much of what is there belongs to the class. One pair of predictions serves every patch of an
-image, for a patch's score is a mean over its positions.
+The model predicts the noise twice, with the class and without; the difference of the losses at a position says how much
+of it belongs to the class. A patch's score is a mean over positions, so one pair of predictions serves all patches.
 """
 
 from __future__ import annotations
@@ -46,12 +45,7 @@ def draw_timesteps(count: int, draws: int) -> list[int]:
 def difference_maps(model: NoiseModel, images_BCHW: Tensor, labels_B: Tensor, seeds_B: Tensor, draws: int) -> Tensor:
     """Loss without the class minus loss with it, the mean over `draws`, float32 (B, H, W) at the images' own size.
 
-    Both losses of a draw are of the same noise at the same timestep.
-
-    Args:
-        images_BCHW: uint8, at any size.
-        labels_B: int64, of the challenge.
-        seeds_B: int64, make each image's noise.
+    Both losses of a draw are of the same noise at the same timestep. Images are uint8, at any size.
     """
     z_BCHW = model.encode(resize_uint8(images_BCHW, model.size))
     labels_B, seeds_B = labels_B.to(z_BCHW.device), seeds_B.to(z_BCHW.device)
@@ -73,9 +67,8 @@ def difference_maps(model: NoiseModel, images_BCHW: Tensor, labels_B: Tensor, se
 def best_regions(maps_BHW: Tensor, sides: Sequence[int]) -> Regions:
     """The square of each map that stands out most, of all places and of any of `sides` (pixels).
 
-    Of one size that is the square with the highest mean. To compare sizes, each position counts by how far it is above
-    half the image's mean: background within a square counts against it, and the class's own ground outside is lost.
-    A whole image is kept where the difference is spread over it. (The paper has patches of one size.)
+    Of one size it is the square with the highest mean. To compare sizes, a position counts by how far it is above half
+    the image's mean, so that background counts against a square. (The paper has patches of one size.)
     """
     background_B = BACKGROUND * maps_BHW.mean((1, 2)).clamp_min(0)
     best_B = torch.full((len(maps_BHW),), -torch.inf)

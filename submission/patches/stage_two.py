@@ -29,13 +29,7 @@ def block_of(model: NoiseModel, name: str | None) -> nn.Module:
 def patch_features(
     model: NoiseModel, block: nn.Module, patches_BCHW: Tensor, labels_B: Tensor, seeds_B: Tensor
 ) -> Tensor:
-    """What `block` makes of each noised patch, the mean over positions, at unit length: float32 (B, D) on the CPU.
-
-    Args:
-        patches_BCHW: uint8, at any size.
-        labels_B: int64; the model is told the class.
-        seeds_B: int64, make the noise.
-    """
+    """What `block` makes of each noised patch, uint8 of any size: its mean at unit length, float32 (B, D), CPU."""
     z_BCHW = model.encode(resize_uint8(patches_BCHW, model.size))
     labels_B, seeds_B = labels_B.to(z_BCHW.device), seeds_B.to(z_BCHW.device)
     timestep = int(FEATURE_TIME * len(model.gammas_T))
@@ -55,11 +49,7 @@ def patch_features(
 
 
 def cluster(points_ND: NDArray[np.float32], count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """At most `count` clusters of points, fewer where there are fewer different points.
-
-    Returns:
-        The cluster of each point, int64 (N,) in [0, K), and the centres, float32 (K, D).
-    """
+    """At most `count` clusters: of each point, int64 (N,) in [0, K), and their centres, float32 (K, D)."""
     from sklearn.cluster import KMeans
 
     count = min(count, len(np.unique(points_ND, axis=0)))
@@ -68,10 +58,9 @@ def cluster(points_ND: NDArray[np.float32], count: int, seed: int) -> tuple[NDAr
 
 
 def order_class(scores_N: NDArray[np.float32], clusters_N: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One order of the patches of a class, of which every beginning is a choice: positions in it, int64 (N,).
+    """One order of a class's patches, positions int64 (N,), of which every beginning is a choice for its IPC.
 
-    Round after round over the clusters, the one with the highest median score first; each gives its best patch that is
-    left. So IPC images cover the clusters as evenly as can be, and no IPC needs a choice of its own.
+    Round after round over the clusters, the one with the highest median score first, each gives its best patch left.
     """
     clusters = np.unique(clusters_N)
     medians = np.array([np.median(scores_N[clusters_N == cluster]) for cluster in clusters])

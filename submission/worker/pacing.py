@@ -107,10 +107,7 @@ class Pacer:
         return max(slowdown * self._at_best(images), images * rate)
 
     def _at_best(self, images: int) -> float:
-        """Fewest seconds for a batch of `images`, between and beyond the sizes that have been seen.
-
-        Below the smallest as much as that one: on a GPU a batch of one can cost as much as a full one.
-        """
+        """Fewest seconds for a batch of `images`, interpolated; below the smallest size seen, as much as that one's."""
         sizes = sorted(self._fastest)
         # a smaller batch costs no more than a larger one: what it took for being the first is left out
         costs = [min(self._fastest[larger] for larger in sizes[i:]) for i in range(len(sizes))]

@@ -40,10 +40,7 @@ def load_generator(job: Job, challenge: Challenge) -> GeneratorBase:
 
 
 def compile_networks(generator: GeneratorBase) -> None:
-    """Have every network of `generator` compiled when it is first called.
-
-    A compiled network knows batches of one size; smaller ones are filled up, so that nothing is compiled twice.
-    """
+    """Compile each network when first called, for one batch size: smaller batches are filled up, not recompiled."""
     for network in generator.networks():
         network.compile(dynamic=False)
 
@@ -55,10 +52,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def interleaved(classes: int, ipc: int | None) -> Iterator[tuple[int, int]]:
-    """Yield (label, index), round after round over the classes, so that a cut leaves them within one image.
-
-    Endless where `ipc` is None.
-    """
+    """Yield (label, index), all classes in turn, so that a cut leaves them within one image; endless without `ipc`."""
     for index in count() if ipc is None else range(ipc):
         for label in range(classes):
             yield label, index

@@ -1,7 +1,6 @@
-"""The child process: load, warm up, generate until told to stop. Run as `python -m submission.worker.worker JOB`.
+"""The child process: load, warm up, generate until it must stop. Run as `python -m submission.worker.worker JOB`.
 
-It paces itself so that its last image is on disk and the process gone before the deadline; the harness kills what is
-left then, whatever happened here.
+It paces itself so that its last image is written and the process gone before the deadline, when the harness kills it.
 """
 
 from __future__ import annotations

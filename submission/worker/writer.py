@@ -38,9 +38,8 @@ _Waiting = tuple[Pixels, Change | None, Path]
 class DiskSpeed:
     """Seconds for each file with a number of threads that write.
 
-    Threads that wait for the disk's answer end their files in bursts, one for each thread, and a count of files that
-    cuts a burst in two flatters the disk. So the time is taken over whole rounds of the threads, from the end of one
-    file to the end of another: nothing depends on when in a round the first one was looked at.
+    Threads that wait for the disk end their files in bursts, one for each thread, and a count that cuts a burst in two
+    flatters the disk. So time is taken over whole rounds of the threads, from the end of one file to that of another.
     """
 
     def __init__(self, threads: int) -> None:

@@ -37,10 +37,7 @@ def precondition(sigma: Tensor, sigma_data: float) -> Preconditioning:
 
 
 class Denoiser(nn.Module, Generic[Network]):
-    """D(x; sigma): the clean image that is expected behind a noisy one (equation 7).
-
-    The network computes in `dtype`, all around it is in fp32. It is called as `UNet.forward` says.
-    """
+    """D(x; sigma): the expected clean image behind a noisy one (equation 7); only the network computes in `dtype`."""
 
     network: Network
 

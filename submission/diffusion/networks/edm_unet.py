@@ -1,7 +1,6 @@
 """The two networks of EDM (arXiv 2206.00364): DDPM++, published as `SongUNet`, and ADM, as `DhariwalUNet`.
 
-The names of modules and the shapes of tensors are those of the published files, so that a file's tensors are loaded as
-they are. For inference: there is no dropout, and the tensors get their values from a file.
+Modules and tensors are named and shaped as in the published files. For inference only: there is no dropout.
 """
 
 from __future__ import annotations
@@ -163,12 +162,7 @@ class EDMUNet(nn.Module):
     """Encoder and decoder; a subclass adds how the condition is made and how the last map becomes an image."""
 
     def __init__(self, config: EDMUNetConfig, style: BlockStyle, stem: int, *, attention_throughout: bool) -> None:
-        """Build the U-Net.
-
-        Args:
-            stem: channels after the first convolution.
-            attention_throughout: whether every decoder block at an attention size attends; else the last of its level.
-        """
+        """`stem`: first channels; `attention_throughout`: attend in every decoder block, else in a level's last."""
         super().__init__()
         self.config = config
         self.classes = config.classes
@@ -222,12 +216,7 @@ class EDMUNet(nn.Module):
 
 
 def waves(noise_B: Tensor, count: int, last: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of the noise level, fp32 (B, count) each, at frequencies from 1 towards 1/10,000.
-
-    Args:
-        noise_B: ln(sigma) / 4.
-        last: which frequency, counted from 0, is 1/10,000.
-    """
+    """Cosines and sines of `noise_B`, ln(sigma) / 4, fp32 (B, count) each: frequencies from 1 to 1/10,000 at `last`."""
     powers = torch.arange(count, device=noise_B.device, dtype=torch.float32) / last
     angles = noise_B.float()[:, None] * torch.exp(-math.log(10_000) * powers)
     return angles.cos(), angles.sin()

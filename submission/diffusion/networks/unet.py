@@ -1,7 +1,7 @@
 """A small class-conditional U-Net whose every layer keeps the magnitude of its input (arXiv 2312.02696, config G).
 
-Without normalisation layers almost all of the time goes into convolutions, which is what makes it fast on a CPU too.
-Images are folded into patches at the stem, so the widest maps are `size / patch` pixels wide.
+Without normalisation layers almost all time goes into convolutions, so it is fast on a CPU too. Images are folded into
+patches at the stem, so the widest maps are `size / patch` pixels wide.
 """
 
 from __future__ import annotations
@@ -88,10 +88,9 @@ def pixel_norm(x: Tensor, dim: int = 1) -> Tensor:
 
 
 class Layer(nn.Module):
-    """A convolution, or for `kernel` 0 a linear layer, without bias, with filters of unit length.
+    """A convolution, or linear layer for `kernel` 0, without bias, with unit-length filters, in its input's type.
 
-    Computes in the type of its input. `fold` makes the stored weights the effective ones, so that inference does not
-    normalise them again.
+    `fold` stores the effective weights, so that inference does not normalise them again.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
@@ -149,10 +148,7 @@ class Attention(nn.Module):
 
 
 class UNet(nn.Module):
-    """The network F of the preconditioned denoiser.
-
-    Class `classes` is the null class, for training and sampling without a label.
-    """
+    """The network F of the preconditioned denoiser; label `classes` is the null class: no label."""
 
     frequencies: Tensor
     phases: Tensor

@@ -19,11 +19,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path, device: str) -> dict[str, Any]:
-    """The state in `path`, its tensors on `device`. No code in the file is run.
-
-    Raises:
-        ValueError: there is no such file, or it is no checkpoint.
-    """
+    """The state in `path`, tensors on `device`; no code in it is run. Raises ValueError if it is missing or damaged."""
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:

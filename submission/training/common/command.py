@@ -120,11 +120,7 @@ def train(verb: str, options: Options, build: Callable[[Options, Begin], Trainin
 
 
 def resumed(recipe: Recipe, changes: Mapping[str, Any], may_change: str | None, out: Path) -> Recipe:
-    """`recipe` of the checkpoint in `out` with `changes`.
-
-    Raises:
-        ValueError: something other than the field `may_change` would change.
-    """
+    """`recipe` of the checkpoint in `out` with `changes`. Raises ValueError if a field but `may_change` changes."""
     for name, value in changes.items():
         before = getattr(recipe, name)
         if name != may_change and value != before:

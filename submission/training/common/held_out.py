@@ -8,11 +8,7 @@ from evaluation.base.images import ImageSet
 
 
 def split_held_out(training_split: ImageSet, fraction: float = 0.1) -> tuple[ImageSet, ImageSet]:
-    """Training and held-out images: of each class the same `fraction`, at least one, always the same ones.
-
-    Raises:
-        ValueError: a class has fewer than two images.
-    """
+    """Training and held-out images: always the same `fraction` of each class. Raises ValueError for a single image."""
     draw = np.random.default_rng(0)
     held = np.zeros(len(training_split), bool)
     for label in np.unique(training_split.labels):

@@ -38,11 +38,7 @@ def option(
 
 
 def add_options(parser: argparse.ArgumentParser, kind: type[DataclassInstance], otherwise: str | None = None) -> None:
-    """One option for each field of `kind` that has the metadata of `option`.
-
-    Args:
-        otherwise: whose the default values are, in words; None for the fields' own.
-    """
+    """One option per field of `kind` with `option`'s metadata; `otherwise` says in words where defaults come from."""
     hints = get_type_hints(kind)
     for each in fields(kind):
         if "flag" not in each.metadata:

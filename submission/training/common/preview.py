@@ -41,9 +41,6 @@ def save_preview(path: Path, generate: Generate, classes: int, count: int) -> No
 
 
 def quick_accuracy(generate: Generate, held_out: ImageSet, challenge: Challenge, device: str) -> float:
-    """Accuracy in [0, 1] on held-out training images after one short training on QUICK_IPC images of each class.
-
-    To watch a training by, never to report.
-    """
+    """Accuracy in [0, 1] on held-out training images after a short training on QUICK_IPC per class; never to report."""
     made = make_images(generate, challenge.classes, QUICK_IPC)
     return judge(made, held_out, challenge, rounds=1, epochs=QUICK_EPOCHS, device=device).mean

@@ -81,11 +81,7 @@ class Session:
     _losses: list[Tensor] = field(default_factory=list)
 
     def run(self) -> bool:
-        """Train until all images are seen or the time is up; False where a signal asked to stop before.
-
-        Raises:
-            ValueError: the loss is no number any more.
-        """
+        """Train until done or out of time; False if a signal stopped it. Raises ValueError for a loss not finite."""
         training, total = self.training, self.training.total
         self._forget_after(training.images)
         began = logged = saved = previewed = judged = time.monotonic()

@@ -69,9 +69,7 @@ def convert_edm(
     Args:
         source: a published `.pkl`.
         dataset: name of the challenge whose training split the network was trained on, or `IMAGENET`.
-        network: which of the file's networks.
         licence: of the file, in words.
-        half: whether to write fp16.
 
     Raises:
         ValueError: the file is damaged, holds anything but data, or its network is another than it should be.

@@ -1,8 +1,7 @@
 """The published network files of EDM, read as data: they are pickles that carry source code, and none of it runs.
 
-A file holds modules as `persistence` writes them: class name, source and state of each. Here the source is dropped and
-the state kept. Every name that the file may use is answered by a stand-in of our own; any other is refused.
-No stand-in copies what it is given, so memory is in proportion to the file.
+A file holds class name, source and state of each module, as `persistence` writes them; only the state is kept. Every
+name that the file may use is answered by a stand-in of our own, any other is refused; memory is in proportion to it.
 """
 
 from __future__ import annotations
@@ -52,10 +51,7 @@ class StoredModule:
         self.state = _checked(state, dict, "a module without its attributes")
 
     def tensors(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Parameters and buffers by their names in a state dict. Raises ValueError where the modules are no network's.
-
-        Modules that hold each other would have names without end, so depth and number are limited.
-        """
+        """Parameters and buffers by their names in a state dict. Raises ValueError for modules nested without end."""
         found: dict[str, np.ndarray[Any, Any]] = {}
         waiting, visited = [("", 0, self)], 0
         while waiting:
@@ -79,15 +75,9 @@ class StoredModule:
 
 
 def read_edm_pickle(path: Path, network: str = "ema") -> StoredModule:
-    """One network of a published file.
+    """Network `network` of a published `.pkl`; nothing of it runs.
 
-    Args:
-        path: the `.pkl`.
-        network: which of the file's.
-
-    Raises:
-        ValueError: there is no such file or network, the file is damaged, or it holds anything but networks; nothing
-            of it has run.
+    Raises ValueError if there is no such file or network, or it is damaged or holds anything but networks.
     """
     if not path.is_file() or not path.stat().st_size:
         raise ValueError(f"there is no file {path}, or nothing in it; give a published .pkl")

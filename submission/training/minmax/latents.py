@@ -34,13 +34,9 @@ class Latents:
 
 
 def encode_once(dit: DiT, images: ImageSet, autoencoder: Path, folder: Path) -> Latents:
-    """The latents of `images`, from `folder` where they are there already.
+    """The latents of `images`, kept in `folder` in a file marked by the images and the folder `autoencoder`.
 
-    Args:
-        autoencoder: the folder of `dit`'s, which marks the file with the images.
-
-    Raises:
-        ValueError: the autoencoder gives values that are no numbers.
+    Raises ValueError if the autoencoder's values are not finite.
     """
     from safetensors.torch import load_file, save_file
 

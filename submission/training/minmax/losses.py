@@ -62,10 +62,7 @@ def _mean(values_B: Tensor, filled_BM: Tensor) -> Tensor:
 
 
 class Memory:
-    """The last M features of each class, or of all images whatever their class.
-
-    Only directions are kept, as unit vectors in fp16: cosines are all that is asked of them.
-    """
+    """The last M features of each class, or of all images, as unit vectors in fp16: only cosines are asked of them."""
 
     def __init__(self, of: MemoryOf, classes: int, slots: int, features: int, device: str) -> None:
         """`of`: "class" as in Gu et al., CVPR 2024; "batches" as in the min-max paper, which keeps adjacent ones."""

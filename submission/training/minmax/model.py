@@ -25,12 +25,9 @@ Layer = TypeVar("Layer", bound=nn.Module)
 
 
 def load_for(challenge: Challenge, base: Path, device: str) -> DiT:
-    """The DiT in `base` with a label embedding of exactly the classes of `challenge`, its transformer in fp32.
+    """The DiT in `base`, fp32, with a label embedding of the challenge's classes; new ones begin as the null label.
 
-    Classes that it knows begin as they are, others as the null label.
-
-    Raises:
-        ValueError: files are damaged.
+    Raises ValueError if files are damaged.
     """
     from diffusers import AutoencoderKL, DiTTransformer2DModel
 
@@ -63,11 +60,9 @@ class LowRank(nn.Module):
 
 
 def relabel(transformer: Transformer, rows: Sequence[int] | None, classes: int) -> None:
-    """Give the transformer a label embedding of `classes` classes; the null label comes after them, as it was.
+    """Give the transformer a label embedding of `classes` classes and then its null label, as it was.
 
-    Args:
-        rows: where each new class begins, a row of the old embedding; None to begin all as the null label, so that
-            the model begins as what it is without a class.
+    Each class begins as its row in `rows` of the old embedding, or, where that is None, as the null label.
     """
     for embedding in _embeddings(transformer):
         old = embedding.class_embedder.embedding_table.weight.detach()
@@ -114,10 +109,7 @@ def choose_parameters(transformer: Transformer, kind: Parameters, rank: int) -> 
 
 @torch.no_grad()
 def plain_copy(transformer: Transformer, values: Mapping[str, Tensor]) -> Transformer:
-    """A copy with `values` for the parameters that are trained, as diffusers knows it.
-
-    LoRA's matrices are added to those that they stand beside, and each block has an embedding of its own again.
-    """
+    """A copy as diffusers knows it, with `values` for the trained parameters, LoRA merged, embeddings untied."""
     plain = copy.deepcopy(transformer)
     for name, parameter in plain.named_parameters():
         if parameter.requires_grad:

@@ -1,7 +1,4 @@
-"""Min-max training, step by step, and its numbers as published.
-
-Step k depends on the state after step k - 1 and on (seed, k), on nothing else.
-"""
+"""Min-max training, step by step, and its published numbers. A step depends on the last state and (seed, k) alone."""
 
 from __future__ import annotations
 
@@ -72,8 +69,7 @@ EMA_DECAY = 0.9999
 class MinMaxTraining:
     """A DiT in training with its optimiser, its memories and the average of its weights.
 
-    The transformer stays in evaluation mode: in training mode each of its blocks would drop labels by a draw of its
-    own. Labels are dropped here, once for all blocks.
+    The transformer stays in evaluation mode, else each block would drop labels by a draw of its own. Labels drop here.
     """
 
     def __init__(

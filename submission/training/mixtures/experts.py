@@ -1,6 +1,6 @@
-"""Experts: networks of the judge's kind trained for a while on real images, and what they see of each class there.
+"""Experts: networks of the judge's kind trained on real images for some epochs, and how they see each class.
 
-Some are fresh and some have learned for several epochs, since the judge's network goes through all of these states.
+Some are fresh and some older, since the judge's network goes through all of these states.
 """
 
 from __future__ import annotations

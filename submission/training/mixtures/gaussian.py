@@ -85,11 +85,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def fit(images: ImageSet, settings: GaussianSettings, device: str = "cpu") -> Mixture:
-    """The mixtures of `images`, whose labels are 0 to C - 1, on `device`.
-
-    Raises:
-        ValueError: a class has fewer images than clusters.
-    """
+    """The mixtures of `images`, labels 0 to C - 1. Raises ValueError if a class has fewer images than clusters."""
     distinct_N = torch.arange(len(images)).to(device)
     if settings.mirrored:
         images, distinct_N = with_mirror_images(images), torch.cat([distinct_N, distinct_N])
@@ -146,11 +142,7 @@ def with_mirror_images(images: ImageSet) -> ImageSet:
 
 
 def principal_components(images: ImageSet, count: int, device: str) -> tuple[Tensor, Tensor]:
-    """The mean image and the `count` leading components, of values in [0, 1]; fewer where they hold enough.
-
-    Returns:
-        mean (D,) and orthonormal rows (P, D), fp32.
-    """
+    """The mean image (D,) in [0, 1] and the `count` leading components, orthonormal rows (P, D); fewer if they do."""
     total_D = sum(part.double().sum(0) for part in _chunks(images, device))
     assert isinstance(total_D, Tensor)
     mean_D = (total_D / len(images)).float()
@@ -165,11 +157,7 @@ def principal_components(images: ImageSet, count: int, device: str) -> tuple[Ten
 
 
 def k_means(x_NP: Tensor, clusters: int, generator: torch.Generator, rounds: int = 30) -> tuple[Tensor, Tensor]:
-    """Lloyd's algorithm from k-means++ seeds (Arthur and Vassilvitskii, 2007).
-
-    Returns:
-        centres (clusters, P), and the cluster of each point, int64 (N,).
-    """
+    """Lloyd's algorithm from k-means++ seeds (Arthur and Vassilvitskii, 2007): centres (K, P), clusters int64 (N,)."""
     chosen = [int(torch.randint(len(x_NP), (), generator=generator))]
     for _ in range(clusters - 1):
         nearest_N = torch.cdist(x_NP, x_NP[chosen]).amin(1).square().cpu().double() + 1e-12
@@ -192,12 +180,8 @@ def without_small_clusters(
 ) -> tuple[Tensor, Tensor]:
     """Dissolves the smallest cluster into its neighbours until each has `least` distinct images, or one is left.
 
-    Args:
-        cluster_N: the cluster of each point.
-        distinct_N: which image each point is of; a picture and its mirror image are the same one.
-
-    Returns:
-        centres (K, P), those of dissolved clusters meaningless, and the cluster of each point, int64 (N,).
+    `distinct_N` says which image a point is of; a mirror image is the same one. Returns centres (K, P), dissolved ones
+    meaningless, and the cluster of each point, int64 (N,).
     """
     stale = cluster_N.unique()  # k-means may have ended before its centres are the means
     while True:

@@ -1,8 +1,7 @@
 """Moving the clusters of a mixture until its samples look to experts as the real images of their class do.
 
-The mean features of a class's samples, one from each cluster, are drawn to the mean features of its real images
-(distribution matching: Zhao and Bilen, 2023), and the samples to where the expert tells their class. The distances of
-clusters from each other are not asked for: they remain what noise and clustering made them.
+The mean features of a class's samples, one per cluster, are drawn to those of its real images (distribution matching:
+Zhao and Bilen, 2023), and the samples to where the expert tells their class. Distances between clusters are free.
 """
 
 from __future__ import annotations
@@ -61,11 +60,7 @@ class MatchRecipe:
 
 
 class Matching:
-    """A `session.Training` of the clusters' means.
-
-    Args:
-        mixture: to begin with, on `device`; every class has all its clusters.
-    """
+    """A `session.Training` of the means of the clusters of `mixture`, all of them in use."""
 
     def __init__(
         self,

@@ -59,8 +59,7 @@ def held_out_loss(denoiser: Denoiser[UNet], loss: Loss, data: DeviceData, draws:
 def energy_distance(made_ND: Tensor, real_MD: Tensor) -> tuple[float, float]:
     """The energy distance between two samples, unbiased, and the mean distance among the real ones.
 
-    Zero in expectation if and only if both come from the same distribution. Source: Szekely and Rizzo, 2013,
-    equation 1.2, as a U-statistic. Both samples need at least two members.
+    As a U-statistic (Szekely and Rizzo, 2013, equation 1.2); 0 in expectation iff the distributions are the same.
     """
     n, m = len(made_ND), len(real_MD)
     among_made = torch.cdist(made_ND, made_ND).sum() / (n * (n - 1))
