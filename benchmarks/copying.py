@@ -26,10 +26,9 @@ from torch import Tensor
 from benchmarks.generated import generated
 from benchmarks.near_copies import REAL_SHARE, measure_nearness, nearest_distances
 from evaluation.base.challenge import Challenge, get_challenge
-from evaluation.base.images import ImageSet
+from evaluation.base.images import ImageSet, first_of_each
 from evaluation.base.machine import this_machine
 from evaluation.data.datasets import data_folder, load_split
-from evaluation.data.subset import first_of_each
 from submission.contract.generator import Generator, LoadContext, get_generator
 from submission.contract.weights import read_header
 from submission.generators.gaussian import Gaussian

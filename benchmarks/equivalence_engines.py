@@ -23,11 +23,11 @@ import torch
 
 from evaluation.base.challenge import get_challenge
 from evaluation.base.files import write_text
+from evaluation.base.images import first_of_each
 from evaluation.base.machine import this_machine
 from evaluation.data.datasets import data_folder, load_split
-from evaluation.data.subset import first_of_each
-from evaluation.judge.device_set import put_on_device
 from evaluation.judge.draws import round_seed
+from evaluation.judge.engine import put_on_device
 from evaluation.judge.parallel import workers_for
 from evaluation.judge.protocol import Protocol
 from evaluation.judge.rounds import ENGINES, train_round

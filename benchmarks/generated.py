@@ -13,8 +13,7 @@ import torch
 
 from benchmarks.near_copies import nearest_distances, nearness_of
 from evaluation.base.challenge import Challenge
-from evaluation.base.images import ImageSet
-from evaluation.data.subset import first_of_each
+from evaluation.base.images import ImageSet, first_of_each
 from evaluation.judge.score import judge
 from submission.contract.generator import Generator
 from submission.contract.job import image_seed

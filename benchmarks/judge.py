@@ -26,9 +26,8 @@ from benchmarks.published import PublishedTrainer
 from benchmarks.roofline import Ceilings, Fraction, measure_ceilings, training_cost
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.machine import this_machine
-from evaluation.judge.device_set import DeviceSet
 from evaluation.judge.draws import draw_pass
-from evaluation.judge.engine import Engine
+from evaluation.judge.engine import DeviceSet, Engine
 from evaluation.judge.fast_engine import FastEngine
 from evaluation.judge.parallel import RoundSlots
 from evaluation.judge.protocol import FULL_ROUNDS, Protocol

@@ -28,8 +28,8 @@ from evaluation.audits.run import run_audits
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.machine import this_machine
 from evaluation.data.datasets import data_folder, load_split
-from evaluation.judge.device_set import put_on_device
 from evaluation.judge.draws import draw_pass
+from evaluation.judge.engine import put_on_device
 from evaluation.judge.fast_engine import FastEngine
 from evaluation.judge.parallel import workers_for
 from evaluation.judge.protocol import Protocol

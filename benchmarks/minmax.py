@@ -28,10 +28,9 @@ from torch import Tensor
 
 from benchmarks.models.dit import write_small_dit
 from evaluation.base.challenge import Challenge, get_challenge
-from evaluation.base.images import ImageSet
+from evaluation.base.images import ImageSet, first_of_each
 from evaluation.base.machine import this_machine
 from evaluation.data.datasets import data_folder, load_split
-from evaluation.data.subset import first_of_each
 from evaluation.judge.score import student_interval
 from submission.contract.seeded import noise
 from submission.diffusion.dit import DiT, noise_and_variance

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evaluation.judge.convnet import seeded_convnet
-from evaluation.judge.device_set import DeviceSet
 from evaluation.judge.dsa import Draw, augment, draw
+from evaluation.judge.engine import DeviceSet
 from evaluation.judge.protocol import Protocol
 
 

@@ -25,10 +25,9 @@ import numpy as np
 import torch
 
 from evaluation.base.challenge import Challenge, get_challenge
-from evaluation.base.images import ImageSet
+from evaluation.base.images import ImageSet, balanced_split, random_subset
 from evaluation.base.machine import resolve_device, this_machine
 from evaluation.data.datasets import data_folder, load_split
-from evaluation.data.subset import balanced_split, random_subset
 from evaluation.formats.shards import write_shard
 from evaluation.judge.score import accuracy_interval, judge
 from submission.contract.generator import LoadContext, Selector, get_generator

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.base.challenge import get_challenge
+from evaluation.base.images import balanced_split
 from evaluation.base.machine import this_machine
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import balanced_split
 from evaluation.judge.score import judge
 from evaluation.submitted.folder import read_folder
 from harness.commands.tune import MAX_HELD_OUT

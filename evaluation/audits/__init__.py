@@ -1,1 +1,1 @@
-"""Audits: checks that a submission is what it claims to be, one file each, listed in `run.py`."""
+"""Audits: checks that a submission is what it claims to be, listed in `run.py`."""

@@ -1,4 +1,4 @@
-"""The audits of a submission. A new one is a file of its own and an entry in `AUDITS`."""
+"""The audits of a submission. A new one is a function in a file here and an entry in `AUDITS`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from evaluation.audits.audit import Audit, Finding
-from evaluation.audits.balance import audit_balance
 from evaluation.audits.class_order import audit_class_order
+from evaluation.audits.completeness import audit_balance, audit_files
 from evaluation.audits.diversity import audit_diversity
 from evaluation.audits.duplicates import audit_duplicates
-from evaluation.audits.files import audit_files
 from evaluation.audits.leakage import audit_leakage
 from evaluation.audits.pixels import audit_pixels
 from evaluation.audits.probe import Probe, load_probe

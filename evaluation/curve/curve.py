@@ -14,8 +14,7 @@ import numpy as np
 
 from evaluation.base.challenge import Challenge
 from evaluation.base.files import write_text
-from evaluation.base.images import ImageSet, NormalisedSet, content_hash
-from evaluation.data.subset import first_index, random_index
+from evaluation.base.images import ImageSet, NormalisedSet, content_hash, first_index, random_index
 from evaluation.judge.draws import round_seed
 from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS, Progress, Protocol, Round
 from evaluation.judge.rounds import RoundJob, train_rounds

@@ -13,9 +13,8 @@ import torch
 from evaluation.base.challenge import Challenge
 from evaluation.base.durations import show_duration
 from evaluation.base.images import ImageSet
-from evaluation.judge.device_set import DeviceSet, put_on_device
 from evaluation.judge.dsa import KINDS, UNIFORMS, Draw
-from evaluation.judge.engine import PREDICT_BATCH, Engine
+from evaluation.judge.engine import PREDICT_BATCH, DeviceSet, Engine, put_on_device
 from evaluation.judge.parallel import RoundSlots
 from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS, Protocol
 from evaluation.judge.rounds import get_engine

@@ -23,9 +23,8 @@ from torch import Tensor
 
 from evaluation.judge.convnet import DEPTH, WIDTH, seeded_convnet
 from evaluation.judge.cuda_graphs import GraphedStep, Step
-from evaluation.judge.device_set import DeviceSet
 from evaluation.judge.dsa import Draw, augment
-from evaluation.judge.engine import Engine
+from evaluation.judge.engine import DeviceSet, Engine
 from evaluation.judge.norm_relu_pool import NormReluPool, choose_norm_relu_pool, plain_norm_relu_pool
 from evaluation.judge.parallel import Workers
 from evaluation.judge.protocol import Protocol

@@ -14,13 +14,11 @@ from torch import Tensor
 
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, NormalisedSet
-from evaluation.judge.checkpoint import RoundState, fingerprint, load_checkpoint, save_checkpoint
-from evaluation.judge.device_set import DeviceSet, put_on_device
+from evaluation.judge.checkpoint import Monitor, RoundState, fingerprint, load_checkpoint, save_checkpoint
 from evaluation.judge.draws import draw_pass
-from evaluation.judge.engine import Engine
+from evaluation.judge.engine import DeviceSet, Engine, put_on_device
 from evaluation.judge.fast_engine import FastEngine
 from evaluation.judge.parallel import RoundSlots
-from evaluation.judge.progress import Monitor
 from evaluation.judge.protocol import Progress, Protocol, Round
 from evaluation.judge.reference_engine import ReferenceEngine
 

@@ -76,9 +76,8 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
     """Choose the step count that buys the most accuracy with the budget; `run` picks it up."""
     import numpy as np
 
-    from evaluation.base.images import ImageSet
+    from evaluation.base.images import ImageSet, balanced_split
     from evaluation.data.datasets import load_split
-    from evaluation.data.subset import balanced_split
     from harness.report.tune_page import COLUMNS, rows, write_page
     from harness.run.generation import fetch_needs
     from harness.tuning.pilots import Pilots

@@ -11,10 +11,9 @@ import numpy as np
 
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.durations import show_duration
-from evaluation.base.images import ImageSet, NormalisedSet, denormalise
+from evaluation.base.images import ImageSet, NormalisedSet, denormalise, random_subset
 from evaluation.base.machine import resolve_device
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import random_subset
 from evaluation.judge.estimate import Estimate, estimate
 from evaluation.judge.protocol import Protocol
 from evaluation.judge.score import Score, judge

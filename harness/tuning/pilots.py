@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluation.base.challenge import get_challenge
-from evaluation.base.images import ImageSet, denormalise
-from evaluation.data.subset import first_of_each
+from evaluation.base.images import ImageSet, denormalise, first_of_each
 from evaluation.judge.protocol import Progress
 from evaluation.judge.score import judge
 from evaluation.submitted.folder import read_folder

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from evaluation.base.challenge import Challenge
-from evaluation.base.images import ImageSet
+from evaluation.base.images import ImageSet, random_subset
 from evaluation.base.progress_bar import progress_bar
-from evaluation.data.subset import random_subset
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
 from submission.contract.pixels import resize_uint8
 from submission.contract.precision import PRECISION, dtype_of

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evaluation.base.challenge import Challenge
-from evaluation.base.images import ImageSet
+from evaluation.base.images import ImageSet, random_subset
 from evaluation.base.progress_bar import progress_bar
-from evaluation.data.subset import random_subset
 from submission.contract.generator import GeneratorInfo, LoadContext
 from submission.contract.pixels import resize_uint8
 from submission.contract.settings import Settings, integer

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluation.base.images import ImageSet
+from evaluation.base.images import ImageSet, random_subset
 from evaluation.base.progress_bar import progress_bar
-from evaluation.data.subset import random_subset
 from submission.contract.job import image_seed
 from submission.contract.settings import Setting, Settings, integer
 from submission.diffusion.noise_model import NoiseModel

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.minmax import Scale, against_without, compare
 from evaluation.base.challenge import get_challenge
+from evaluation.base.images import first_of_each
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import first_of_each
 from submission.training.common.held_out import split_held_out
 from tests.real_data import real_data
 

@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks import selection
 from evaluation.base.challenge import get_challenge
+from evaluation.base.images import random_subset
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import random_subset
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from evaluation.base.challenge import get_challenge
+from evaluation.base.images import random_subset
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import random_subset
 from harness.records.record import Record
 from tests.end_to_end.harness_process import record_of, run_harness
 from tests.real_data import real_data

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, content_hash
-from evaluation.judge.device_set import put_on_device
 from evaluation.judge.draws import derived_seed, draw_pass
+from evaluation.judge.engine import put_on_device
 from evaluation.judge.fast_engine import FastEngine, features
 from evaluation.judge.parallel import workers_for
 from evaluation.judge.protocol import Protocol

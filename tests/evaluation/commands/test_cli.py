@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from evaluation.base.challenge import get_challenge
-from evaluation.base.images import ImageSet
+from evaluation.base.images import ImageSet, random_subset
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import random_subset
 from evaluation.formats.shards import write_shard
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -147,9 +146,9 @@ def test_a_broken_record_is_named(real_digits: Path, tmp_path: Path, content: st
 
 _HURRIED = """
 import sys
-from evaluation.judge import progress
+from evaluation.judge import checkpoint
 from evaluation.__main__ import main
-progress.SAVE_EVERY_S = 0.0
+checkpoint.SAVE_EVERY_S = 0.0
 sys.argv[0] = "evaluation"
 main()
 """

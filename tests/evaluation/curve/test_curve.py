@@ -6,11 +6,10 @@ import pytest
 from PIL import Image
 
 from evaluation.base.challenge import get_challenge
-from evaluation.base.images import ImageSet
+from evaluation.base.images import ImageSet, random_subset
 from evaluation.commands.curve import CurveOptions, curve
 from evaluation.curve.curve import Curve, CurvePoint, Supply, load_curve, measure_point, save_curve
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import random_subset
 from evaluation.judge.protocol import Progress
 
 DIGITS = get_challenge("digits")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.base.images import ImageSet
-from evaluation.judge import progress
+from evaluation.judge import checkpoint as checkpoint_module
 from evaluation.judge.protocol import Progress
 from evaluation.judge.rounds import ENGINES
 from evaluation.judge.score import Score, judge
@@ -46,8 +46,8 @@ def judged(checkpoint: Path | None, engine: str = "fast", rounds: int = 2, stop_
 
 @pytest.fixture
 def saving_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "SAVE_EVERY_S", 0.0)
-    monkeypatch.setattr(progress, "REPORT_EVERY_S", 0.0)
+    monkeypatch.setattr(checkpoint_module, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(checkpoint_module, "REPORT_EVERY_S", 0.0)
 
 
 @pytest.mark.usefixtures("saving_every_step")
@@ -100,9 +100,9 @@ def test_a_broken_checkpoint_is_refused_with_what_to_do(tmp_path: Path, content:
 _KILLED = """
 import sys
 from pathlib import Path
-from evaluation.judge import progress
+from evaluation.judge import checkpoint
 from tests.evaluation.judge.test_checkpoint import judged
-progress.SAVE_EVERY_S = 0.0
+checkpoint.SAVE_EVERY_S = 0.0
 judged(Path(sys.argv[1]))
 """
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from evaluation.base.challenge import get_challenge
+from evaluation.base.images import random_subset
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import random_subset
 from evaluation.judge import fast_engine
-from evaluation.judge.device_set import DeviceSet, put_on_device
 from evaluation.judge.draws import draw_pass
 from evaluation.judge.dsa import KINDS, Draw
+from evaluation.judge.engine import DeviceSet, put_on_device
 from evaluation.judge.fast_engine import FastEngine
 from evaluation.judge.parallel import workers_for
 from evaluation.judge.protocol import Protocol

@@ -19,13 +19,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evaluation.curve.curve import CurvePoint, Supply, measure_point
-from evaluation.judge import parallel, progress, rounds
+from evaluation.judge import checkpoint as checkpoint_module
+from evaluation.judge import parallel, rounds
 from evaluation.judge.checkpoint import Checkpoint, RoundState, load_checkpoint
 from evaluation.judge.convnet import seeded_convnet
-from evaluation.judge.device_set import DeviceSet, put_on_device
 from evaluation.judge.draws import derived_seed, draw_pass, round_seed
 from evaluation.judge.dsa import KINDS, Draw, augment
-from evaluation.judge.engine import Engine
+from evaluation.judge.engine import DeviceSet, Engine, put_on_device
 from evaluation.judge.fast_engine import FastEngine
 from evaluation.judge.protocol import Progress, Protocol
 from evaluation.judge.reference_engine import ReferenceEngine
@@ -202,8 +202,8 @@ def sequential(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def saving_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "SAVE_EVERY_S", 0.0)
-    monkeypatch.setattr(progress, "REPORT_EVERY_S", 0.0)
+    monkeypatch.setattr(checkpoint_module, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(checkpoint_module, "REPORT_EVERY_S", 0.0)
 
 
 @pytest.mark.usefixtures("three_torch_threads")
@@ -257,9 +257,9 @@ def test_begun_sequential_goes_on_in_parallel(tmp_path: Path, monkeypatch: pytes
 _INTERRUPTED = """
 import sys, torch
 from pathlib import Path
-from evaluation.judge import progress
+from evaluation.judge import checkpoint
 from tests.evaluation.judge.test_rounds import SMALL, small_test, small_train, judge
-progress.SAVE_EVERY_S = 0.0
+checkpoint.SAVE_EVERY_S = 0.0
 torch.set_num_threads(3)
 judge(small_train(100), small_test(), SMALL, rounds=3, epochs=100_000, checkpoint=Path(sys.argv[1]))
 """

@@ -9,9 +9,8 @@ from PIL import Image
 
 import harness.run.judging as judging
 from evaluation.base.challenge import get_challenge
-from evaluation.base.images import ImageSet
+from evaluation.base.images import ImageSet, random_subset
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import random_subset
 from harness.commands.anytime import AnytimeOptions, anytime
 from harness.records.anytime import Anytime
 from harness.records.record import Record

@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from evaluation.base.challenge import get_challenge
-from evaluation.base.images import ImageSet
+from evaluation.base.images import ImageSet, first_of_each
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import first_of_each
 from evaluation.formats.shards import write_shard
 from submission.contract.generator import LoadContext, get_generator
 from submission.contract.job import image_seed

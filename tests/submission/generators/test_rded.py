@@ -10,9 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from evaluation.base.challenge import get_challenge
-from evaluation.base.images import ImageSet
+from evaluation.base.images import ImageSet, balanced_split, first_of_each
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import balanced_split, first_of_each
 from evaluation.formats.shards import write_shard
 from submission.contract.generator import LoadContext, get_generator
 from submission.generators.rded import Rded, lowest_loss_crops, stitched

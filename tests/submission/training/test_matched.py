@@ -12,11 +12,10 @@ import torch
 from evaluation.audits.class_order import audit_class_order
 from evaluation.audits.probe import load_probe
 from evaluation.base.challenge import get_challenge
-from evaluation.base.images import ImageSet
+from evaluation.base.images import ImageSet, first_of_each
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import first_of_each
 from evaluation.judge.convnet import ConvNet
-from evaluation.judge.device_set import put_on_device
+from evaluation.judge.engine import put_on_device
 from submission.contract.generator import LoadContext
 from submission.contract.weights import read_header
 from submission.generators.gaussian import Gaussian

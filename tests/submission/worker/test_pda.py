@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from evaluation.audits.duplicates import audit_duplicates
 from evaluation.base.challenge import get_challenge
-from evaluation.base.images import ImageSet
+from evaluation.base.images import ImageSet, first_of_each
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import first_of_each
 from submission.worker.pda import (
     Augmenter,
     PdaWriter,

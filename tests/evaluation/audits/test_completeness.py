@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from evaluation.audits.balance import audit_balance
-from evaluation.audits.files import audit_files
+from evaluation.audits.completeness import audit_balance, audit_files
 from evaluation.base.images import ImageSet
 from evaluation.submitted.reading import read_images
 from tests.evaluation.audits.audit_cases import CIFAR, DIGITS

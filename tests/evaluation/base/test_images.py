@@ -1,8 +1,8 @@
 import numpy as np
 
 from evaluation.base.challenge import get_challenge
+from evaluation.base.images import balanced_split, first_of_each
 from evaluation.data.datasets import load_split
-from evaluation.data.subset import balanced_split, first_of_each
 
 TRAIN = load_split(get_challenge("digits"), "train", None)
 
