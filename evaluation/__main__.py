@@ -1,7 +1,5 @@
 """The judge's commands. What is heavy is imported by the command that needs it: `--help` answers at once."""
 
-from __future__ import annotations
-
 import sys
 
 from typer import Typer

@@ -1,7 +1,5 @@
 """Does every class have a similar number of images, and were files left out when they were read?"""
 
-from __future__ import annotations
-
 import numpy as np
 
 from evaluation.audits.audit import Finding, Number, Status, worst

@@ -1,7 +1,5 @@
 """Which images tell the class-order audit something: those that are not plain, and of each picture only one."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

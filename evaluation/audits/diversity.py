@@ -1,7 +1,5 @@
 """Do the images of a class differ from each other as much as real ones do?"""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -4,8 +4,6 @@ Within a class, rotated, mirrored, brightened, shifted and cropped copies count 
 are practically identical, mirrored or not.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """Are there copies of test images, or stored training images, in the submission?"""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from evaluation.audits.audit import Finding, Number, Status, worst

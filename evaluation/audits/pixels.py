@@ -1,7 +1,5 @@
 """Are the pixel values what the judge takes them for? Range, normalisation, colours, plain images and size."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 from typing import NamedTuple

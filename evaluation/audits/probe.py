@@ -3,8 +3,6 @@
 It never scores a submission. It was trained by `python -m evaluation.audits.train_probe` on the training split alone.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path

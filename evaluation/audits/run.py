@@ -1,7 +1,5 @@
 """The audits of a submission. A new one is a function in a file here and an entry in `AUDITS`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Minutes on a CPU. Nine tenths of the training split train it, the last tenth giv
 the test split is never read.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

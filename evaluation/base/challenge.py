@@ -3,8 +3,6 @@
 Numbers are from the challenge's public evaluation code; see `docs/protocol.md`.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from functools import cache

@@ -12,8 +12,6 @@ Each field of such a class declares its flag, help and parser beside its type:
 Whoever calls from Python makes an instance of the class; both get the same checks.
 """
 
-from __future__ import annotations
-
 import sys
 import traceback
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Durations as people write them: `600`, `600s`, `10m`, `1h`; and as people read them."""
 
-from __future__ import annotations
-
 import re
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}

@@ -1,7 +1,5 @@
 """Labelled images in memory, 8-bit pixels or the normalised floats of the challenge's evaluator; subsets of them."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self

@@ -1,7 +1,5 @@
 """The device to compute on; the machine and versions that a measurement was taken on, without its name or paths."""
 
-from __future__ import annotations
-
 import os
 import platform
 import re

@@ -1,7 +1,5 @@
 """Progress of long work: a bar where there is a terminal to redraw it, a line now and then where there is none."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

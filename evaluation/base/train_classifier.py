@@ -1,7 +1,5 @@
 """Train a small image classifier: SGD with one cycle of the learning rate, on shifted and mirrored images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Reading files that strangers wrote: regular files only, bounded sizes, a bounded account of what was left out."""
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

@@ -1,7 +1,5 @@
 """`python -m evaluation audit`: the audits alone."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

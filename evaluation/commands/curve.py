@@ -1,7 +1,5 @@
 """`python -m evaluation curve`: accuracy by IPC, of random real images or of a submission."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`python -m evaluation export`: a submission as the challenge's own evaluator reads it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated

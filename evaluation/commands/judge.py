@@ -1,7 +1,5 @@
 """`python -m evaluation judge`: audit a submission and score it."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Accuracy by IPC under the protocol: of a submission, or of random real images, the baseline of all."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace

@@ -1,7 +1,5 @@
 """How many random real images per class give an accuracy, interpolated on the measured curve."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

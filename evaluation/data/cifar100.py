@@ -1,7 +1,5 @@
 """CIFAR-100 as its publisher ships it: the folder `cifar-100-python` with the pickles `train` and `test`."""
 
-from __future__ import annotations
-
 import hashlib
 import pickle
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The real splits: from a folder of the user's, the cache, or the publisher, in this order."""
 
-from __future__ import annotations
-
 import os
 from importlib.util import find_spec
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Download a publisher's archive, check it, unpack it: whole or not at all."""
 
-from __future__ import annotations
-
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path

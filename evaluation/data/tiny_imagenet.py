@@ -3,8 +3,6 @@
 The test split is the 10,000 labelled validation images; labels count through the sorted WordNet ids.
 """
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 from typing import Literal

@@ -1,7 +1,5 @@
 """Which label a class folder stands for: by index, by class name, by WordNet id, or `007-name`."""
 
-from __future__ import annotations
-
 import re
 
 from evaluation.base.challenge import Challenge, folder_safe

@@ -1,7 +1,5 @@
 """Encoded images -> pixels at a challenge's size, by many threads, with limits that hold for files by strangers."""
 
-from __future__ import annotations
-
 import io
 import os
 from collections import Counter

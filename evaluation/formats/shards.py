@@ -1,7 +1,5 @@
 """Shards: `.npz` files with `images` and `labels`, read without trusting them."""
 
-from __future__ import annotations
-
 import math
 import zipfile
 import zlib

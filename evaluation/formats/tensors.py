@@ -3,8 +3,6 @@
 Files by strangers are loaded weights-only, and what they declare is checked before it is touched.
 """
 
-from __future__ import annotations
-
 import pickle
 import warnings
 import zipfile

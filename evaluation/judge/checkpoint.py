@@ -1,7 +1,5 @@
 """Checkpoint of a judgement, one safetensors file written atomically; what saves it and reports progress."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Container, Mapping, Sequence

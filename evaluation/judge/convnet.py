@@ -1,7 +1,5 @@
 """ConvNetD3-W128, the judge's network (`docs/protocol.md`, "The evaluator, exactly")."""
 
-from __future__ import annotations
-
 from threading import Lock
 
 import torch

@@ -1,7 +1,5 @@
 """CUDA graphs of a training step: its dozens of kernels as one launch, so that the GPU never waits for the host."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ fill is the data set's mean (`docs/protocol.md`, "Training-time augmentation"). 
 for the device.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi

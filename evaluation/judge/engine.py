@@ -1,7 +1,5 @@
 """Engine: what trains the judge's network, one step at a time, and DeviceSet: the images that it trains on."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """How long a judgement will take, from a few timed steps of the engine that would do it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from contextlib import closing

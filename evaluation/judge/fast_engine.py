@@ -12,8 +12,6 @@ epochs, `equivalence-cifar100-amd-epyc-2-core.json`). Not measured on a GPU. Mor
 - On a CPU each core takes parts of the batch (`parallel.py`); on CUDA a step is one graph launch (`cuda_graphs.py`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 

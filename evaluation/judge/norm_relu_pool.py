@@ -5,8 +5,6 @@ equivalent forms: PyTorch's own operations, which run anywhere; a forward and a 
 compiler to fuse, on CUDA; and `norm_relu_pool.cpp`, on the CPU.
 """
 
-from __future__ import annotations
-
 import ctypes
 import os
 import platform

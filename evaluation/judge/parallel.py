@@ -6,8 +6,6 @@ draws its batch and updates its weights, the others keep the workers busy: on tw
 sixth more images per second than sequential ones. The arithmetic of a round does not change.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Protocol: the hyperparameters of the judge's training, and the result of a round."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 FULL_EPOCHS = 1000

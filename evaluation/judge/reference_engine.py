@@ -1,7 +1,5 @@
 """The reference engine: the protocol step by step, in float32. Slow and obviously right."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -1,7 +1,5 @@
 """Rounds: train one from scratch, or several in parallel where that pays, each from where an interruption left it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Score: the result of a judgement, and `judge`, which makes one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt

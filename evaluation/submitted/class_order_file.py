@@ -3,8 +3,6 @@
 An order is int64 (classes,): `order[i]` is the label that belongs to the images stored under label i.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

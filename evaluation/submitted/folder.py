@@ -1,7 +1,5 @@
 """Read a folder of class folders and shards that anyone wrote, in bounded memory and time."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping

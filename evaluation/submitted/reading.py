@@ -1,7 +1,5 @@
 """Read a submission, whatever form it has: a run, a folder, a `.pt` file or an `.npz` shard."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

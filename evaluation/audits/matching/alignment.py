@@ -4,8 +4,6 @@ A shortlist (`candidates.py`) names a few references for each image. They are al
 these finely. Images are compared in grey and without low frequencies, in which any two images are alike.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import product
 

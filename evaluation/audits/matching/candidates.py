@@ -5,8 +5,6 @@ negative or upside down. Which of them depend on what an image shows, and which 
 the reference images and copies of them that are shifted, rotated and cropped (Fisher's linear discriminant).
 """
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

@@ -3,8 +3,6 @@
 So two images can be compared over all rotations and mirrorings at once, by a Fourier transform along the rings.
 """
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np
