@@ -130,3 +130,9 @@ def test_a_fail_stays_one() -> None:
 
 def test_who_copies() -> None:
     assert {name for name in generator_names() if get_generator(name).info.copies} == {"real", "rded", "selection"}
+
+
+def test_the_smallest_and_the_largest_class_are_told_and_what_was_generated() -> None:
+    told = with_generation(record(settings={"pda": 3}), generation(100.0, 140.0, 160.0), collected(25))
+    assert told.ipc is not None and (told.ipc.mean, told.ipc.min, told.ipc.max) == (2.5, 2, 3)
+    assert told.ipc.generated == 1, "images 0 to 2 of a class are one image and its copies"
