@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from evaluation.base.challenge import get_challenge
+from harness.run import collect as collecting
 from harness.run.collect import collect
 
 DIGITS = get_challenge("digits")
@@ -21,3 +25,19 @@ def test_an_output_folder_that_became_a_link_is_not_read(tmp_path: Path) -> None
     assert found.count == 0 and found.contents is None
     assert found.invalid is not None and "was replaced by a symbolic link" in found.invalid
     assert collect(tmp_path / "elsewhere", DIGITS).count == 10
+
+
+def test_images_over_time_are_counted_by_the_last_write_of_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is older than the run counts from its start."""
+    started_at = datetime(2026, 1, 1, tzinfo=UTC)
+    for label in range(10):
+        (tmp_path / str(label)).mkdir()
+        Image.new("RGB", (32, 32)).save(tmp_path / str(label) / "0.png")
+        written = started_at.timestamp() + 14.0 - 2.0 * label
+        os.utime(tmp_path / str(label) / "0.png", (written, written))
+    seconds = (0.0, 0.0, 0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0)
+    assert collect(tmp_path, DIGITS, started_at).over_time == tuple(zip(seconds, range(1, 11), strict=True))
+    monkeypatch.setattr(collecting, "POINTS", 3)
+    assert collect(tmp_path, DIGITS, started_at).over_time == ((0.0, 1), (4.0, 5), (14.0, 10))
