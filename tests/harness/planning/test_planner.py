@@ -135,3 +135,9 @@ def test_copies_are_images_and_the_cap_counts_them(pda: int, size: int, cap: int
     copied = profile(lambda _steps, batch: 0.1 + 0.01 * batch, [(8, size)], key=key(pda=pda))
     assert predict_ipc(copied, BUDGET_S).images == pda * predict_ipc(plain, BUDGET_S).images
     assert predict_ipc(copied, BUDGET_S, ipc_cap=cap).images == min(cap * 10, predict_ipc(copied, BUDGET_S).images)
+
+
+def test_the_images_of_the_first_batch_count_once_it_is_made() -> None:
+    measured = profile(lambda _k, n: 0.02 * n, [(8, 50)], start=start(10.0, first_images=8))
+    assert predict_ipc(measured, 10.0 + 2.5 + margin_s(12.5, "cpu")).images == 8 + 2 * 50
+    assert predict_ipc(measured, 9.0).images == 0
