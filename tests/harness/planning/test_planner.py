@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,3 +143,10 @@ def test_the_images_of_the_first_batch_count_once_it_is_made() -> None:
     measured = profile(lambda _k, n: 0.02 * n, [(8, 50)], start=start(10.0, first_images=8))
     assert predict_ipc(measured, 10.0 + 2.5 + margin_s(12.5, "cpu")).images == 8 + 2 * 50
     assert predict_ipc(measured, 9.0).images == 0
+
+
+def test_the_margin_and_the_last_batchs_way_to_the_disk_are_kept_free() -> None:
+    """Batches of a second, 10 s to start, 6.4 s to write the last: 43 of them fit where 50 would without that."""
+    written = profile(lambda _k, _n: 1.0, [(8, 64)], start_s=10.0, write_s=0.1)
+    assert predict_ipc(written, 60.0).images == 43 * 64
+    assert predict_ipc(replace(written, write_s=0.0), 20.0).images == 9 * 64, "the margin costs the tenth"
