@@ -72,6 +72,10 @@ def test_every_pass_is_a_shuffle_of_its_own() -> None:
         assert all(drawn.uniforms.shape == (3, len(index)) for index, drawn in draws.batches())
     assert not torch.equal(first.order, second.order)
     assert not torch.equal(first.order, other.order)
+    for draws in (second, other):  # not the augmentation of the first either
+        assert not torch.isclose(first.uniforms, draws.uniforms).float().mean() > 0.01
+    kinds = {draw_pass(seed, index, 400, 4).kinds for seed in (1, 2) for index in (0, 1)}
+    assert len(kinds) == 4
     assert torch.equal(first.order, draw_pass(1, 0, 700, 256).order)
 
 
