@@ -40,15 +40,11 @@ class AnytimeOptions(Options):
 
     def how(self, record: Record) -> How:
         """How to judge: as asked, else as the run was judged, else as the protocol says."""
-        from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS
         from harness.records.anytime import How
 
-        before = record.accuracy
-        return How(
-            engine=before.engine if before else "fast",
-            epochs=self.epochs or (before.epochs if before else FULL_EPOCHS),
-            rounds=self.rounds or (len(before.rounds) if before else FULL_ROUNDS),
-            judge_seed=self.judge_seed if self.judge_seed is not None else before.judge_seed if before else 0,
+        asked = {"epochs": self.epochs, "rounds": self.rounds, "judge_seed": self.judge_seed}
+        return How.of(record.accuracy).model_copy(
+            update={name: value for name, value in asked.items() if value is not None}
         )
 
 
@@ -61,16 +57,8 @@ def anytime(options: AnytimeOptions, voice: Voice) -> ExitCode:
 
     folder = RunFolder(options.run.resolve())
     record = Record.load(folder.record)
-    found = judge_prefixes(
-        folder,
-        record,
-        options.at,
-        options.points,
-        options.how(record),
-        resolve_device(options.device),
-        options.data,
-        voice,
-    )
+    how, device = options.how(record), resolve_device(options.device)
+    found = judge_prefixes(folder, record, options.at, options.points, how, device, options.data, voice)
     show_anytime(found, options.run, voice)
     return ExitCode.DONE
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from evaluation.base.command_line import add_command
+from evaluation.base.command_line import ExitCode, add_command
 from harness.commands.anytime import AnytimeOptions, anytime
 from harness.commands.doctor import DoctorOptions, doctor
 from harness.commands.generators import GeneratorsOptions, generators
 from harness.commands.profile import ProfileOptions, profile
-from harness.commands.run import run
 from harness.commands.tune import TuneOptions, tune
 from harness.run.options import RunOptions
 
@@ -29,6 +28,15 @@ app = typer.Typer(
     help="A time-budgeted harness for generative dataset distillation: generate under the clock, judge, report.\n\n"
     "`run` is the default: `python -m harness --dataset cifar100` is `python -m harness run --dataset cifar100`.",
 )
+
+
+def run(options: RunOptions, voice: Voice) -> ExitCode:
+    """Generate under the clock, audit, judge, record and report."""
+    from harness.run.run import run as run_job
+
+    finished = run_job(options, voice, ["python", "-m", "harness", *sys.argv[1:]])
+    voice.finished(finished.record, finished.folder)
+    return finished.exit_code
 
 
 def _voice(as_json: bool) -> Voice:
@@ -58,11 +66,7 @@ add(
     "python -m harness tune --generator native --dataset digits --steps 4,8,16 --try guidance=1,2 --budget 30s",
 )
 add(GeneratorsOptions, generators)
-add(
-    AnytimeOptions,
-    anytime,
-    epilog="Example:  python -m harness anytime runs/mine --at 60,120,300,600 --data DATA",
-)
+add(AnytimeOptions, anytime, epilog="Example:  python -m harness anytime runs/mine --at 60,120,300,600 --data DATA")
 add(DoctorOptions, doctor, epilog="Example:  python -m harness doctor --data DATA")
 
 

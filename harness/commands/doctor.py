@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -47,14 +48,7 @@ def doctor(options: DoctorOptions, voice: Voice) -> ExitCode:
 
 @dataclass(frozen=True)
 class Check:
-    """One finding.
-
-    Attributes:
-        name: what was looked at.
-        status: `ok`; `warn` for what limits this machine; `missing` for what some run cannot do without.
-        sentence: what was found.
-        todo: what to do; empty where there is nothing.
-    """
+    """One finding: `warn` for what limits this machine, `missing` for what some run needs; `todo` empty for nothing."""
 
     name: str
     status: Status
@@ -63,7 +57,6 @@ class Check:
 
     @property
     def needed(self) -> bool:
-        """Whether a run of digits needs it."""
         return self.name in NEEDED
 
 
@@ -181,11 +174,7 @@ def check_docker(installed: bool, server: str | None) -> Check:
 
 
 def examine(data: Path | None) -> list[Check]:
-    """Every check of this machine, in the order in which they are shown.
-
-    Args:
-        data: folder of the real data sets.
-    """
+    """Every check of this machine, in the order shown; `data`: folder of the real data sets."""
     import torch
 
     from evaluation.data.datasets import cache_folder, is_at_hand
@@ -201,7 +190,7 @@ def examine(data: Path | None) -> list[Check]:
     if cgroup:
         cgroup.remove()
     generators = rows(None, data)
-    places = [str(folder) for folder in (data, cache_folder()) if folder is not None]
+    places = " or ".join(str(folder) for folder in (data, cache_folder()) if folder is not None)
     return [
         check_python((sys.version_info.major, sys.version_info.minor)),
         check_torch(str(torch.__version__), torch.version.cuda, torch.cuda.is_available(), len(cards)),
@@ -211,12 +200,8 @@ def examine(data: Path | None) -> list[Check]:
         check_memory(available_memory_gb()),
         check_default(generators, defaults(CHECKED)),
         *(
-            check_data(
-                challenge,
-                {split: is_at_hand(challenge, split, data) for split in ("train", "test")},
-                " or ".join(places),
-            )
-            for challenge in challenges().values()
+            check_data(each, {split: is_at_hand(each, split, data) for split in ("train", "test")}, places)
+            for each in challenges().values()
         ),
         *(check_weights(row) for row in generators),
         check_compiler(find_compiler()),
@@ -227,17 +212,12 @@ def examine(data: Path | None) -> list[Check]:
 def available_memory_gb() -> float | None:
     """What the system can give, and this process's control group allows; None where it does not say."""
     found = []
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                found.append(int(line.split()[1]) * 1024 / 1e9)
-    except OSError:
-        pass
+    with suppress(OSError):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        found += [int(line.split()[1]) * 1024 / 1e9 for line in lines if line.startswith("MemAvailable:")]
     for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
+        with suppress(OSError, ValueError):  # `max` is no number
             found.append(int(Path(file).read_text(encoding="ascii")) / 1e9)
-        except (OSError, ValueError):  # `max` is no number
-            continue
     return min(found, default=None)
 
 
@@ -262,13 +242,11 @@ def is_ready(checks: Sequence[Check]) -> bool:
 def show_checks(checks: Sequence[Check], voice: Voice) -> ExitCode:
     """Print them, as a table or as one JSON object; returns the exit code."""
     ready = is_ready(checks)
+    code = ExitCode.DONE if ready else ExitCode.REGRESSION
     if voice.as_json:
-        print(
-            json.dumps(
-                {"ready": ready, "checks": [{**asdict(check), "needed": check.needed} for check in checks]}, indent=2
-            )
-        )
-        return ExitCode.DONE if ready else ExitCode.REGRESSION
+        described = [{**asdict(check), "needed": check.needed} for check in checks]
+        print(json.dumps({"ready": ready, "checks": described}, indent=2))
+        return code
     from rich.table import Table
     from rich.text import Text
 
@@ -282,7 +260,7 @@ def show_checks(checks: Sequence[Check], voice: Voice) -> ExitCode:
     voice.console.print(table, soft_wrap=False)
     if ready:
         voice.say(f"Ready: `python -m harness run --dataset {CHECKED}` works here.")
-        return ExitCode.DONE
-    wanting = ", ".join(check.name for check in checks if check.needed and check.status == "missing")
-    voice.say(f"Not ready: `python -m harness run --dataset {CHECKED}` needs what is missing: {wanting}.")
-    return ExitCode.REGRESSION
+    else:
+        wanting = ", ".join(check.name for check in checks if check.needed and check.status == "missing")
+        voice.say(f"Not ready: `python -m harness run --dataset {CHECKED}` needs what is missing: {wanting}.")
+    return code

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,15 +33,14 @@ def generators(options: GeneratorsOptions, voice: Voice) -> ExitCode:
         return ExitCode.DONE
     from rich.table import Table
 
-    table = Table(
-        "generator", "what it is", "steps", "weights", "ready for", box=None, pad_edge=False, header_style="bold"
-    )
+    columns = ("generator", "what it is", "steps", "weights", "ready for")
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in found:
         steps, ready = str(row["default_steps"]), ", ".join(row["ready"]) or "nothing yet"
         table.add_row(row["name"], row["summary"], steps, row["weights_from"], ready)
     voice.console.print(table, soft_wrap=False)
-    columns = ("generator", "--set NAME", "default", "range", "what it does")
-    settings = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    headings = ("generator", "--set NAME", "default", "range", "what it does")
+    settings = Table(*headings, box=None, pad_edge=False, header_style="bold")
     for row in found:
         for each in row["settings"]:
             settings.add_row(row["name"], each["name"], _shown(each["default"]), each["range"], each["help"])
@@ -63,11 +62,7 @@ def _shown(default: Any) -> str:
 
 
 def rows(dataset: str | None, data: Path | None) -> list[dict[str, Any]]:
-    """One dict per generator: its info, and under `ready` the data sets for which nothing is missing.
-
-    Args:
-        data: folder of the real data sets.
-    """
+    """One dict per generator: its info, and under `ready` the data sets for which nothing is missing."""
     from evaluation.data.datasets import is_at_hand
 
     wanted = [get_challenge(dataset)] if dataset else list(challenges().values())
@@ -83,7 +78,6 @@ def rows(dataset: str | None, data: Path | None) -> list[dict[str, Any]]:
                 ready.append(challenge.name)
             except ValueError as error:
                 missing[challenge.name] = str(error)
-        info = {each.name: getattr(maker.info, each.name) for each in fields(maker.info)}
         settings = [setting.describe() for setting in maker.info.settings]
-        found.append({**info, "settings": settings, "ready": ready, "missing": missing})
+        found.append({**vars(maker.info), "settings": settings, "ready": ready, "missing": missing})
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
@@ -15,7 +15,6 @@ from submission.contract.generator import get_generator
 from submission.contract.settings import COMPILE
 
 if TYPE_CHECKING:
-    from harness.planning.planner import Prediction
     from harness.planning.profile import Profile
     from harness.report.console import Voice
 
@@ -31,11 +30,7 @@ class ProfileOptions(GeneratorOptions):
     ] = ()
     batch_sizes: Annotated[
         Counts,
-        Option(
-            "--batch-size",
-            parser=parse_counts,
-            help="Batch sizes: 32,64. Default: doubled until it gains less than 3%.",
-        ),
+        Option("--batch-size", parser=parse_counts, help="Sizes: 32,64. Default: doubled until it gains less than 3%."),
     ] = ()
     compiled: Annotated[
         bool, Option("--compile", help="Also measure the compiled generator, and say whether compiling pays.")
@@ -81,7 +76,16 @@ def profile(options: ProfileOptions, voice: Voice) -> ExitCode:
     predictions = [predict_ipc(measured, budget_s, steps) for steps in sorted({p.steps for p in measured.points})]
     report = {
         **asdict(measured),
-        "predictions": [_prediction_json(found, budget_s) for found in predictions],
+        "predictions": [
+            {
+                "budget_s": budget_s,
+                "steps": found.steps,
+                "batch_size": found.batch_size,
+                "predicted_ipc": found.ipc,
+                "predicted_ipc_interval": list(found.interval),
+            }
+            for found in predictions
+        ],
         "from_cache": cached,
         **({"compiling": asdict(gain)} if gain else {}),
     }
@@ -106,13 +110,3 @@ def profile(options: ProfileOptions, voice: Voice) -> ExitCode:
         (options.out / "profile.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         voice.say(f"Written: {page}")
     return ExitCode.DONE
-
-
-def _prediction_json(found: Prediction, budget_s: float) -> dict[str, Any]:
-    return {
-        "budget_s": budget_s,
-        "steps": found.steps,
-        "batch_size": found.batch_size,
-        "predicted_ipc": found.ipc,
-        "predicted_ipc_interval": list(found.interval),
-    }

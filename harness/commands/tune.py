@@ -99,20 +99,20 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
         f"{challenge.title}, {maker.info.name}: {len(candidates)} candidates for {options.budget:g} s, judged on"
         f" {len(held_out):,} held-out training images (previews of {options.epochs} epochs, n = {options.rounds})"
     )
-    predicted = _predictions(options, needs, candidates, voice)
+    job = needs.job(
+        challenge=options.dataset,
+        generator=options.generator_name,
+        seed=options.seed,
+        pda=options.pda,
+        settings=dict(options.settings),
+    )
+    predicted = _predictions(options, job, candidates, voice)
     with TemporaryDirectory(dir=out, prefix=".pilots-") as scratch:
         if needs.training_images:  # without those that candidates are judged on
             np.savez(Path(scratch) / "training.npz", images=rest.images, labels=rest.labels)
-            needs = replace(needs, training_images=Path(scratch) / "training.npz")
-        pilots = Pilots(
-            job=_job(options, needs),
-            held_out=held_out,
-            rounds=options.rounds,
-            epochs=options.epochs,
-            data=options.data,
-            scratch=Path(scratch).resolve(),
-            judging=voice.judging,
-        )
+            job = replace(job, training_images=str(Path(scratch) / "training.npz"))
+        place = Path(scratch).resolve()
+        pilots = Pilots(job, held_out, options.rounds, options.epochs, options.data, place, voice.judging)
 
         def on_level(level: int, results: Sequence[CandidateResult]) -> None:
             forecasts = (
@@ -142,19 +142,8 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
     return ExitCode.DONE
 
 
-def _job(options: TuneOptions, needs: Needs) -> Job:
-    """The worker's job for all candidates, before their own steps and settings."""
-    return needs.job(
-        challenge=options.dataset,
-        generator=options.generator_name,
-        seed=options.seed,
-        pda=options.pda,
-        settings=dict(options.settings),
-    )
-
-
 def _predictions(
-    options: TuneOptions, needs: Needs, candidates: Sequence[Candidate], voice: Voice
+    options: TuneOptions, job: Job, candidates: Sequence[Candidate], voice: Voice
 ) -> dict[str, Prediction]:
     """What the budget gives each candidate, from a profile for each combination of settings."""
     from harness.planning.measure import Wanted, take_profile
@@ -166,8 +155,8 @@ def _predictions(
     found = {}
     for tried in {tuple(candidate.settings.items()): candidate.settings for candidate in candidates}.values():
         settings, pda = split_pda({**options.settings, **tried}, options.pda)
-        job = replace(_job(options, needs), settings=settings, pda=pda)
-        profile, _ = take_profile(job, wanted, options.data, Path("runs"), voice.say)
+        own_job = replace(job, settings=settings, pda=pda)
+        profile, _ = take_profile(own_job, wanted, options.data, Path("runs"), voice.say)
         for candidate in candidates:
             if candidate.settings == tried:
                 found[candidate.name] = predict_ipc(profile, options.budget, candidate.steps, ipc_cap=options.ipc_cap)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from evaluation.base.images import ImageSet, NormalisedSet
+from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS
 from evaluation.judge.score import Score
 from harness.records.record import Part, ResultFile
 
@@ -21,6 +22,13 @@ class How(Part):
     epochs: int
     rounds: int
     judge_seed: int
+
+    @classmethod
+    def of(cls, score: Score | None) -> How:
+        """How `score` was judged; what the protocol says where there is none."""
+        if score is None:
+            return cls(engine="fast", epochs=FULL_EPOCHS, rounds=FULL_ROUNDS, judge_seed=0)
+        return cls(engine=score.engine, epochs=score.epochs, rounds=len(score.rounds), judge_seed=score.judge_seed)
 
 
 class AnytimePoint(Part):
@@ -59,11 +67,7 @@ class Anytime(ResultFile):
 
     @classmethod
     def load(cls, path: Path) -> Anytime | None:
-        """What `path` holds; None where there is no such file.
-
-        Raises:
-            ValueError: it holds something else.
-        """
+        """What `path` holds, None where there is no such file. Raises ValueError where it holds something else."""
         try:
             return cls.model_validate_json(path.read_bytes())
         except FileNotFoundError:
@@ -86,28 +90,18 @@ def moments(at: Sequence[float] | None, points: int, used_s: float) -> tuple[flo
 
 
 def prefix(images: ImageSet | NormalisedSet, times_N: NDArray[np.float64], moment: float) -> ImageSet | NormalisedSet:
-    """The images that were on disk by `moment`, in their order.
-
-    Args:
-        times_N: float64 (N,), seconds at which each image was written.
-    """
+    """The images on disk by `moment`, in their order; `times_N`: float64 (N,), seconds at which each was written."""
     return images.take(np.flatnonzero(times_N <= moment))
 
 
 def area(points: Sequence[tuple[float, float]], first_image_s: float, budget_s: float, chance: float) -> float:
     """Mean accuracy over the budget: the area under the accuracy's curve, divided by the budget.
 
-    The curve is chance until the first image, straight lines between the points from there, and level after the last.
-
-    Args:
-        points: (seconds, accuracy), in order of time.
-        first_image_s: when there was a first image.
-        budget_s: more than 0.
-        chance: the accuracy of a guess.
+    The curve is chance until the first image, straight lines between the `points` (seconds, accuracy; in order of time)
+    from there, and level after the last. The budget is more than 0.
     """
     first = min(first_image_s, budget_s)
     knots = [(0.0, chance), (first, chance), *(point for point in points if point[0] > first)]
     seconds, accuracies = (np.array(column) for column in zip(*knots, strict=True))
-    inside = seconds[seconds < budget_s]
-    grid = np.append(inside, budget_s)
+    grid = np.append(seconds[seconds < budget_s], budget_s)
     return float(np.trapezoid(np.interp(grid, seconds, accuracies), grid) / budget_s)

@@ -75,16 +75,14 @@ class ClockPart(Part):
 
 
 class IpcPart(Part):
-    """Complete, readable images per class, including augmented copies.
-
-    `distinct` counts near-copies once, null where no audit has counted them; `generated` counts those that the
-    generator made, null where no copies were asked for.
-    """
+    """Complete, readable images per class, including augmented copies."""
 
     mean: float
     min: int
     max: int
+    # near-copies counted once; null where no audit has counted them
     distinct: float | None = None
+    # those that the generator made; null where no copies were asked for
     generated: float | None = None
 
 
@@ -198,11 +196,7 @@ class Record(ResultFile):
 
     @classmethod
     def load(cls, path: Path) -> Record:
-        """Read a record.
-
-        Raises:
-            ValueError: it is missing, of another schema or no record; one sentence.
-        """
+        """Raises ValueError where it is missing, of another schema or no record; one sentence."""
         try:
             return cls.model_validate_json(path.read_bytes())
         except FileNotFoundError:

@@ -56,11 +56,7 @@ def new_folder(out: Path | None, dataset: str, generator: str) -> RunFolder:
 
 
 def existing_folder(out: Path | None) -> RunFolder:
-    """The folder of a run to resume.
-
-    Raises:
-        ValueError: none is named, or it holds no record.
-    """
+    """The folder of a run to resume. Raises ValueError where none is named, or it holds no record."""
     if out is None:
         raise ValueError("--resume needs --out, the folder of the run to resume")
     folder = RunFolder(out.resolve())

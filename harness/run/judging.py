@@ -50,15 +50,8 @@ class Judge:
 
     def estimate(self, images: int) -> Estimate:
         """How long judging so many images takes here."""
-        return estimate(
-            images,
-            self.challenge,
-            engine=self.how.engine,
-            rounds=self.how.rounds,
-            epochs=self.how.epochs,
-            device=self.device,
-            test_images=len(self.test),
-        )
+        how = self.how.model_dump(exclude={"judge_seed"})
+        return estimate(images, self.challenge, device=self.device, test_images=len(self.test), **how)
 
     def score(self, what: str, images: Images, checkpoint: Path) -> Score:
         """The score of `images`, with a progress bar that calls them `what`."""
@@ -67,10 +60,7 @@ class Judge:
                 images,
                 self.test,
                 self.challenge,
-                engine=self.how.engine,
-                rounds=self.how.rounds,
-                epochs=self.how.epochs,
-                judge_seed=self.how.judge_seed,
+                **self.how.model_dump(),
                 device=self.device,
                 on_progress=on_progress,
                 checkpoint=checkpoint,
@@ -124,9 +114,8 @@ def judge_prefixes(
         raise ValueError(f"--at names {max(at):g} s, but the run's budget was {budget_s:g} s; stay within it")
     collected = recollect(folder.images, challenge, record.images_hash)
     assert collected.contents is not None, "the record has counted images"
-    images = collected.contents.images
-    started_at = datetime.fromisoformat(record.clock.started_at)
-    times_N = image_times(folder.images, collected.contents.paths, started_at)
+    images, paths = collected.contents.images, collected.contents.paths
+    times_N = image_times(folder.images, paths, datetime.fromisoformat(record.clock.started_at))
     if record.images_over_time and abs(times_N.max() - record.images_over_time[-1][0]) > TIMES_AGREE_S:
         raise ValueError(
             f"the files in {folder.images} have other times than when the run ended, as after a copy, so nobody knows"
@@ -152,10 +141,8 @@ def judge_prefixes(
     done = {point.seconds: point for point in before.points} if before and same else {}
     # accuracies that need no judging, by the number of images, which is enough to name a prefix
     known = {point.images: point.accuracy for point in done.values() if point.accuracy}
-    if (whole := record.accuracy) and how == How(
-        engine=whole.engine, epochs=whole.epochs, rounds=len(whole.rounds), judge_seed=whole.judge_seed
-    ):
-        known[record.images] = whole
+    if record.accuracy and how == How.of(record.accuracy):
+        known[record.images] = record.accuracy
     judge = Judge(challenge, test, how, device, voice)
     wanted = moments(at, points, used_s)
     voice.log_to(folder.log)
@@ -169,13 +156,13 @@ def judge_prefixes(
         )
     for moment in wanted:
         there = prefix(images, times_N, moment)
-        if len(there) and len(there) not in known:
-            what = f"{len(there):,} images, those of the first {show_duration(moment)}"
-            checkpoint = f"anytime-{len(there)}-{how.epochs}-{how.judge_seed}-{how.engine}-{device}.ckpt"
-            known[len(there)] = judge.score(what, there, folder.root / checkpoint)
-        accuracy = known[len(there)] if len(there) else None
-        ipc = len(there) / challenge.classes
-        done[moment] = AnytimePoint(seconds=moment, images=len(there), ipc=ipc, accuracy=accuracy)
+        count = len(there)
+        if count and count not in known:
+            what = f"{count:,} images, those of the first {show_duration(moment)}"
+            checkpoint = f"anytime-{count}-{how.epochs}-{how.judge_seed}-{how.engine}-{device}.ckpt"
+            known[count] = judge.score(what, there, folder.root / checkpoint)
+        ipc = count / challenge.classes
+        done[moment] = AnytimePoint(seconds=moment, images=count, ipc=ipc, accuracy=known.get(count))
         found = found.model_copy(update={"points": [done[seconds] for seconds in sorted(done)]})
         found.save(folder.anytime)
     curve = [(point.seconds, point.worth(found.chance)) for point in found.points]
@@ -184,6 +171,7 @@ def judge_prefixes(
     for leftover in folder.root.glob("anytime-*.ckpt"):
         leftover.unlink()
     charts.save_anytime(found, folder.anytime_plot)
-    train = load_split(challenge, "train", data)
-    write_report(folder.report, record, collected.pixels, train, denormalise(test, challenge))
+    write_report(
+        folder.report, record, collected.pixels, load_split(challenge, "train", data), denormalise(test, challenge)
+    )
     return found

@@ -36,28 +36,16 @@ class Pilot:
 
 @dataclass(frozen=True)
 class Forecast:
-    """The prediction for the budget's IPC.
-
-    Attributes:
-        ipc: images per class.
-        accuracy: a fraction.
-        ci95: its 95% interval.
-        best: probability that no other candidate has a higher accuracy.
-    """
+    """The accuracy at the budget's IPC, a fraction, with its 95% interval."""
 
     ipc: float
     accuracy: float
     ci95: tuple[float, float]
-    best: float
+    best: float  # probability that no other candidate has a higher accuracy
 
 
 def forecasts(pilots: Mapping[str, Sequence[Pilot]], ipc: Mapping[str, float]) -> dict[str, Forecast]:
-    """The forecast of each candidate.
-
-    Args:
-        pilots: of each candidate, at least one each; at least two different IPC among them all.
-        ipc: images per class that the budget gives, for each of these candidates.
-    """
+    """The forecast of each candidate, from `pilots` of at least two different IPC in all, at the budget's `ipc`."""
     from scipy.special import expit, logit, ndtri
 
     assert len({pilot.ipc for each in pilots.values() for pilot in each}) > 1, "a slope needs two IPC"

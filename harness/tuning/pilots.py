@@ -28,11 +28,10 @@ class Pilots:
     """Makes and judges pilots of one generator.
 
     Attributes:
-        job: what the worker is told for every candidate: generator, challenge, weights, device, settings, PDA and seed.
+        job: for all candidates: generator, challenge, weights, device, settings, PDA and seed.
         held_out: training images that pilots are judged on.
         rounds, epochs: of each judgement; the judge's seeds are the same for all candidates.
         data: folder of the real data, which the generator does not get to see.
-        scratch: a folder for their images.
         judging: shows the progress of judging; called with what is judged.
     """
 
@@ -47,13 +46,10 @@ class Pilots:
     def measure(self, candidate: Candidate, sizes: Sequence[int]) -> list[Pilot]:
         """Its accuracy with each of these numbers of images per class; the smaller pilots are parts of the largest.
 
-        Raises:
-            ValueError: the generator gave fewer images than that.
+        Raises ValueError where the generator gave fewer images than that.
         """
-        images = self.make(candidate, max(sizes))
-        return [
-            Pilot(size, self.judge(f"{candidate.name} at IPC {size}", first_of_each(images, size))) for size in sizes
-        ]
+        name, images = candidate.name, self.make(candidate, max(sizes))
+        return [Pilot(size, self.judge(f"{name} at IPC {size}", first_of_each(images, size))) for size in sizes]
 
     def judge(self, what: str, images: ImageSet) -> tuple[float, ...]:
         """One accuracy on the held-out images for each round."""

@@ -23,8 +23,7 @@ class TunedChoice:
     """The candidate to run with.
 
     Attributes:
-        key: generator, data set, the user's own settings, weights, machine and versions that it was chosen for.
-        budget_s, ipc_cap: of the runs that it was chosen for.
+        key, budget_s, ipc_cap: what it was chosen for; the settings in the key are the user's own.
         steps, settings: what was chosen; the settings stand beside the user's own.
         accuracy, ci95: forecast on held-out training images for the budget.
         epochs, rounds: of the pilots' judgements.

@@ -47,8 +47,7 @@ class Candidate:
 def split_pda(settings: Mapping[str, str], pda: int) -> tuple[dict[str, str], int]:
     """The generator's own settings, and PDA: that of `--try pda=...` where it stands among them, else `pda`.
 
-    Raises:
-        ValueError: it is no number.
+    Raises ValueError where it is no number.
     """
     own = dict(settings)
     tried = own.pop("pda", None)
@@ -96,19 +95,12 @@ def candidates_of(
 
 @dataclass(frozen=True)
 class CandidateResult:
-    """What became of one candidate.
-
-    Attributes:
-        candidate, pilots: what was tried, and its accuracies.
-        forecast: the last one made of it.
-        level: the last level it took part in, from 1.
-        seconds: spent on its pilots.
-    """
+    """What became of one candidate: its last forecast, and the seconds spent on its pilots."""
 
     candidate: Candidate
     pilots: tuple[Pilot, ...]
     forecast: Forecast
-    level: int
+    level: int  # the last it took part in, from 1
     seconds: float
 
 
@@ -126,11 +118,9 @@ class Tuning:
 
 
 def levels(candidates: int, ipc: float) -> list[list[int]]:
-    """Images per class of the pilots, level by level; each level adds one that is twice as large.
+    """Images per class of the pilots, level by level: each halves the candidates and adds a pilot twice as large.
 
-    Args:
-        candidates: how many there are; each level halves them.
-        ipc: images per class that the budget gives.
+    `ipc`: images per class that the budget gives.
     """
     count = max(1, math.ceil(math.log2(max(candidates, 1))))
     first = max(MIN_IPC, round(ipc * LAST_FRACTION / 2 ** (count - 1)))
@@ -151,7 +141,6 @@ def choose(
         ipc_of: images per class that the budget gives a candidate.
         measure: pilots a candidate with each of these numbers of images per class.
         on_level: called with the level that is done and the results so far.
-        clock: seconds, for what the pilots cost.
     """
     assert candidates and len({each.name for each in candidates}) == len(candidates)
     began = clock()
