@@ -31,11 +31,9 @@ class Workload:
     """What is measured on one type of device.
 
     Attributes:
-        warm_up_s: seconds, in which a card's clocks rise.
-        measure_s: seconds for each part.
+        warm_up_s: seconds, in which a card's clocks rise; then `measure_s` for each part.
         side: of the square matrices.
         convolution: images, channels and size; a 3 x 3 kernel, as in the middle of a diffusion model.
-        copied_bytes: copied within the device's memory.
         dtypes: the fastest of them counts; many processors have no half-precision arithmetic.
     """
 
@@ -56,20 +54,10 @@ WORKLOADS = {
 def calibrate(device: str) -> dict[str, float]:
     """The speed of each part by name, in the units of `harness.cards.other_card`.
 
-    Args:
-        device: torch device name.
-
-    Raises:
-        ValueError: it cannot be measured.
+    Raises ValueError where it cannot be measured.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "harness.cards.calibration", device],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
+    command = [sys.executable, "-m", "harness.cards.calibration", device]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     if done.returncode != 0:
         why = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise ValueError(f"this machine's speed cannot be measured ({why}); free the device or leave out --as")

@@ -21,36 +21,23 @@ SHORTEST_S, LONGEST_S = 1.0, 24 * 3600.0
 
 @dataclass(frozen=True)
 class PartSpeed:
-    """One part of the work, on this machine and on the reference.
+    """One part of the work: measured here, and what the reference reaches there, as published and assumed."""
 
-    Attributes:
-        unit: of `here` and `there`.
-        here: measured on this machine.
-        there: what the reference reaches, as published and assumed.
-        ratio: here over there; `low` and `high` are the ends of its interval.
-    """
-
-    unit: str
+    unit: str  # of `here` and `there`
     here: float
     there: float
-    ratio: float
+    ratio: float  # here over there; the ends of its interval
     low: float
     high: float
 
 
 @dataclass(frozen=True)
 class ReferenceSpeed:
-    """A speed as published, and the fraction of it that programs reach.
-
-    Attributes:
-        peak: as published, or as assumed for the host.
-        unit: of `peak` and of what is measured.
-        typical, lowest, highest: fraction of the peak that well-made programs reach, and its range.
-    """
+    """A speed as published, or as assumed for the host, and the fraction of it that well-made programs reach."""
 
     peak: float
     unit: str
-    typical: float
+    typical: float  # of the fraction; and its range
     lowest: float
     highest: float
 
@@ -110,9 +97,7 @@ def relative_speed(card: ReferenceCard, measured: Mapping[str, float]) -> Relati
 
     The card's parts count alike, by their geometric mean; the host's time is added to the card's. The interval covers
     all mixtures of the card's parts, from each part's low end to its high end, and the range of the host's fraction.
-
-    Args:
-        measured: for each of the card's speeds, in its unit.
+    `measured` has a value for each of the card's speeds, in its unit.
     """
     parts = {name: speed.compare(measured[name]) for name, speed in card.speeds.items()}
     on_card, host = [part for name, part in parts.items() if name != HOST], parts[HOST]
@@ -134,8 +119,7 @@ def mixture(card: float, host: float, host_fraction: float) -> float:
 def scaled_budget(budget_s: float, card: ReferenceCard, speed: RelativeSpeed) -> float:
     """How long the reference card's `budget_s` lasts here, in seconds, to the tenth.
 
-    Raises:
-        ValueError: under a second or over a day; the sentence has the speeds.
+    Raises ValueError where that is under a second or over a day; the sentence has the speeds.
     """
     scaled_s = round(budget_s / speed.ratio, 1)
     if SHORTEST_S <= scaled_s <= LONGEST_S:

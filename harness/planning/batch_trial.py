@@ -18,11 +18,9 @@ TRIAL_UNCERTAINTY = 0.1
 
 @dataclass(frozen=True)
 class Pace:
-    """The pace of a run at some moment.
+    """The pace of a run at some moment; images are those handed to the writer, augmented copies counted.
 
     Attributes:
-        made: images handed to the writer by then, augmented copies counted.
-        images_per_s: of the same, in the seconds before.
         left_s: seconds from then to the deadline, less the margin.
     """
 
@@ -53,19 +51,15 @@ class BatchTrial:
         """Images of the whole run, from its first part where it has settled, else from the trials alone.
 
         None where time ran out before the chosen size was tried: a smaller one would predict far too little.
-
-        Args:
-            pda: images written for each generated one.
+        `pda` images are written for each generated one.
         """
         pace, seconds = self.settled, dict(self.tried).get(self.batch_size)
         if pace is None and seconds is not None:
             pace = Pace(self.made, pda * self.batch_size / seconds, self.left_s)
         if pace is None:
             return None
-        more = pace.left_s * pace.images_per_s
-        return Span(
-            pace.made + more * (1 - TRIAL_UNCERTAINTY), pace.made + more, pace.made + more * (1 + TRIAL_UNCERTAINTY)
-        )
+        more, doubt = pace.left_s * pace.images_per_s, TRIAL_UNCERTAINTY
+        return Span(pace.made + more * (1 - doubt), pace.made + more, pace.made + more * (1 + doubt))
 
 
 def trial_in(events: Sequence[dict[str, Any]], deadline: float, device: str) -> BatchTrial | None:

@@ -58,15 +58,10 @@ Reason = Literal["out_of_memory", "crashed", "too_slow"]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to measure; empty for a choice of ours.
+    """What to measure; where empty, a choice of ours."""
 
-    Attributes:
-        steps: step counts; the generator's default and half of it where empty.
-        batch_sizes: doubled from 1 until it gains less than 3% where empty.
-    """
-
-    steps: tuple[int, ...] = ()
-    batch_sizes: tuple[int, ...] = ()
+    steps: tuple[int, ...] = ()  # the generator's default and half of it
+    batch_sizes: tuple[int, ...] = ()  # doubled from 1 until it gains less than 3%
 
     def all_in(self, profile: Profile) -> bool:
         """Whether `profile` has measured, or tried, all of it."""
@@ -84,7 +79,6 @@ class ProcessDied(Exception):  # noqa: N818 - it is an event, and expected
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
         self.reason: Reason = reason
-        self.detail = detail
 
 
 class MeasuredProcess:
@@ -127,23 +121,20 @@ class MeasuredProcess:
         if not select.select([self._process.stdout], [], [], MAX_ANSWER_S)[0]:
             self.end()
             raise ProcessDied("too_slow", f"no answer within {MAX_ANSWER_S:g} s")
-        line = self._process.stdout.readline()
-        if line:
+        if line := self._process.stdout.readline():
             answer: dict[str, Any] = json.loads(line)
             return answer
         code = self._process.wait()
         self.end()
-        raise ProcessDied("out_of_memory" if code == SIGKILL_IS_MEMORY else "crashed", self._last_words(code))
-
-    def _last_words(self, code: int) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1] if lines and code > 0 else f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        detail = lines[-1] if lines and code > 0 else f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        raise ProcessDied("out_of_memory" if code == SIGKILL_IS_MEMORY else "crashed", detail)
 
 
 def take_profile(
     job: Job, wanted: Wanted, data: Path | None, scratch: Path, say: Say, refresh: bool = False
 ) -> tuple[Profile, bool]:
-    """The stored profile of what `job` runs if it has all that is wanted, else a new one, which is stored.
+    """The stored profile of what `job` runs if it has all that is wanted, else a new one; and whether it was stored.
 
     Args:
         job: generator, challenge, device, weights, training images, settings and PDA.
@@ -151,9 +142,6 @@ def take_profile(
         scratch: a folder on the disk that runs are written to; it is made if need be.
         say: called with a sentence for each point.
         refresh: whether to measure whatever is stored.
-
-    Returns:
-        The profile, and whether it is the stored one.
 
     Raises:
         ValueError: the folder cannot be made, the generator does not start, or no point could be measured.
@@ -172,8 +160,7 @@ def take_profile(
         raise ValueError(f"cannot make the folder {scratch}: {error.strerror}; choose another --out") from None
     say(f"Profiling {job.generator} on {get_challenge(job.challenge).title}, {key.machine}")
     profile = measure_profile(key, job, wanted, data, scratch.resolve(), say)
-    if stored:
-        profile = merged(stored, profile)
+    profile = merged(stored, profile) if stored else profile
     store_profile(profile)
     return profile, False
 
@@ -202,9 +189,7 @@ class Measurement:
         try:
             process = self._started()
         except ProcessDied as died:
-            raise ValueError(
-                f"generator {job.generator!r} did not start: {died.detail}; fix that, then profile it"
-            ) from None
+            raise ValueError(f"generator {job.generator!r} did not start: {died}; fix that, then profile it") from None
         self.startup = process.startup
         self._process_s = process.startup["entered"] - process.spawned
 
@@ -212,11 +197,8 @@ class Measurement:
         default = int(self.startup["steps"])
         steps = wanted.steps or tuple(dict.fromkeys((default, max(1, default // 2))))
         main = default if default in steps else max(steps)
-        for size in wanted.batch_sizes:
+        for size in wanted.batch_sizes or self._doubling(main):
             self.point(main, size)
-        if not wanted.batch_sizes:
-            for size in self._doubling(main):
-                self.point(main, size)
         if not self.points:
             first = self.failed[0]
             raise ValueError(
@@ -224,23 +206,16 @@ class Measurement:
                 " give a smaller --batch-size"
             )
         best = max(self.points, key=lambda point: point.images_per_s).batch_size
-        for count in steps:
-            for size in wanted.batch_sizes or (best,):
-                if count != main:
-                    self.point(count, size)
+        for count, size in product(steps, wanted.batch_sizes or (best,)):
+            if count != main:
+                self.point(count, size)
         sustained, write_s = self.sustained(main, best)
-        startup = self.startup
+        timed = ("import_s", "load_s", "first_batch_s", "first_batch_images")
         return Profile(
             key=key,
             default_steps=default,
-            default_batch=int(startup["batch_size"]),
-            start=ColdStart(
-                self._process_s,
-                startup["import_s"],
-                startup["load_s"],
-                startup["first_batch_s"],
-                startup["first_batch_images"],
-            ),
+            default_batch=int(self.startup["batch_size"]),
+            start=ColdStart(self._process_s, **{name: self.startup[name] for name in timed}),
             points=tuple(sorted(self.points, key=lambda point: (point.steps, point.batch_size))),
             sustained=sustained,
             doubled=not wanted.batch_sizes,
@@ -277,9 +252,7 @@ class Measurement:
             return None, 0.0
         low, high = _quartiles(answer["batches"])
         each = mean(answer["batches"])
-        self._say(
-            f"Sustained, with images written in the background: {each:.3g} s a batch, {batch_size / each:.1f} images/s"
-        )
+        self._say(f"Sustained, with writing in the background: {each:.3g} s a batch, {batch_size / each:.1f} images/s")
         return Sustained(steps, batch_size, each, low, high, len(answer["batches"])), answer["write_s"]
 
     def close(self) -> None:
@@ -304,7 +277,7 @@ class Measurement:
             answer = self._started().ask(steps=steps, batch_size=batch_size, **what)
         except ProcessDied as died:
             self._measured = None
-            answer = {"failure": died.reason, "detail": died.detail}
+            answer = {"failure": died.reason, "detail": str(died)}
         if "failure" not in answer:
             return answer
         self.failed.append(Failed(steps, batch_size, answer["failure"], answer["detail"]))

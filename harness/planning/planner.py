@@ -35,12 +35,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a budget should give.
-
-    Attributes:
-        images: whole images, augmented copies counted; `low` and `high` bound them.
-        classes: of the challenge; their numbers of images differ by one at most.
-    """
+    """What a budget should give: whole images, augmented copies counted; `low` and `high` bound them."""
 
     steps: int
     batch_size: int
@@ -67,7 +62,6 @@ class CompileGain:
         images: how many more are made with it; below 0 where it does not pay.
         share: the same as a fraction of the images without it.
         start_s: seconds that the start takes longer.
-        batch_size: of the compiled network.
         faster: images per second over those without it, once it runs.
         pays_from_s: the budget from which it pays; None where it never does.
     """
@@ -110,9 +104,8 @@ def predict_ipc(
     steps = steps or profile.default_steps
     classes = get_challenge(profile.key.dataset).classes
     most = None if ipc_cap is None else ipc_cap * classes
-    candidates = [
-        _prediction(profile, budget_s, steps, size, classes, most) for size in batch_sizes(profile, batch_size)
-    ]
+    sizes = batch_sizes(profile) if batch_size is None else [batch_size]
+    candidates = [_prediction(profile, budget_s, steps, size, classes, most) for size in sizes]
     # where the cap ends the run all sizes give as much, and the fastest is still the better one
     best = max(candidates, key=lambda found: (found.images, _rate(profile, found), -found.batch_size))
     # what was measured longest is believed most
@@ -121,9 +114,9 @@ def predict_ipc(
     return surest if surest.images * (1 + GAIN) >= best.images else best
 
 
-def batch_sizes(profile: Profile, given: int | None) -> list[int]:
-    """The sizes to choose from: those measured, or the one given."""
-    return [given] if given is not None else sorted({point.batch_size for point in profile.points})
+def batch_sizes(profile: Profile) -> list[int]:
+    """The sizes that were measured."""
+    return sorted({point.batch_size for point in profile.points})
 
 
 def batch_seconds(profile: Profile, steps: int, batch_size: int) -> Span:
@@ -137,11 +130,7 @@ def batch_seconds(profile: Profile, steps: int, batch_size: int) -> Span:
 
 
 def images_in(left_s: float, batch_size: int, batch_s: float, smaller: Sequence[tuple[int, float]] = ()) -> int:
-    """Images that `left_s` seconds give: whole batches, then smaller ones that were measured and still fit.
-
-    Args:
-        smaller: (images, seconds) of batches for the end, where only a part of a batch's time is left.
-    """
+    """Images that `left_s` seconds give: whole batches, then `smaller` ones (images, seconds) that still fit."""
     if left_s <= 0:
         return 0
     batches = int(left_s / batch_s + 1e-9)
@@ -156,12 +145,7 @@ def images_in(left_s: float, batch_size: int, batch_s: float, smaller: Sequence[
 def compile_gain(
     plain: Profile, compiled: Profile, budget_s: float, steps: int | None, ipc_cap: int | None = None
 ) -> CompileGain:
-    """What compiling brings in `budget_s`, by profiles of the same generator as it is and compiled.
-
-    Args:
-        steps: None for the generator's own.
-        ipc_cap: images per class at which a run stops.
-    """
+    """What compiling brings, by profiles of the same generator as it is and compiled; arguments as of `predict_ipc`."""
     before, after = (predict_ipc(each, budget_s, steps, None, ipc_cap) for each in (plain, compiled))
     rates = _rate(plain, before), _rate(compiled, after)
     starts = plain.start.seconds, compiled.start.seconds
@@ -185,7 +169,7 @@ def _prediction(
     batch = batch_seconds(profile, steps, batch_size)
     smaller = [
         (size, batch_seconds(profile, steps, size).middle + size * profile.write_s)
-        for size in batch_sizes(profile, None)
+        for size in batch_sizes(profile)
         if size < batch_size
     ]
     start_s = profile.start.seconds
@@ -248,11 +232,9 @@ def _growth(points: Sequence[Point], measured: int, steps: int) -> tuple[float, 
 
     As at the batch size with most step counts; in proportion to steps where each size has one only.
     """
-    counts = {
-        size: sorted({p.steps for p in points if p.batch_size == size}) for size in {p.batch_size for p in points}
-    }
-    size = max(counts, key=lambda size: (len(counts[size]), size))
-    if len(counts[size]) == 1:
+    counts = {size: len({p.steps for p in points if p.batch_size == size}) for size in {p.batch_size for p in points}}
+    size = max(counts, key=lambda size: (counts[size], size))
+    if counts[size] == 1:
         return steps / measured, UNMEASURED_UNCERTAINTY
     fixed, each = _line([(point.steps, point.seconds) for point in points if point.batch_size == size])
     return (fixed + each * steps) / (fixed + each * measured), MIN_UNCERTAINTY

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,6 +16,8 @@ from evaluation.base.machine import this_machine
 from evaluation.data.datasets import cache_folder
 
 SCHEMA = 1
+
+StoredT = TypeVar("StoredT")
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,6 @@ class Profile:
     """One generator, measured.
 
     Attributes:
-        default_steps, default_batch: what the generator takes where nobody says otherwise.
         doubled: whether the batch sizes were doubled until it gained no more, so that the best one is among them.
         write_s: seconds an image takes to the disk, the writer's threads together.
         commit: of this project, None outside a checkout. It is no part of the key.
@@ -179,19 +180,28 @@ def profile_key(
     )
 
 
+def stored_path(folder: str, key: ProfileKey, identity: object) -> Path:
+    """Where something that belongs to `key` is stored between runs, named by a hash of all of its `identity`."""
+    digest = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=8).hexdigest()
+    return cache_folder() / folder / f"{key.generator}-{key.dataset}-{digest}.json"
+
+
+def load_stored(kind: type[StoredT], path: Path) -> StoredT | None:
+    """What was stored at `path`, None where there is nothing of this kind that can be read."""
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
 def profile_path(key: ProfileKey) -> Path:
-    """Where the profile of `key` is stored between runs."""
-    digest = hashlib.blake2b(json.dumps(asdict(key), sort_keys=True).encode(), digest_size=8).hexdigest()
-    return cache_folder() / "profiles" / f"{key.generator}-{key.dataset}-{digest}.json"
+    return stored_path("profiles", key, asdict(key))
 
 
 def load_profile(key: ProfileKey) -> Profile | None:
     """The profile of `key` that was stored, None where there is none that can be read."""
-    try:
-        profile = TypeAdapter(Profile).validate_json(profile_path(key).read_bytes())
-    except (OSError, ValidationError):
-        return None
-    return profile if profile.schema == SCHEMA and profile.key == key else None
+    profile = load_stored(Profile, profile_path(key))
+    return profile if profile and profile.schema == SCHEMA and profile.key == key else None
 
 
 def store_profile(profile: Profile) -> Path:

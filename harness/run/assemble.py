@@ -123,9 +123,8 @@ def with_audits(record: Record, audits: Sequence[Audit]) -> Record:
 
 def with_accuracy(record: Record, accuracy: Score, baseline: BaselinePart | None, challenge: Challenge) -> Record:
     """`record` with its score, and what that is worth in real images."""
-    worth = worth_of(accuracy.mean, accuracy.ci95, accuracy.epochs, challenge)
     update: dict[str, Any] = {"accuracy": accuracy, "baseline": baseline}
-    if worth:
+    if worth := worth_of(accuracy.mean, accuracy.ci95, accuracy.epochs, challenge):
         update |= {"real_equivalent_ipc": worth.ipc, "real_equivalent": worth}
     return record.model_copy(update=update)
 
@@ -134,9 +133,9 @@ def ipc_part(collected: Collected, challenge: Challenge, pda: int) -> IpcPart | 
     """Whole images per class, and how many of them were generated; None without an image."""
     if collected.contents is None or not collected.count:
         return None
-    counts = collected.per_class
-    generated = generated_images(collected.contents.paths, pda) / challenge.classes if pda > 1 else None
-    return IpcPart(mean=collected.count / challenge.classes, min=min(counts), max=max(counts), generated=generated)
+    counts, classes = collected.per_class, challenge.classes
+    generated = generated_images(collected.contents.paths, pda) / classes if pda > 1 else None
+    return IpcPart(mean=collected.count / classes, min=min(counts), max=max(counts), generated=generated)
 
 
 def mark_declared_copies(audits: Sequence[Audit], copies: bool) -> list[Audit]:
@@ -144,15 +143,10 @@ def mark_declared_copies(audits: Sequence[Audit], copies: bool) -> list[Audit]:
 
     The leakage audit finds whole images and wide crops; a narrow crop, enlarged, is too far from its image for it.
     """
-    declared = "the generator declares that it writes training images or parts of them"
-    return [
-        replace(
-            audit,
-            status="warn" if audit.status == "pass" else audit.status,
-            evidence=f"{declared}; {audit.evidence}",
-            numbers={**audit.numbers, "league": "copying"},
-        )
-        if copies and audit.name == "leakage"
-        else audit
-        for audit in audits
-    ]
+
+    def marked(audit: Audit) -> Audit:
+        evidence = f"the generator declares that it writes training images or parts of them; {audit.evidence}"
+        status = "warn" if audit.status == "pass" else audit.status
+        return replace(audit, status=status, evidence=evidence, numbers={**audit.numbers, "league": "copying"})
+
+    return [marked(audit) if copies and audit.name == "leakage" else audit for audit in audits]

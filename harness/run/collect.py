@@ -30,7 +30,6 @@ class Collected:
         contents: what was read, None where there is no whole image.
         pixels: the images in 8 bits, to look at.
         per_class: whole images by label.
-        images_hash: of pixels and labels.
         invalid: why the folder could not be read as labelled images; None where it could.
         dropped, half_written: files left out, and how many of these were being written when their writer ended.
         examples, warnings: sentences on them.
@@ -56,10 +55,7 @@ class Collected:
 def collect(folder: Path, challenge: Challenge, started_at: datetime | None = None) -> Collected:
     """Read the output folder; one that was replaced by a link holds what somebody else wrote and is not read.
 
-    Args:
-        folder: class folders and shards.
-        challenge: gives classes and size.
-        started_at: when the clock started, for the images over time; None where nobody asks.
+    With `started_at`, when the clock started, also the images over time.
     """
     if folder.is_symlink():
         return Collected(invalid=f"the output folder {folder} was replaced by a symbolic link")
@@ -70,11 +66,10 @@ def collect(folder: Path, challenge: Challenge, started_at: datetime | None = No
         return Collected(dropped=left_out.total, half_written=left_out.half_written, examples=examples(left_out.first))
     except ValueError as error:
         return Collected(invalid=str(error))
-    counts = np.bincount(contents.images.labels, minlength=challenge.classes)
     return Collected(
         contents=contents,
         pixels=denormalise(contents.images, challenge),
-        per_class=tuple(int(count) for count in counts),
+        per_class=tuple(np.bincount(contents.images.labels, minlength=challenge.classes).tolist()),
         images_hash=content_hash(contents.images),
         dropped=sum(contents.dropped_reasons.values()),
         half_written=contents.half_written,
@@ -90,14 +85,7 @@ def examples(dropped: Sequence[Dropped]) -> tuple[str, ...]:
 
 
 def recollect(folder: Path, challenge: Challenge, images_hash: str | None) -> Collected:
-    """`collect` for a run that is over.
-
-    Args:
-        images_hash: what its record says of the images.
-
-    Raises:
-        ValueError: these are not the images that the run made.
-    """
+    """`collect` for a run that is over. Raises ValueError where the images are not those of its record's hash."""
     collected = collect(folder, challenge)
     if collected.images_hash != images_hash:
         raise ValueError(f"the images in {folder} are not those that the run made; they cannot be judged as its own")
@@ -110,21 +98,16 @@ def image_times(folder: Path, paths: Sequence[str], started_at: datetime) -> NDA
     Args:
         folder: the output folder.
         paths: of the images in it, `shard.npz[12]` for one of a shard.
-        started_at: when the clock started.
 
     Returns:
         float64 (N,), in the order of `paths`, none below 0; 0 for a file that is gone.
     """
-    times_N = np.empty(len(paths))
-    seen: dict[str, float] = {}
-    for position, path in enumerate(paths):
-        file = path.rpartition("[")[0] if path.endswith("]") else path
-        if file not in seen:
-            seen[file] = 0.0
-            with suppress(OSError):
-                seen[file] = (folder / file).stat().st_mtime - started_at.timestamp()
-        times_N[position] = seen[file]
-    return np.maximum(times_N, 0.0)
+    files = [path.rpartition("[")[0] if path.endswith("]") else path for path in paths]
+    times = dict.fromkeys(files, 0.0)
+    for file in times:
+        with suppress(OSError):
+            times[file] = max(0.0, (folder / file).stat().st_mtime - started_at.timestamp())
+    return np.array([times[file] for file in files])
 
 
 def over_time(folder: Path, contents: FolderContents, started_at: datetime) -> tuple[tuple[float, int], ...]:

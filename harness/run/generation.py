@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,13 @@ from typing import Any, Literal
 from evaluation.base.machine import resolve_device
 from evaluation.data.datasets import cache_folder, training_images_file
 from harness.clock.launch import (
-    ROOT,
     Launch,
     Needs,
     Terms,
     check_program,
     command_line,
     environment,
+    launch_worker,
     with_compile_cache,
     write_classes,
 )
@@ -49,9 +48,6 @@ class Generation:
     """How the clocked part went.
 
     Attributes:
-        ending: what the clock saw.
-        ledger: where the time went.
-        ended_by: what ended it.
         error: what the worker itself said went wrong: `crashed` or `out_of_memory`.
         detail: one sentence on it.
         gpu: what the card did; None without one.
@@ -99,13 +95,7 @@ def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, v
             monitor.begin(clock.started)
             return launch(clock, options, plan, needs, folder)
 
-        ending = supervise(
-            prepare,
-            budget_s=plan.budget_s,
-            grace_s=options.grace_s,
-            log=folder.log,
-            on_tick=on_tick,
-        )
+        ending = supervise(prepare, budget_s=plan.budget_s, grace_s=options.grace_s, log=folder.log, on_tick=on_tick)
     shutil.rmtree(folder.compiled, ignore_errors=True)
     own = options.command is None
     events = read_events(folder.events) if own else []
@@ -140,9 +130,7 @@ def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: 
         settings=dict(plan.settings),
         exhibit=str(folder.exhibit),
     )
-    job.save(folder.job)
-    env = with_compile_cache(env, folder.compiled)
-    return Launch([sys.executable, "-m", "submission.worker.worker", str(folder.job)], env, ROOT)
+    return launch_worker(job, folder.job, with_compile_cache(env, folder.compiled))
 
 
 def terms_of(options: RunOptions, plan: Plan, folder: RunFolder) -> Terms:
@@ -178,9 +166,7 @@ def ended_by(ending: Ending, events: list[dict[str, Any]], own: bool) -> EndedBy
     if ending.reason == "deadline":
         return "clock"
     said = next((event["end"] for event in reversed(events) if "end" in event), None)
-    if own and said in ("clock", "ipc", "exhausted"):
-        return said
-    return "program"
+    return said if own and said in ("clock", "ipc", "exhausted") else "program"
 
 
 def failure(events: list[dict[str, Any]]) -> tuple[str | None, str | None]:
@@ -195,7 +181,6 @@ def outcome(generation: Generation, images: int, invalid: str | None) -> tuple[O
     """The outcome and one sentence on it, None where there is nothing to add.
 
     Args:
-        generation: the clocked part.
         images: whole images in the output folder.
         invalid: why the folder could not be read as labelled images; None where it could.
     """

@@ -27,12 +27,9 @@ class Plan:
 
     Attributes:
         budget_s: seconds on this machine's clock.
-        steps: denoising steps; None where a command decides.
-        batch_size: images per call of the generator; None where a command decides.
-        settings, pda: of the generator.
+        steps, batch_size: denoising steps, and images per call of the generator; None where a command decides.
         ipc_cap: images per class at which it stops; None for as many as the clock allows.
-        predicted_ipc: images per class that the budget should give; None where nothing has been measured.
-        predicted_ipc_interval: (low, high) around it.
+        predicted_ipc, predicted_ipc_interval: what the budget should give; None where nothing has been measured.
         tries_batch_sizes: whether the worker tries batch sizes on the clock.
         batch_seconds: (images, seconds) of batches of these steps as the profile has them, for the pacer.
         profile: what the batch size and the prediction come from; None where no stored profile fits.
@@ -148,9 +145,7 @@ def make_plan(
         batch_size=found.batch_size,
         predicted_ipc=found.ipc,
         predicted_ipc_interval=found.interval,
-        batch_seconds=tuple(
-            (size, batch_seconds(profile, found.steps, size).middle) for size in batch_sizes(profile, None)
-        ),
+        batch_seconds=tuple((size, batch_seconds(profile, found.steps, size).middle) for size in batch_sizes(profile)),
         profile=profile,
     )
 

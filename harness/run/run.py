@@ -28,14 +28,6 @@ from submission.contract.generator import get_generator
 
 
 @dataclass(frozen=True)
-class Splits:
-    """The real data, which judging needs and audits look in; None where it is not at hand and nothing is judged."""
-
-    train: ImageSet | None
-    test: ImageSet | NormalisedSet | None
-
-
-@dataclass(frozen=True)
 class Finished:
     """A run that is over."""
 
@@ -45,17 +37,16 @@ class Finished:
 
 
 def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
-    """Do the main job.
-
-    Args:
-        options: what to do.
-        voice: where to speak.
-        command: the command line, for the record.
+    """Do the main job; `command` is the command line, for the record.
 
     Raises:
         ValueError: bad input; nothing has been started then.
     """
-    splits = load_splits(options)
+    # Loaded before the clock so that a run never ends with nothing to judge it by. Where nothing is judged, only what
+    # is at hand: the audits want it, but it is not worth a download.
+    challenge, data, judged = options.challenge, options.data, options.judged
+    train = load_split(challenge, "train", data) if judged or is_at_hand(challenge, "train", data) else None
+    test = load_split(challenge, "test", data) if judged or is_at_hand(challenge, "test", data) else None
     if options.resume:
         folder, record, collected = find_run(options, voice)
     else:
@@ -65,22 +56,10 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     elif collected.contents is None:
         code = ExitCode.NOTHING_TO_JUDGE
     else:
-        record, code = audit_and_judge(record, folder, collected, splits, options, voice)
-    test = denormalise(splits.test, options.challenge) if splits.test is not None else None
-    write_report(folder.report, record, collected.pixels, splits.train, test)
+        record, code = audit_and_judge(record, folder, collected, train, test, options, voice)
+    shown = denormalise(test, challenge) if test is not None else None
+    write_report(folder.report, record, collected.pixels, train, shown)
     return Finished(record, folder.root, code)
-
-
-def load_splits(options: RunOptions) -> Splits:
-    """The real images, loaded before the clock so that a run never ends with nothing to judge it by.
-
-    Where nothing is judged, only what is at hand: the audits want it, but it is not worth a download.
-    """
-    challenge, data = options.challenge, options.data
-    return Splits(
-        load_split(challenge, "train", data) if options.judged or is_at_hand(challenge, "train", data) else None,
-        load_split(challenge, "test", data) if options.judged or is_at_hand(challenge, "test", data) else None,
-    )
 
 
 def make_run(options: RunOptions, voice: Voice, command: Sequence[str]) -> tuple[RunFolder, Record, Collected]:
@@ -106,11 +85,7 @@ def make_run(options: RunOptions, voice: Voice, command: Sequence[str]) -> tuple
 
 
 def find_run(options: RunOptions, voice: Voice) -> tuple[RunFolder, Record, Collected]:
-    """The run in `--out`, to go on with: its folder, record and images.
-
-    Raises:
-        ValueError: there is none, or it cannot be gone on with.
-    """
+    """The run in `--out`, to go on with: its folder, record and images. Raises ValueError where that cannot be."""
     folder = existing_folder(options.out)
     record = Record.load(folder.record)
     if record.clock is None or record.outcome is Outcome.INTERRUPTED:
@@ -124,11 +99,17 @@ def find_run(options: RunOptions, voice: Voice) -> tuple[RunFolder, Record, Coll
 
 
 def audit_and_judge(
-    record: Record, folder: RunFolder, collected: Collected, splits: Splits, options: RunOptions, voice: Voice
+    record: Record,
+    folder: RunFolder,
+    collected: Collected,
+    train: ImageSet | None,
+    test: ImageSet | NormalisedSet | None,
+    options: RunOptions,
+    voice: Voice,
 ) -> tuple[Record, ExitCode]:
     """`record` with audits and, unless one is fatal or nothing is to be judged, accuracy; saved after each step."""
     assert collected.contents is not None, "there is something to judge"
-    record = with_audits(record, run_audits(collected.contents, options.challenge, splits.train, splits.test))
+    record = with_audits(record, run_audits(collected.contents, options.challenge, train, test))
     record.save(folder.record)
     voice.audited(record.audits)
     for order in (audit.numbers["order"] for audit in record.audits if "order" in audit.numbers):
@@ -140,10 +121,10 @@ def audit_and_judge(
     if options.strict and any(audit.status == "fail" for audit in record.audits):
         voice.say("Not judged: an audit failed, which --strict makes fatal.")
         return record, ExitCode.REGRESSION
-    if not options.judged or splits.test is None:
+    if not options.judged or test is None:
         return record, ExitCode.DONE
     try:
-        accuracy, baseline = judge_images(collected.contents.images, splits.train, splits.test, folder, options, voice)
+        accuracy, baseline = judge_images(collected.contents.images, train, test, folder, options, voice)
     except KeyboardInterrupt:
         voice.say("Interrupted while judging; the images are safe. Continue with --resume and the same --out.")
         return record, ExitCode.INTERRUPTED

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from evaluation.base.files import write_text
-from evaluation.data.datasets import cache_folder
-from harness.planning.profile import ProfileKey
+from harness.planning.profile import ProfileKey, load_stored, stored_path
 from harness.tuning.successive_halving import Candidate
 
 SCHEMA = 1
@@ -54,9 +50,7 @@ class TunedChoice:
 
 def choice_path(key: ProfileKey, budget_s: float, ipc_cap: int | None) -> Path:
     """Where the choice for runs of this kind is stored."""
-    kind = json.dumps([asdict(key), budget_s, ipc_cap], sort_keys=True)
-    digest = hashlib.blake2b(kind.encode(), digest_size=8).hexdigest()
-    return cache_folder() / "tuned" / f"{key.generator}-{key.dataset}-{digest}.json"
+    return stored_path("tuned", key, [asdict(key), budget_s, ipc_cap])
 
 
 def store_choice(choice: TunedChoice) -> Path:
@@ -68,8 +62,5 @@ def store_choice(choice: TunedChoice) -> Path:
 
 def load_choice(key: ProfileKey, budget_s: float, ipc_cap: int | None) -> TunedChoice | None:
     """The choice for runs of exactly this kind, None where there is none that can be read."""
-    try:
-        choice = TypeAdapter(TunedChoice).validate_json(choice_path(key, budget_s, ipc_cap).read_bytes())
-    except (OSError, ValidationError):
-        return None
-    return choice if choice.schema == SCHEMA else None
+    choice = load_stored(TunedChoice, choice_path(key, budget_s, ipc_cap))
+    return choice if choice and choice.schema == SCHEMA else None
