@@ -35,18 +35,12 @@ _LOOK_FOR_HARNESS_S = 1.0  # its death closes the channel, unless a process that
 class BoundedLog:
     """A log that cannot fill the disk: its first and last bytes, and a sentence for what was cut between.
 
-    Args:
-        file: descriptor of a file open for writing.
-        head_bytes: how much of the beginning is kept.
-        tail_bytes: how much of the end is kept; it stays in memory until the log is closed.
+    `file` is a descriptor open for writing; the tail stays in memory until the log is closed.
     """
 
     def __init__(self, file: int, head_bytes: int = HEAD_BYTES, tail_bytes: int = TAIL_BYTES) -> None:
-        self._file = file
-        self._head_bytes = self._room = head_bytes
-        self._tail_bytes = tail_bytes
-        self._tail = bytearray()
-        self._cut = 0
+        self._file, self._head_bytes, self._tail_bytes = file, head_bytes, tail_bytes
+        self._room, self._tail, self._cut = head_bytes, bytearray(), 0
 
     def write(self, data: bytes) -> None:
         """Add to the log. A full disk cuts the log and raises nothing."""
@@ -96,10 +90,9 @@ class Channel:
     def receive(self) -> dict[str, Any] | None:
         """The next message, waited for; None when the other side has closed or is gone."""
         while b"\n" not in self._received:
-            try:
+            data = b""
+            with suppress(ConnectionError):
                 data = self._stream.recv(1 << 16)
-            except ConnectionError:
-                return None
             if not data:
                 return None
             self._received += data
@@ -124,9 +117,7 @@ class Guard:
     """
 
     def __init__(self, channel: Channel, log: BoundedLog, cgroup: Cgroup | None) -> None:
-        self._channel = channel
-        self._log = log
-        self._cgroup = cgroup
+        self._channel, self._log, self._cgroup = channel, log, cgroup
         self.returncode: int | None = None
         self._harness = os.getppid()
         self._child_died = _wake_when_a_child_dies()
@@ -163,9 +154,7 @@ class Guard:
     def watch(self, warn_at: float, deadline: float) -> str:
         """Keep the log until something ends the run: `exited`, `deadline`, or `told` by the harness or its death.
 
-        Args:
-            warn_at: CLOCK_MONOTONIC seconds at which the main process's group is sent a SIGTERM.
-            deadline: CLOCK_MONOTONIC seconds at which the run ends.
+        Times are CLOCK_MONOTONIC seconds; at `warn_at` the main process's group is sent a SIGTERM.
         """
         events = select.poll()
         for descriptor in (self._channel.fileno(), self._child_died, self._output):

@@ -47,36 +47,22 @@ class Needs:
 
 @dataclass(frozen=True)
 class Launch:
-    """One program to start.
+    """One program to start."""
 
-    Attributes:
-        command: program and arguments; no shell reads them.
-        env: its whole environment.
-        cwd: the folder to start in.
-    """
-
-    command: Sequence[str]
-    env: Mapping[str, str]
+    command: Sequence[str]  # program and arguments; no shell reads them
+    env: Mapping[str, str]  # its whole environment
     cwd: Path
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What every generator is told, beside its deadline.
+    """What every generator is told, beside its deadline."""
 
-    Attributes:
-        output: the folder to write class folders into.
-        dataset: name of the challenge.
-        budget_s: seconds from its start to its end.
-        seed: makes the images.
-        classes: a JSON file of class names in label order.
-    """
-
-    output: Path
+    output: Path  # the folder to write class folders into
     dataset: str
-    budget_s: float
+    budget_s: float  # seconds from its start to its end
     seed: int
-    classes: Path
+    classes: Path  # a JSON file of class names in label order
 
     @property
     def placeholders(self) -> dict[str, str]:
@@ -137,7 +123,6 @@ def environment(base: Mapping[str, str], terms: Terms, deadline: float, data: Pa
     """The environment of a generator: `base` without our variables and the path of the real data, plus the terms.
 
     Args:
-        base: the harness's environment.
         deadline: CLOCK_MONOTONIC seconds at which everything is killed.
         data: folder of the real data sets; None where there is none.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -38,7 +39,6 @@ class Ledger:
 
     @property
     def total(self) -> float:
-        """Seconds of all phases."""
         return sum(self.by_phase.values())
 
 
@@ -59,7 +59,6 @@ def ledger(
         events: JSON lines; None or a file that is not there for a generator that writes none.
         started, ended: CLOCK_MONOTONIC seconds.
         default_phase: the phase before the first event; `generate` for a command, of which nothing is known.
-        killed_after_s: as in `Ledger`.
     """
     assert started <= ended
     beginnings = sorted(_beginnings(events, started, ended), key=lambda beginning: beginning[0])
@@ -81,15 +80,11 @@ def _beginnings(events: Path | None, started: float, ended: float) -> list[tuple
         return []
     found: list[tuple[float, Phase]] = []
     for line in lines:
-        try:
+        with suppress(ValueError, RecursionError, TypeError, KeyError):  # a broken line, or another event
             event = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if not isinstance(event, dict):
-            continue
-        time, phase = event.get("t"), event.get("phase")
-        if isinstance(time, int | float) and started <= time <= ended and phase in PHASES:
-            found.append((float(time), phase))
+            time, phase = event["t"], event["phase"]
+            if isinstance(time, int | float) and started <= time <= ended and phase in PHASES:
+                found.append((float(time), phase))
     return found
 
 

@@ -69,16 +69,13 @@ def children(pid: int) -> list[int]:
 
 
 def kill_until(over: Callable[[float], bool], strike: Callable[[], None], give_up: float = math.inf) -> bool:
-    """Strike again and again until it is over. A single strike can miss a process that forks faster than it is seen.
+    """Strike until it is over; whether it was in time. One strike can miss a process that forks faster than it is seen.
 
     Args:
         over: whether nothing is left to kill; it may wait for that as long as it is told, in seconds. Called first
             with 0, then after each strike with a pause that grows from 1 to 50 ms.
         strike: kills what there is.
         give_up: CLOCK_MONOTONIC seconds after which no more is tried.
-
-    Returns:
-        Whether it was over in time.
     """
     pause_s = 0.0
     while not over(pause_s):
@@ -122,11 +119,7 @@ def _lives(pid: int) -> bool:
 
 @dataclass(frozen=True)
 class Cgroup:
-    """A version 2 control group of our own.
-
-    Attributes:
-        folder: its folder in the cgroup file system.
-    """
+    """A version 2 control group of our own, by its folder in the cgroup file system."""
 
     folder: Path
 
@@ -184,13 +177,11 @@ def oom_kills() -> int | None:
     """
     sources: list[Path] = []
     for controller, file in (("", "memory.events"), ("memory", "memory.oom_control")):
-        folder = _own_folder(controller)
-        if folder is not None:
+        if folder := _own_folder(controller):
             sources.append(folder / file)
     for source in (*sources, Path("/proc/vmstat")):
         with suppress(OSError):
-            count = re.search(r"^oom_kill (\d+)$", source.read_text(), re.MULTILINE)
-            if count:
+            if count := re.search(r"^oom_kill (\d+)$", source.read_text(), re.MULTILINE):
                 return int(count[1])
     return None
 

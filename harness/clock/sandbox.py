@@ -22,14 +22,13 @@ from typing import Any, Literal
 
 from harness.clock import processes
 from harness.clock.guard import Channel
-from harness.clock.launch import Launch
+from harness.clock.launch import ROOT, Launch
 from harness.clock.processes import Cgroup, make_cgroup
 
 Isolation = Literal["cgroup", "process"]
 
 # Appended, so that the standard library comes first and no file here hides one of its modules.
 _START_GUARD = "import sys; sys.path.append(sys.argv.pop(1)); from harness.clock.guard import main; main()"
-_ROOT = Path(__file__).parents[2]
 _GUARD_ANSWERS_IN_S = 2.0  # once all is dead; it waits with the disk that holds the log
 _GUARD_ENDS_IN_S = 10.0
 _PATIENCE_S = 60.0  # a killed process can be held by a disk or a graphics driver
@@ -41,12 +40,12 @@ class StillAliveError(RuntimeError):
 
 @dataclass(frozen=True)
 class Extinction:
-    """How a generator's last process ended.
+    """How a generator's last process ended; None for what only a guard knew that was killed.
 
     Attributes:
         ended: CLOCK_MONOTONIC seconds at which nothing was left.
-        cause: why the guard ended it: `exited`, `deadline` or `told`; None where the guard was killed.
-        returncode: of the main process, minus the signal that killed it; None where the guard was killed.
+        cause: why the guard ended it.
+        returncode: of the main process, minus the signal that killed it.
         stragglers: processes that lived on when the main process had exited.
     """
 
@@ -60,9 +59,7 @@ class Sandbox:
     """One generator's guard and cgroup, seen from the harness."""
 
     def __init__(self, guard: subprocess.Popen[bytes], channel: Channel, cgroup: Cgroup | None) -> None:
-        self._guard = guard
-        self._channel = channel
-        self._cgroup = cgroup
+        self._guard, self._channel, self._cgroup = guard, channel, cgroup
         self._not_ours = frozenset(processes.children(os.getpid()))
         self._over = False
 
@@ -86,18 +83,12 @@ class Sandbox:
         """Have the guard start the generator's main process, without waiting for it: from here on the clock rules.
 
         Args:
-            launch: what to start.
             warn_at: CLOCK_MONOTONIC seconds at which the main process's group is sent a SIGTERM; the deadline for none.
             deadline: CLOCK_MONOTONIC seconds at which the guard kills all, should the harness be busy or stopped.
         """
         with suppress(OSError):  # the guard may be dead already, as everywhere below
-            self._channel.send(
-                command=list(launch.command),
-                env=dict(launch.env),
-                cwd=str(launch.cwd),
-                warn_at=warn_at,
-                deadline=deadline,
-            )
+            what = {"command": list(launch.command), "env": dict(launch.env), "cwd": str(launch.cwd)}
+            self._channel.send(**what, warn_at=warn_at, deadline=deadline)
 
     def extinguish(self) -> Extinction:
         """Kill every process of the generator and wait until none is left.
@@ -218,7 +209,7 @@ def _start_guard(log: Path, cgroup: Cgroup | None) -> tuple[subprocess.Popen[byt
     ours, theirs = socket.socketpair()
     with theirs, log.open("ab") as log_file:
         guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _START_GUARD, str(_ROOT), *cgroup_folder],
+            [sys.executable, "-I", "-S", "-c", _START_GUARD, str(ROOT), *cgroup_folder],
             stdin=theirs.fileno(),
             stdout=log_file,
             stderr=log_file,

@@ -33,12 +33,7 @@ _one_at_a_time = threading.Lock()
 
 @dataclass(frozen=True)
 class Clock:
-    """When the generator's time runs, in CLOCK_MONOTONIC seconds.
-
-    Attributes:
-        started: just before its process is started.
-        deadline: `started` plus the budget.
-    """
+    """When the generator's time runs, in CLOCK_MONOTONIC seconds: from just before its process is started."""
 
     started: float
     deadline: float
@@ -49,8 +44,7 @@ class Ending:
     """How a generator's run ended, as the clock saw it; none of its processes is alive by then.
 
     Attributes:
-        started, deadline: the clock, CLOCK_MONOTONIC seconds.
-        ended: CLOCK_MONOTONIC seconds at which its last process was dead.
+        started, deadline, ended: CLOCK_MONOTONIC seconds; its last process was dead by `ended`.
         started_at: `started` on the wall clock, UTC.
         reason: `exited`: it ended by itself, all of it before the deadline; `deadline`: the clock ended it, with
             a SIGTERM in the grace time or with a kill; `interrupted`: SIGINT, SIGTERM or SIGHUP came to the harness;
@@ -104,9 +98,7 @@ def supervise(
     if not 0 < budget_s < math.inf:
         raise ValueError(f"the budget must be a number of seconds above 0, not {budget_s}")
     if not 0 <= grace_s < budget_s:
-        raise ValueError(
-            f"the grace period must be shorter than the budget of {budget_s} seconds and at least 0, not {grace_s}"
-        )
+        raise ValueError(f"the grace period must be at least 0 s and less than the budget of {budget_s} s: {grace_s}")
     if not _one_at_a_time.acquire(blocking=False):
         raise ValueError("another generator is on the clock in this process already; wait until it has ended")
     try:

@@ -62,11 +62,7 @@ class Monitor:
         self._others = OtherProcesses(before, run_processes, _exists)
 
     def begin(self, started: float) -> None:
-        """Start sampling, where there is a card.
-
-        Args:
-            started: the clock's start, CLOCK_MONOTONIC seconds.
-        """
+        """Start sampling, where there is a card; the clock `started` at these CLOCK_MONOTONIC seconds."""
         if self._cards:
             self._thread = threading.Thread(target=self._run, args=(started,), name="gpu", daemon=True)
             self._thread.start()

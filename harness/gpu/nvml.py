@@ -33,50 +33,31 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Card:
-    """One card; None for what the driver does not report.
+    """One card; None for what the driver does not report."""
 
-    Attributes:
-        index: in the driver's order.
-        memory_gb: total, GiB.
-        power_limit_w, default_power_limit_w: as enforced now, and as the vendor set it, watts.
-    """
-
-    index: int
+    index: int  # in the driver's order
     name: str
     uuid: str | None = None
-    memory_gb: float | None = None
-    power_limit_w: float | None = None
+    memory_gb: float | None = None  # total, GiB
+    power_limit_w: float | None = None  # as enforced now, watts; then as the vendor set it
     default_power_limit_w: float | None = None
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a card does at one moment; None for what the driver does not report.
-
-    Attributes:
-        clock_mhz, memory_clock_mhz: MHz.
-        power_w: watts.
-        temperature_c: degrees Celsius.
-        memory_gb: in use by any process, GiB.
-        utilisation: fraction of the time in which the card was computing, in [0, 1].
-        limits: why the clock is lower than it could be, names of `REASONS`.
-    """
+    """What a card does at one moment; None for what the driver does not report."""
 
     clock_mhz: int | None = None
     memory_clock_mhz: int | None = None
-    power_w: float | None = None
-    temperature_c: int | None = None
-    memory_gb: float | None = None
-    utilisation: float | None = None
-    limits: tuple[str, ...] | None = None
+    power_w: float | None = None  # watts
+    temperature_c: int | None = None  # degrees Celsius
+    memory_gb: float | None = None  # in use by any process, GiB
+    utilisation: float | None = None  # fraction of the time in which the card was computing, in [0, 1]
+    limits: tuple[str, ...] | None = None  # why the clock is lower than it could be, names of `REASONS`
 
 
 class Nvml:
-    """The library, initialised. No method raises.
-
-    Args:
-        library: the module `pynvml`, or a fake of it.
-    """
+    """The library, initialised: the module `pynvml`, or a fake of it. No method raises."""
 
     def __init__(self, library: Any) -> None:
         self._library = library
@@ -140,11 +121,7 @@ def _answer(ask: Callable[[], T]) -> T | None:
 
 
 def open_nvml(library: Any = pynvml) -> tuple[Nvml | None, str]:
-    """The library, or None and why there is none, which is normal on a machine without a GPU. The caller closes it.
-
-    Args:
-        library: the module `pynvml`, or a fake of it.
-    """
+    """The library, or None and why there is none, which is normal on a machine without a GPU. The caller closes it."""
     try:
         library.nvmlInit()
     except pynvml.NVMLError_LibraryNotFound:

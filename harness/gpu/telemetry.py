@@ -14,19 +14,12 @@ from harness.gpu.nvml import Card, Reading, throttling
 
 @dataclass(frozen=True, kw_only=True)
 class Sample(Reading):
-    """A reading of one card.
+    """A reading of one card; None where the driver does not report processes."""
 
-    Attributes:
-        seconds: since the clock's start.
-        card: its index in the driver's order.
-        others: processes on the card that are not the run's; None where the driver does not report processes.
-        unseen: processes on the card that are not in this machine's process table, as in a container.
-    """
-
-    seconds: float
-    card: int
-    others: int | None = None
-    unseen: int | None = None
+    seconds: float  # since the clock's start
+    card: int  # its index in the driver's order
+    others: int | None = None  # processes on the card that are not the run's
+    unseen: int | None = None  # processes that are not in this machine's process table, as in a container
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +93,7 @@ def read_telemetry(path: Path) -> list[Sample]:
 
 
 def summarise(samples: Sequence[Sample], cards: Sequence[Card], present: int, driver: str | None) -> GpuSummary | None:
-    """The record's `gpu`; None without a card.
-
-    Args:
-        samples: of the run.
-        cards: those that the generator could see.
-        present: number of cards in the machine.
-        driver: its version.
-    """
+    """The record's `gpu`; None without a card. The generator could see `cards`; `present` are in the machine."""
     if not cards:
         return None
     guilty = {card.index: throttling(card.power_limit_w, card.default_power_limit_w) for card in cards}

@@ -180,8 +180,7 @@ def class_chart(accuracy: Score, names: Sequence[str], chance: float) -> str:
 def class_order_chart(seen: Sequence[int]) -> str:
     """The real class that the images of each label resemble most: a diagonal where the labels are right.
 
-    Args:
-        seen: a label for each label, -1 for a class without images.
+    `seen` has a label for each label, -1 for a class without images.
     """
     figure, axes = new_figure(3.3, 3.3)
     stored = [label for label, real in enumerate(seen) if real >= 0]
@@ -223,12 +222,8 @@ def telemetry_chart(samples: Sequence[Sample], used_s: float, memory_gb: float |
         for number, card in enumerate(sorted({sample.card for sample in samples})):
             mine = [sample for sample in samples if sample.card == card and getattr(sample, name) is not None]
             values = [scale * getattr(sample, name) for sample in mine]
-            axes.plot(
-                [sample.seconds for sample in mine],
-                values,
-                color=CARD_COLOURS[number % len(CARD_COLOURS)],
-                linewidth=1.4,
-            )
+            colour = CARD_COLOURS[number % len(CARD_COLOURS)]
+            axes.plot([sample.seconds for sample in mine], values, color=colour, linewidth=1.4)
         slow = [not THROTTLING.isdisjoint(sample.limits or ()) for sample in samples]
         seconds = [sample.seconds for sample in samples]
         heights = axes.get_xaxis_transform()

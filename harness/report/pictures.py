@@ -46,17 +46,11 @@ class GalleryRow:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Generated images above those they are like.
-
-    Attributes:
-        title: what the pairs are.
-        below: what stands below; `real` where these are real images.
-        count: number of pairs.
-    """
+    """Generated images above those they are like."""
 
     title: str
-    below: str
-    real: bool
+    below: str  # what stands below
+    real: bool  # whether these are real images
     generated_HWC: Picture
     others_HWC: Picture
     count: int

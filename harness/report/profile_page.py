@@ -26,7 +26,6 @@ def rows(profile: Profile) -> list[tuple[str, ...]]:
 
 
 def _cells(point: Point) -> tuple[str, ...]:
-    memory = "" if point.peak_memory_mb is None else f"{point.peak_memory_mb:,.0f} MB"
     return (
         str(point.steps),
         str(point.batch_size),
@@ -34,7 +33,7 @@ def _cells(point: Point) -> tuple[str, ...]:
         f"{point.low_s:.4g} to {point.high_s:.4g}",
         f"{1000 * point.decode_s:.2g} ms",
         f"{point.images_per_s:.1f}",
-        memory,
+        "" if point.peak_memory_mb is None else f"{point.peak_memory_mb:,.0f} MB",
     )
 
 

@@ -44,8 +44,6 @@ def render(
     Args:
         generated: the run's images, in the order that the audits counted them in.
         train, test: the real splits, for pictures to compare with.
-        anytime: accuracy over time, where it was measured.
-        telemetry: samples of the GPUs, where there are any.
         exhibit: what the generator has to show of how it works.
     """
     challenge = get_challenge(record.dataset)
@@ -56,6 +54,9 @@ def render(
         drawn["ledger"] = charts.ledger_chart(record.clock.ledger, record.budget_s, used_s)
         if record.images_over_time:
             drawn["images"] = charts.images_chart(record.images_over_time, record.budget_s, used_s)
+        if telemetry:
+            memory_gb = record.gpu.memory_gb if record.gpu else None
+            drawn["telemetry"] = charts.telemetry_chart(telemetry, used_s, memory_gb)
     if record.accuracy:
         curve = load_curve(challenge).at(record.accuracy.epochs)
         drawn["accuracy"] = charts.accuracy_chart(record, published, curve, challenge.chance)
@@ -65,9 +66,6 @@ def render(
             drawn["order"] = charts.class_order_chart(seen)
     if anytime and anytime.area is not None:
         drawn["anytime"] = charts.anytime_chart(anytime)
-    if telemetry and record.clock:
-        memory_gb = record.gpu.memory_gb if record.gpu else None
-        drawn["telemetry"] = charts.telemetry_chart(telemetry, record.clock.ended - record.clock.started, memory_gb)
     return render_page(
         "report.html",
         title=f"{challenge.title} · {record.generator}",
@@ -95,7 +93,5 @@ def write_report(
 ) -> None:
     """Write the report to `path`, with what else lies in the same folder: telemetry, exhibit, accuracy over time."""
     folder = RunFolder(path.parent)
-    telemetry = read_telemetry(folder.telemetry) if record.gpu else []
-    exhibit = read_exhibit(folder.exhibit)
-    page = render(record, generated, train, test, Anytime.load(folder.anytime), telemetry, exhibit)
-    write_text(path, page)
+    telemetry, exhibit = read_telemetry(folder.telemetry) if record.gpu else [], read_exhibit(folder.exhibit)
+    write_text(path, render(record, generated, train, test, Anytime.load(folder.anytime), telemetry, exhibit))
