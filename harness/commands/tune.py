@@ -14,7 +14,7 @@ from typer import Option
 
 from evaluation.base.command_line import ExitCode, parse_counts
 from evaluation.base.durations import show_duration
-from harness.run.options import GeneratorOptions, Ipc, Seed, cap, parse_settings
+from harness.run.options import ImagesOptions, parse_settings
 from submission.contract.generator import get_generator
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def parse_tried(pairs: list[str]) -> dict[str, tuple[str, ...]]:
 
 
 @dataclass(frozen=True)
-class TuneOptions(GeneratorOptions):
+class TuneOptions(ImagesOptions):
     """Options of `tune`; settings and PDA are those of all candidates."""
 
     steps: Annotated[
@@ -53,10 +53,8 @@ class TuneOptions(GeneratorOptions):
         Tried,
         Option("--try", parser=parse_tried, help="A setting to try, NAME=VALUE,VALUE, with every step count."),
     ] = field(default_factory=dict)
-    ipc: Ipc = None
     rounds: Annotated[int, Option(min=1, help="Trainings of the judge's network for each pilot.")] = 3
     epochs: Annotated[int, Option(min=1, help="Epochs of each training.")] = 100
-    seed: Seed = 0
     out: Annotated[Path | None, Option(help="Folder of the result. Default: runs/<time>-tune-...")] = None
 
     def __post_init__(self) -> None:
@@ -65,11 +63,6 @@ class TuneOptions(GeneratorOptions):
             raise ValueError(f"--set and --try both name {twice[0]}; a setting is either fixed or tried")
         if "pda" in self.tried and self.pda != 1:
             raise ValueError("--pda and --try both name pda; it is either fixed or tried")
-
-    @property
-    def ipc_cap(self) -> int | None:
-        """Images per class at which the runs stop that it is tuned for; None for as many as the clock allows."""
-        return cap(self.ipc, self.challenge)
 
 
 def tune(options: TuneOptions, voice: Voice) -> ExitCode:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import product
@@ -167,12 +167,11 @@ def take_profile(
 
 def measure_profile(key: ProfileKey, job: Job, wanted: Wanted, data: Path | None, scratch: Path, say: Say) -> Profile:
     """Measure what `job` runs, whose key is `key`; arguments and errors as of `take_profile`."""
-    with TemporaryDirectory(dir=scratch, prefix=".profile-") as folder:
-        measurement = Measurement(Path(folder), job, data, say)
-        try:
-            return measurement.run(key, wanted)
-        finally:
-            measurement.close()
+    with (
+        TemporaryDirectory(dir=scratch, prefix=".profile-") as folder,
+        closing(Measurement(Path(folder), job, data, say)) as measurement,
+    ):
+        return measurement.run(key, wanted)
 
 
 class Measurement:
@@ -185,7 +184,7 @@ class Measurement:
         self.points: list[Point] = []
         self.failed: list[Failed] = []
         self._measured: MeasuredProcess | None = None
-        self._say("Loading and warming up")
+        say("Loading and warming up")
         try:
             process = self._started()
         except ProcessDied as died:
@@ -230,17 +229,9 @@ class Measurement:
         answer = self._ask(steps, batch_size, repeats=REPEATS, seconds=POINT_S)
         if answer is None:
             return
-        low, high = _quartiles(answer["seconds"])
-        point = Point(
-            steps=steps,
-            batch_size=batch_size,
-            seconds=median(answer["seconds"]),
-            low_s=low,
-            high_s=high,
-            repeats=len(answer["seconds"]),
-            decode_s=median(answer["decode_s"]),
-            peak_memory_mb=answer["peak_memory_mb"],
-        )
+        seconds = answer["seconds"]
+        measured = (median(seconds), *_quartiles(seconds), len(seconds), median(answer["decode_s"]))
+        point = Point(steps, batch_size, *measured, peak_memory_mb=answer["peak_memory_mb"])
         self.points.append(point)
         self._say(f"Steps {steps}, batch {batch_size}: {point.batch_s:.3g} s, {point.images_per_s:.1f} images/s")
 
@@ -250,10 +241,9 @@ class Measurement:
         answer = self._ask(steps, batch_size, sustain_s=SUSTAINED_S, output=str(output))
         if answer is None:
             return None, 0.0
-        low, high = _quartiles(answer["batches"])
-        each = mean(answer["batches"])
+        batches, each = answer["batches"], mean(answer["batches"])
         self._say(f"Sustained, with writing in the background: {each:.3g} s a batch, {batch_size / each:.1f} images/s")
-        return Sustained(steps, batch_size, each, low, high, len(answer["batches"])), answer["write_s"]
+        return Sustained(steps, batch_size, each, *_quartiles(batches), len(batches)), answer["write_s"]
 
     def close(self) -> None:
         if self._measured:

@@ -232,12 +232,18 @@ def _growth(points: Sequence[Point], measured: int, steps: int) -> tuple[float, 
 
     As at the batch size with most step counts; in proportion to steps where each size has one only.
     """
-    counts = {size: len({p.steps for p in points if p.batch_size == size}) for size in {p.batch_size for p in points}}
-    size = max(counts, key=lambda size: (counts[size], size))
-    if counts[size] == 1:
+    line = line_of_steps(points)
+    if len(line) == 1:
         return steps / measured, UNMEASURED_UNCERTAINTY
-    fixed, each = _line([(point.steps, point.seconds) for point in points if point.batch_size == size])
+    fixed, each = _line([(point.steps, point.seconds) for point in line])
     return (fixed + each * steps) / (fixed + each * measured), MIN_UNCERTAINTY
+
+
+def line_of_steps(points: Sequence[Point]) -> list[Point]:
+    """The points of the batch size with most step counts, the larger of two such, by steps."""
+    sizes = [point.batch_size for point in points]
+    size = max(sizes, key=lambda size: (sizes.count(size), size))
+    return sorted((point for point in points if point.batch_size == size), key=lambda point: point.steps)
 
 
 def _line(measured: Sequence[tuple[int, float]]) -> tuple[float, float]:

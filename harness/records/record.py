@@ -21,6 +21,8 @@ from harness.gpu.telemetry import GpuSummary
 
 SCHEMA = 1
 RULE = "process-start"
+# what ended generation: the clock, the cap on images per class, the end of a selection, or the program itself
+EndedBy = Literal["clock", "ipc", "exhausted", "program", "interrupt"]
 
 
 class Outcome(StrEnum):
@@ -63,8 +65,7 @@ class ClockPart(Part):
     started: float
     deadline: float
     ended: float
-    # what ended generation: the clock, the cap on images per class, the end of a selection, or the program itself
-    ended_by: Literal["clock", "ipc", "exhausted", "program", "interrupt"]
+    ended_by: EndedBy
     # how the generator's processes were contained: a cgroup, or their session and descendants
     isolation: str
     # processes that outlived the generator's main process and were killed when it ended

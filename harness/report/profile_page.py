@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evaluation.base.challenge import get_challenge
 from evaluation.base.files import write_text
-from harness.planning.planner import Prediction
+from harness.planning.planner import Prediction, line_of_steps
 from harness.planning.profile import Point, Profile, Sustained
 from harness.report.page import MUTED, OURS, PAPER, REAL, as_svg, new_figure, plain_number, render_page
 
@@ -107,15 +107,13 @@ def rate_chart(points: Sequence[Point], sustained: Sustained | None) -> str:
 def steps_chart(points: Sequence[Point]) -> str:
     """Seconds per batch against step count, for the batch size with the most step counts."""
     figure, axes = new_figure(4.9, 3.3)
-    counts = {size: sum(p.batch_size == size for p in points) for size in {p.batch_size for p in points}}
-    size = max(counts, key=lambda size: (counts[size], size))
-    line = sorted((p for p in points if p.batch_size == size), key=lambda point: point.steps)
+    line = line_of_steps(points)
     seconds = [point.seconds for point in line]
     below = [max(0.0, p.seconds - p.low_s) for p in line]
     above = [max(0.0, p.high_s - p.seconds) for p in line]
     axes.errorbar([p.steps for p in line], seconds, [below, above], fmt="-o", color=OURS, markersize=4, capsize=2)
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel(f"steps, at batch {size}")
+    axes.set_xlabel(f"steps, at batch {line[0].batch_size}")
     axes.set_ylabel("seconds per batch")
     return as_svg(figure)

@@ -9,7 +9,7 @@ import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from evaluation.base.machine import resolve_device
 from evaluation.data.datasets import cache_folder, training_images_file
@@ -29,7 +29,7 @@ from harness.clock.supervisor import Clock, Ending, supervise
 from harness.gpu.monitor import monitoring
 from harness.gpu.telemetry import GpuSummary
 from harness.planning.batch_trial import BatchTrial, trial_in
-from harness.records.record import Outcome
+from harness.records.record import EndedBy, Outcome
 from harness.records.run_folder import RunFolder
 from harness.report.console import Voice
 from harness.run.options import GeneratorOptions, RunOptions
@@ -39,8 +39,6 @@ from submission.contract.job import read_events
 
 # the last line of the events file is found in its last bytes
 TAIL_BYTES = 4096
-
-EndedBy = Literal["clock", "ipc", "exhausted", "program", "interrupt"]
 
 
 @dataclass(frozen=True)

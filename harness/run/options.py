@@ -74,13 +74,6 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
     return settings
 
 
-Seed = Annotated[int, Option(help="Seed of the images.")]
-Ipc = Annotated[
-    int | Literal["none"] | None,
-    Option(min=1, parser=parse_ipc, help="Stop at this many images per class; `none` lifts the data set's own limit."),
-]
-
-
 @dataclass(frozen=True)
 class GeneratorOptions(Options):
     """What `run`, `profile` and `tune` ask of a generator; None stands for the default."""
@@ -138,15 +131,24 @@ class GeneratorOptions(Options):
         return self.generator or (WITH_WEIGHTS if self.weights is not None else default_generator(self.challenge))
 
 
-def cap(ipc: int | Literal["none"] | None, challenge: Challenge) -> int | None:
-    """Images per class to stop at, as `--ipc` says, else the challenge; None for as many as the clock allows."""
-    if ipc is None:
-        return challenge.ipc_cap
-    return None if ipc == "none" else ipc
+@dataclass(frozen=True)
+class ImagesOptions(GeneratorOptions):
+    """What `run` and `tune` ask of the images."""
+
+    ipc: Annotated[
+        int | Literal["none"] | None,
+        Option(min=1, parser=parse_ipc, help="Stop at this many images per class; `none` lifts the data set's limit."),
+    ] = None
+    seed: Annotated[int, Option(help="Seed of the images.")] = 0
+
+    @property
+    def ipc_cap(self) -> int | None:
+        """Images per class to stop at, by default the challenge's; None for as many as the clock allows."""
+        return self.challenge.ipc_cap if self.ipc is None else None if self.ipc == "none" else self.ipc
 
 
 @dataclass(frozen=True)
-class RunOptions(GeneratorOptions):
+class RunOptions(ImagesOptions):
     """One run."""
 
     command: Annotated[
@@ -157,9 +159,7 @@ class RunOptions(GeneratorOptions):
         int | None, Option(min=1, parser=parse_steps, show_default="auto", help="Denoising steps: auto or a number.")
     ] = None
     batch_size: Annotated[int | None, Option(min=1, help="Images per call of the generator.")] = None
-    ipc: Ipc = None
     out: Annotated[Path | None, Option(help="Folder of the run. Default: runs/<time>-<dataset>-<generator>.")] = None
-    seed: Seed = 0
     grace_s: Annotated[
         float,
         Option("--grace", parser=parse_duration, help="Send SIGTERM this long before the deadline, e.g. 2s."),
@@ -190,11 +190,6 @@ class RunOptions(GeneratorOptions):
             get_card(self.as_card)
             if self.resume:
                 raise ValueError("--as is for a new run; the one to resume has had its budget")
-
-    @property
-    def ipc_cap(self) -> int | None:
-        """Images per class to stop at, None for as many as the clock allows."""
-        return cap(self.ipc, self.challenge)
 
     @property
     def generator_name(self) -> str:

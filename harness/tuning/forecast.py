@@ -72,7 +72,8 @@ def forecasts(pilots: Mapping[str, Sequence[Pilot]], ipc: Mapping[str, float]) -
     away_C = np.log([max(ipc[name], 1e-9) for name in names]) - x0
     target_CP = np.hstack([np.eye(count), away_C[:, None], np.diag(away_C)])
     mean_C, covariance_CC = target_CP @ solution, target_CP @ covariance @ target_CP.T
-    best_C = _best_probabilities(mean_C, covariance_CC)
+    draws_DC = np.random.default_rng(0).multivariate_normal(mean_C, covariance_CC, _DRAWS, method="svd")
+    best_C = (np.bincount(draws_DC.argmax(1), minlength=count) / _DRAWS).tolist()
     half_width_C = ndtri(0.975) * np.sqrt(np.diag(covariance_CC))
     accuracy_C, low_C, high_C = (expit(z_C).tolist() for z_C in (mean_C, mean_C - half_width_C, mean_C + half_width_C))
     return {name: Forecast(ipc[name], accuracy_C[i], (low_C[i], high_C[i]), best_C[i]) for i, name in enumerate(names)}
@@ -98,8 +99,3 @@ def _shared_slope(candidate_R: NDArray[np.int64], x_R: _Floats, z_R: _Floats) ->
         for v in (x_R, z_R)
     )
     return float((x * z).sum() / max((x * x).sum(), 1e-12))
-
-
-def _best_probabilities(mean_C: _Floats, covariance_CC: _Floats) -> list[float]:
-    draws = np.random.default_rng(0).multivariate_normal(mean_C, covariance_CC, _DRAWS, method="svd")
-    return [float(fraction) for fraction in np.bincount(draws.argmax(1), minlength=len(mean_C)) / _DRAWS]
