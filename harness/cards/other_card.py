@@ -26,7 +26,7 @@ class PartSpeed:
     unit: str  # of `here` and `there`
     here: float
     there: float
-    ratio: float  # here over there; the ends of its interval
+    ratio: float  # here over there; `low` and `high` are the ends of its interval
     low: float
     high: float
 
@@ -37,7 +37,7 @@ class ReferenceSpeed:
 
     peak: float
     unit: str
-    typical: float  # of the fraction; and its range
+    typical: float  # fraction of the peak; `lowest` to `highest` is its range
     lowest: float
     highest: float
 

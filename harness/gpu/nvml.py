@@ -39,8 +39,8 @@ class Card:
     name: str
     uuid: str | None = None
     memory_gb: float | None = None  # total, GiB
-    power_limit_w: float | None = None  # as enforced now, watts; then as the vendor set it
-    default_power_limit_w: float | None = None
+    power_limit_w: float | None = None  # as enforced now, watts
+    default_power_limit_w: float | None = None  # as the vendor set it, watts
 
 
 @dataclass(frozen=True)
