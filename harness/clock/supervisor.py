@@ -98,7 +98,7 @@ def supervise(
     if not 0 < budget_s < math.inf:
         raise ValueError(f"the budget must be a number of seconds above 0, not {budget_s}")
     if not 0 <= grace_s < budget_s:
-        raise ValueError(f"the grace period must be at least 0 s, shorter than the budget of {budget_s} s, not {grace_s}")
+        raise ValueError(f"the grace period must be at least 0, shorter than the budget of {budget_s} s, not {grace_s}")
     if not _one_at_a_time.acquire(blocking=False):
         raise ValueError("another generator is on the clock in this process already; wait until it has ended")
     try:
