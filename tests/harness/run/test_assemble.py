@@ -94,7 +94,7 @@ def test_the_first_record_is_an_interrupted_run_of_what_was_planned() -> None:
 def test_trials_set_the_plan_and_its_prediction() -> None:
     told = with_trial(record(), BatchTrial(((8, 1.0), (16, 1.6)), 16, made=32, left_s=16.0))
     assert told.plan.batch_size == 16 and told.plan.predicted_ipc == 19.2
-    assert told.plan.predicted_ipc_interval is not None
+    assert told.plan.predicted_ipc_interval == (3.2 + 0.9 * 16, 3.2 + 1.1 * 16)
     points = [{"batch_size": 8, "seconds": 1.0}, {"batch_size": 16, "seconds": 1.6}]
     assert told.profile == {"source": "trial", "points": points}
     untried = with_trial(record(), BatchTrial(((8, 1.0),), 100, made=16, left_s=16.0))
