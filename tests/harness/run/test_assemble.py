@@ -8,20 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.audits.audit import Audit
+from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
+from evaluation.curve.real_equivalent import worth_of
 from evaluation.submitted.folder import FolderContents
 from harness.clock.launch import Needs
 from harness.clock.ledger import Ledger
 from harness.clock.supervisor import Ending
 from harness.planning.batch_trial import BatchTrial
 from harness.records.record import Outcome
-from harness.run.assemble import first_record, mark_declared_copies, with_generation, with_trial
+from harness.run.assemble import first_record, mark_declared_copies, with_accuracy, with_generation, with_trial
 from harness.run.collect import Collected
 from harness.run.generation import Generation
 from harness.run.options import RunOptions
 from harness.run.plan import make_plan
 from submission.contract.generator import generator_names, get_generator
-from tests.harness.records.samples import record
+from tests.harness.records.samples import accuracy, record
 
 STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -136,3 +138,11 @@ def test_the_smallest_and_the_largest_class_are_told_and_what_was_generated() ->
     told = with_generation(record(settings={"pda": 3}), generation(100.0, 140.0, 160.0), collected(25))
     assert told.ipc is not None and (told.ipc.mean, told.ipc.min, told.ipc.max) == (2.5, 2, 3)
     assert told.ipc.generated == 1, "images 0 to 2 of a class are one image and its copies"
+
+
+def test_an_accuracy_is_worth_what_the_curve_of_its_own_epochs_says() -> None:
+    digits = get_challenge("digits")
+    full, preview = (with_accuracy(record(), accuracy(epochs=epochs), None, digits) for epochs in (1000, 7))
+    assert full.real_equivalent is not None and full.real_equivalent_ipc == full.real_equivalent.ipc
+    assert full.real_equivalent == worth_of(0.9, (0.88, 0.92), 1000, digits)
+    assert (preview.real_equivalent, preview.real_equivalent_ipc) == (None, None)
