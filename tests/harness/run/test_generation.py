@@ -6,7 +6,7 @@ import pytest
 from harness.clock.ledger import Ledger
 from harness.clock.supervisor import Ending
 from harness.records.record import Outcome
-from harness.run.generation import Generation, outcome
+from harness.run.generation import EndedBy, Generation, ended_by, outcome
 
 
 def generation(
@@ -56,3 +56,24 @@ def test_outcomes(run: Generation, images: int, invalid: str | None, expected: O
     how, detail = outcome(run, images, invalid)
     assert how is expected
     assert detail is None if words is None else words in (detail or "")
+
+
+@pytest.mark.parametrize(
+    ("reason", "said", "own", "expected"),
+    [
+        ("interrupted", ["ipc"], True, "interrupt"),
+        ("deadline", ["ipc"], True, "clock"),
+        ("exited", ["ipc"], True, "ipc"),
+        ("exited", ["exhausted"], True, "exhausted"),
+        ("exited", ["ipc", "clock"], True, "clock"),
+        ("exited", ["something else"], True, "program"),
+        ("exited", [], True, "program"),
+        ("exited", ["ipc"], False, "program"),
+    ],
+)
+def test_the_clock_says_what_ended_a_run_and_then_the_last_word_of_our_worker(
+    reason: str, said: list[str], own: bool, expected: EndedBy
+) -> None:
+    ends: list[dict[str, Any]] = [{"t": 2.0, "end": word} for word in said]
+    events = [{"t": 1.0, "phase": "load"}, *ends, {"t": 3.0, "images": 1}]
+    assert ended_by(generation(reason=reason).ending, events, own) == expected
