@@ -150,3 +150,13 @@ def test_the_margin_and_the_last_batchs_way_to_the_disk_are_kept_free() -> None:
     written = profile(lambda _k, _n: 1.0, [(8, 64)], start_s=10.0, write_s=0.1)
     assert predict_ipc(written, 60.0).images == 43 * 64
     assert predict_ipc(replace(written, write_s=0.0), 20.0).images == 9 * 64, "the margin costs the tenth"
+
+
+@pytest.mark.parametrize(("faster", "chosen"), [(0.99, 32), (0.9, 64)])
+def test_the_size_measured_longest_is_kept_unless_another_is_clearly_better(faster: float, chosen: int) -> None:
+    measured = profile(
+        lambda _k, n: 0.01 * n * (faster if n == 64 else 1.0),
+        [(8, 32), (8, 64)],
+        sustained=Sustained(8, 32, 0.32, 0.31, 0.33, 40),
+    )
+    assert predict_ipc(measured, 600.0).batch_size == chosen
