@@ -160,3 +160,9 @@ def test_the_size_measured_longest_is_kept_unless_another_is_clearly_better(fast
         sustained=Sustained(8, 32, 0.32, 0.31, 0.33, 40),
     )
     assert predict_ipc(measured, 600.0).batch_size == chosen
+
+
+def test_batches_larger_than_were_measured_take_in_proportion_and_are_less_certain() -> None:
+    measured = profile(lambda _k, n: 0.5 + 0.01 * n, [(8, 16), (8, 64)])
+    found = batch_seconds(measured, 8, 256)
+    assert found == pytest.approx((0.85 * 4 * 1.14, 4 * 1.14, 1.15 * 4 * 1.14))
