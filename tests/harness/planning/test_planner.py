@@ -166,3 +166,11 @@ def test_batches_larger_than_were_measured_take_in_proportion_and_are_less_certa
     measured = profile(lambda _k, n: 0.5 + 0.01 * n, [(8, 16), (8, 64)])
     found = batch_seconds(measured, 8, 256)
     assert found == pytest.approx((0.85 * 4 * 1.14, 4 * 1.14, 1.15 * 4 * 1.14))
+
+
+def test_the_interval_has_the_starts_uncertainty_and_the_batchs() -> None:
+    measured = profile(lambda _k, _n: 0.1, [(8, 1)], start_s=40.03)
+    found = predict_ipc(measured, 100.0)
+    left_s = 100.0 - margin_s(100.0, "cpu")
+    assert found.images == int((left_s - 40.03) / 0.1)
+    assert (found.low, found.high) == (int((left_s - 1.3 * 40.03) / 0.103), int((left_s - 0.7 * 40.03) / 0.097))
