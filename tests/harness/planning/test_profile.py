@@ -48,6 +48,7 @@ def test_what_is_measured_later_is_added() -> None:
     assert len(both.points) == 4 and both.doubled and both.sustained == WHOLE.sustained
     assert both.failed == WHOLE.failed
     assert merged(few, WHOLE).sustained == WHOLE.sustained
+    assert merged(WHOLE, profile(lambda _k, _n: 2.0, [(8, 32)])).failed == (), "it has been measured since"
 
 
 @pytest.mark.parametrize(
