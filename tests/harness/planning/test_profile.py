@@ -88,7 +88,10 @@ def test_weights_are_known_by_their_content(tmp_path: Path) -> None:
     folder = content_hash(tmp_path)
     second.write_bytes(b"others")
     assert content_hash(first) != content_hash(second)
-    assert content_hash(tmp_path) != folder
+    others = content_hash(tmp_path)
+    assert others != folder
+    second.rename(tmp_path / "c")
+    assert content_hash(tmp_path) != others, "a folder's files are known by their names as well"
 
 
 def test_the_key_of_this_machine_is_the_same_twice() -> None:
