@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.planning.measure import Wanted
 from harness.planning.planner import predict_ipc
 from harness.planning.profile import (
     Failed,
@@ -108,3 +109,21 @@ def test_the_page_has_every_point_and_loads_nothing() -> None:
     assert "first batch of 0" in describe_start(WHOLE)
     one = replace(WHOLE, points=WHOLE.points[:1], sustained=None, failed=())
     assert render(one, [predict_ipc(one, 60.0)], 60.0).count("<svg") == 1
+
+
+@pytest.mark.parametrize(
+    ("steps", "batch_sizes", "there"),
+    [
+        ((), (), True),
+        ((4, 8), (), True),
+        ((2,), (), False),
+        ((), (1, 16), True),
+        ((), (64,), False),
+        ((8,), (1, 16), True),
+        ((4,), (1,), False),  # both were measured, but not together
+        ((8,), (16, 32), True),  # what failed is not tried again
+        ((), (32,), True),
+    ],
+)
+def test_what_was_tried_counts_as_measured(steps: tuple[int, ...], batch_sizes: tuple[int, ...], there: bool) -> None:
+    assert Wanted(steps, batch_sizes).all_in(WHOLE) is there
