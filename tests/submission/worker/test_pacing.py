@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -205,3 +206,21 @@ def test_what_waits_for_the_disk_is_written_while_the_next_batch_is_made() -> No
 def test_the_margin_is_less_than_a_hundredth_of_the_challenges_budgets(device: str) -> None:
     assert 0.1 < margin_s(60.0, device) < 0.012 * 60.0
     assert margin_s(600.0, device) < 0.01 * 600.0
+
+
+def test_the_disk_may_turn_out_slower_too() -> None:
+    """Both what is written after the batch and what waits for the disk already get the safety factor."""
+    pacer = Pacer(deadline=10.0, margin_s=0.0)
+    pacer.observe(64, 1.0)
+    pacer.observe(1, 1 / 64)
+    longest = (10.0 - 1.15) / 1.15  # that the writing of 64 may take after 1.15 s of making them
+    assert pacer.next_batch(0.0, 64, lambda images: (longest - 0.01) * images / 64) == 64
+    assert pacer.next_batch(0.0, 64, lambda images: (longest + 0.05) * images / 64) < 64
+    waiting = 10.0 / 1.15  # seconds that may be left to write while the batch is made, if it is written in no time
+    for waiting_s, images in ((waiting - 0.01, 64), (waiting + 0.05, 0)):
+        at_once = partial(_seconds_of_the_queue, waiting_s)
+        assert pacer.next_batch(0.0, 64, at_once, queued=1000) == images
+
+
+def _seconds_of_the_queue(waiting_s: float, images: int) -> float:
+    return waiting_s if images == 1000 else 0.0
