@@ -171,3 +171,18 @@ def test_a_job_with_copies(tmp_path: Path) -> None:
                 False,
                 False,
             ]
+
+
+@pytest.mark.parametrize("run_seed", [0, 7])
+def test_copies_are_made_from_the_runs_seed_and_their_own_place(tmp_path: Path, run_seed: int) -> None:
+    asked: list[int] = []
+
+    def note(image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+        asked.append(seed)
+        return image
+
+    writer = PdaWriter(tmp_path, DIGITS, note, 3, seed=run_seed, ipc=None)
+    writer.write(np.zeros((2, 32, 32, 3), np.uint8), [4, 5], [0, 6])
+    writer.close()
+    places = [(4, 0, 1), (4, 0, 2), (5, 6, 1), (5, 6, 2)]  # label, index, copy
+    assert sorted(asked) == sorted(copy_seed(run_seed, *place) for place in places)
