@@ -9,7 +9,7 @@ import pytest
 
 from evaluation.base.images import ImageSet, NormalisedSet, normalise
 from evaluation.judge.protocol import Progress, Round
-from evaluation.judge.score import judge, student_interval
+from evaluation.judge.score import accuracy_interval, judge, student_interval
 from tests.evaluation.small import SMALL, small_test, small_train
 
 
@@ -96,3 +96,10 @@ def test_students_interval_against_a_table() -> None:
 
 def test_round_is_plain_data() -> None:
     assert Round(1, 0.5, (None, 0.5), 1.0, 2) == Round(1, 0.5, (None, 0.5), 1.0, 2)
+
+
+def test_the_interval_of_accuracies_stays_within_zero_and_one() -> None:
+    assert accuracy_interval([0.1, 0.9]) == (0.0, 1.0)
+    inside = [0.5, 0.51, 0.52]
+    assert accuracy_interval(inside) == student_interval(inside)
+    assert accuracy_interval([0.1]) is None
