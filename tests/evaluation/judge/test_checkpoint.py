@@ -89,6 +89,22 @@ def test_a_checkpoint_of_another_judgement_is_refused(tmp_path: Path) -> None:
         judged(file, engine="reference")
 
 
+def test_a_checkpoint_of_other_labels_or_other_test_images_is_refused(tmp_path: Path) -> None:
+    file, train, test = tmp_path / "judge.checkpoint", small_train(100), small_test()
+    judged(file)
+    inverted = ImageSet(255 - test.images, test.labels)
+    for others in ((renamed(train), test), (train, inverted), (train, renamed(test))):
+        with pytest.raises(ValueError, match="checkpoint of another judgement"):
+            judge(*others, SMALL, rounds=2, epochs=3, checkpoint=file)
+
+
+def renamed(images: ImageSet) -> ImageSet:
+    """The same images, one of them with another label."""
+    labels = images.labels.copy()
+    labels[7] = (labels[7] + 1) % 10
+    return ImageSet(images.images, labels)
+
+
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", json.dumps({"a": 1}).encode()])
 def test_a_broken_checkpoint_is_refused_with_what_to_do(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "judge.checkpoint"
