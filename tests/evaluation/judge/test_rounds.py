@@ -11,6 +11,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,25 @@ def test_resuming_at_any_step_changes_no_bit(engine: str) -> None:
         resumed = train_round(again, test, 5, resume=state)
         assert resumed.accuracy == expected.accuracy
         assert all(torch.equal(again.state()[name], tensor) for name, tensor in whole.state().items())
+
+
+def test_a_rounds_seconds_are_those_of_all_sessions() -> None:
+    train, test = small_sets(60)
+    protocol = Protocol(epochs=1, batch_size=32)
+    states: list[RoundState] = []
+
+    def keep(_: int, __: Tensor, state: object) -> None:
+        states.append(state())  # type: ignore[operator]
+
+    def trained(resume: RoundState | None = None) -> float:
+        ticks = count(50)  # a second between two looks at the clock
+        engine = ReferenceEngine(train, 10, protocol)
+        return train_round(engine, test, 5, resume=resume, after_step=keep, clock=lambda: float(next(ticks))).seconds
+
+    assert trained() == 5.0
+    assert [(state.steps_done, state.seconds) for state in states] == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)]
+    assert trained(replace(states[1], seconds=100.0)) == 103.0
+    assert [state.seconds for state in states[4:]] == [101.0, 102.0]
 
 
 def test_unknown_engine() -> None:
