@@ -58,6 +58,8 @@ def test_a_point_is_measured_round_by_round_and_only_what_is_missing(tmp_path: P
     train, test = load_split(DIGITS, "train", None), load_split(DIGITS, "test", None)
     small = random_subset(test, 3, seed=0)
     real = Supply(train, drawn=True)
+    first, second, again = (real.take(2, number, DIGITS).images for number in (0, 1, 0))
+    assert np.array_equal(first, again) and not np.array_equal(first, second), "each round has its own images"
     told: list[CurvePoint] = []
     options = {"epochs": 1, "device": "cpu", "checkpoints": tmp_path, "on_round": told.append}
     point = measure_point(1, real, small, DIGITS, rounds=2, **options)
