@@ -82,3 +82,12 @@ def _ends(found: RealEquivalent | None) -> tuple[float, float, float]:
     assert found is not None and found.ci95 is not None
     low, value, high = (float("inf") if end is None else end for end in (found.ci95[0], found.ipc, found.ci95[1]))
     return low, value, high
+
+
+def test_the_std_that_a_single_round_borrows_is_pooled_with_its_degrees_of_freedom() -> None:
+    # two points of three rounds with std 0.02: t(0.975; 2) = 4.302653 for each, t(0.975; 4) = 2.776445 for the single
+    several, single = 4.302653 * 0.02 / 3**0.5, 2.776445 * 0.02
+    rounds = [*points(0.2, 0.4, spread=0.02, rounds=3), CurvePoint(100, (0.6,), 1000, 1.0)]
+    found = real_equivalent(0.6, (0.6, 0.6), rounds, CHANCE)
+    assert found is not None and found.ci95 is not None
+    assert found.ci95[0] == pytest.approx(10 ** (1 + (0.2 - several) / (0.2 + single - several)), rel=1e-5)
