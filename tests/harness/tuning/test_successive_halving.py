@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 
 from harness.tuning.forecast import Pilot, forecasts
 from harness.tuning.successive_halving import Candidate, Tuning, choose, levels
@@ -128,3 +129,13 @@ def test_the_chances_to_be_best_are_a_whole() -> None:
     found = forecasts(pilots, {"a": 100.0, "b": 100.0})
     assert found["a"].best + found["b"].best == pytest.approx(1.0)
     assert found["a"].best == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_interval_in_the_middle_of_the_pilots_is_that_of_the_rounds() -> None:
+    """Three sizes on a line: all nine rounds, and no slope, say what the middle one reaches."""
+    z = np.array([-0.1, 0.0, 0.1])  # logits: std 0.1 with ddof 1
+    pilots = [Pilot(ipc, tuple(expit(z + level))) for ipc, level in ((4, -0.5), (8, 0.0), (16, 0.5))]
+    found = forecasts({"a": pilots}, {"a": 8.0})["a"]
+    half_width = 1.959964 * 0.1 / 9**0.5
+    assert found.accuracy == pytest.approx(0.5)
+    assert found.ci95 == pytest.approx((expit(-half_width), expit(half_width)), rel=1e-4)
