@@ -192,3 +192,10 @@ def test_a_file_with_anothers_normalisation_end_to_end(tmp_path: Path) -> None:
     audit = audit_pixels(contents, denormalise(contents.images, CIFAR), CIFAR, load_probe(CIFAR).facts)
     assert audit.status == "fail"
     assert audit.numbers["normalisation"] == "CIFAR-10's"
+
+
+def test_pictures_that_are_too_bright_are_told_whatever_their_contrast() -> None:
+    images = _real()
+    audit = _audit(ImageSet(images.images // 2 + 120, images.labels))
+    assert audit.status == "warn" and "mean is 0.2" in audit.evidence, audit.evidence
+    assert 0.4 < audit.numbers["std_ratio"] < 1.8  # type: ignore[operator]
