@@ -42,8 +42,5 @@ def worst(statuses: Iterable[Status]) -> Status:
 
 def distinct_ipc(audits: Sequence[Audit]) -> float | None:
     """Distinct images per class as the duplicates audit counted them; None where it did not run."""
-    for audit in audits:
-        found = audit.numbers.get("distinct_ipc")
-        if isinstance(found, float):
-            return found
-    return None
+    found = (audit.numbers.get("distinct_ipc") for audit in audits)
+    return next((ipc for ipc in found if isinstance(ipc, float)), None)

@@ -58,7 +58,10 @@ def audit_class_order(images: ImageSet, challenge: Challenge, probe: Probe) -> F
     (suggested, `order[i]` is the label of what is stored under i; absent if the given one stands), `called` (its name),
     and to look at `seen` (the real class that each stored one resembles most, -1 without an image that is not plain).
     """
-    sample = _sample(images)
+    sample = images
+    if len(images) > _MOST_IMAGES:
+        chosen = np.random.default_rng(0).choice(len(images), _MOST_IMAGES, replace=False)
+        sample = images.take(np.sort(chosen))
     logits = network_logits(probe.network, sample.images, challenge)
     predicted, seen = logits.argmax(1), np.full(challenge.classes, -1)
     agreement = float((predicted == sample.labels).mean())
@@ -67,9 +70,7 @@ def audit_class_order(images: ImageSet, challenge: Challenge, probe: Probe) -> F
     clear = not_plain(sample.images)
     shown, logits, labels = sample.images[clear], logits[clear], sample.labels[clear]
     if len(np.unique(labels)) < _FEWEST_CLASSES:
-        evidence += (
-            f"; fewer than {_FEWEST_CLASSES} classes have images that are not plain, too few to tell their order"
-        )
+        evidence += f"; fewer than {_FEWEST_CLASSES} classes have images that are not plain, too few to tell an order"
         return Finding("pass", evidence, numbers)
     similarity = _Similarity.measure(logits, labels, probe)
     z = similarity.z(similarity.present)
@@ -260,9 +261,3 @@ def _gain_z(logits: NDArray[np.float32], labels: NDArray[np.int64], order: Order
     gained = int(((predicted == order[labels]) & (predicted != labels)).sum())
     lost = int(((predicted == labels) & (predicted != order[labels])).sum())
     return float((gained - lost) / max(gained + lost, 1) ** 0.5)
-
-
-def _sample(images: ImageSet) -> ImageSet:
-    if len(images) <= _MOST_IMAGES:
-        return images
-    return images.take(np.sort(np.random.default_rng(0).choice(len(images), _MOST_IMAGES, replace=False)))

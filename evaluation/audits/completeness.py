@@ -31,18 +31,15 @@ def audit_balance(images: ImageSet | NormalisedSet, challenge: Challenge) -> Fin
         if count:
             statuses.append("warn")
             evidence += f"; {count} have {relation} the median"
-    return Finding(
-        worst(statuses),
-        evidence,
-        {
-            "min": int(counts.min()),
-            "max": int(counts.max()),
-            "mean": float(counts.mean()),
-            "missing": [challenge.folder_name(int(label)) for label in missing[:20]],
-            "short": short,
-            "crowded": crowded,
-        },
-    )
+    numbers: dict[str, Number] = {
+        "min": int(counts.min()),
+        "max": int(counts.max()),
+        "mean": float(counts.mean()),
+        "missing": [challenge.folder_name(int(label)) for label in missing[:20]],
+        "short": short,
+        "crowded": crowded,
+    }
+    return Finding(worst(statuses), evidence, numbers)
 
 
 def audit_files(contents: FolderContents) -> Finding:

@@ -102,13 +102,7 @@ def challenges() -> dict[str, Challenge]:
 
 
 def get_challenge(name: str) -> Challenge:
-    """The challenge called `name`.
-
-    Raises:
-        ValueError: there is none; the sentence lists those there are.
-    """
-    try:
-        return challenges()[name]
-    except KeyError:
-        known = ", ".join(challenges())
-        raise ValueError(f"there is no data set {name!r}; choose one of: {known}") from None
+    """The challenge called `name`. Raises ValueError where there is none; the sentence lists those there are."""
+    if name not in challenges():
+        raise ValueError(f"there is no data set {name!r}; choose one of: {', '.join(challenges())}")
+    return challenges()[name]

@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from enum import IntEnum
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -153,18 +153,15 @@ def add_command(
         with guarded(debug):
             raise Exit(run(parsed(options, given), *([output(as_json)] if output else [])))
 
-    common = [_parameter("as_json", _AS_JSON, False)] if output else []
-    parameters = [*map(_parameter_of(options), fields(options)), *common, _parameter("debug", _DEBUG, False)]
-    command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    parameters = _parameters(options)
+    if output:
+        parameters.append(_parameter("as_json", _AS_JSON, False))
+    command.__signature__ = Signature([*parameters, _parameter("debug", _DEBUG, False)])  # type: ignore[attr-defined]
     app.command(run.__name__, help=run.__doc__, epilog=epilog or None)(command)
 
 
 def parsed(options: type[OptionsT], given: dict[str, Any]) -> OptionsT:
-    """The options as typer gave them, the text of those with a parser parsed.
-
-    Raises:
-        ValueError: a value is not allowed; the sentence names its option.
-    """
+    """The options as typer gave them, text parsed. Raises ValueError, naming the option, for what is not allowed."""
     values = {}
     for name, info in declared(options).items():
         value = given[name]
@@ -178,18 +175,17 @@ def parsed(options: type[OptionsT], given: dict[str, Any]) -> OptionsT:
     return options(**values)
 
 
-def _parameter_of(options: type[Options]) -> Callable[[Field[Any]], Parameter]:
-    """What makes typer's parameter of a field: the field's own type, or what its parser takes."""
-    hints = get_type_hints(options)
-
-    def parameter(each: Field[Any]) -> Parameter:
-        info, kind, default = copy(declared(options)[each.name]), hints[each.name], each.default
+def _parameters(options: type[Options]) -> list[Parameter]:
+    """Typer's parameter of each field: of the field's own type, or of what its parser takes."""
+    hints, infos, parameters = get_type_hints(options), declared(options), []
+    for each in fields(options):
+        info, kind, default = copy(infos[each.name]), hints[each.name], each.default
         if info.parser is not None:
             kind, default = next(iter(get_type_hints(info.parser).values())) | None, None
         info.parser = info.min = None  # ours to apply: typer would answer with a page instead of a sentence
-        return _parameter(each.name, Annotated[kind, info], Parameter.empty if default is MISSING else default)
-
-    return parameter
+        default = Parameter.empty if default is MISSING else default
+        parameters.append(_parameter(each.name, Annotated[kind, info], default))
+    return parameters
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> Parameter:

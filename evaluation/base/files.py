@@ -36,11 +36,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Find out now whether `path` can be written when long work is done: its folder is made and tried.
-
-    Raises:
-        ValueError: it cannot be written.
-    """
+    """Make and try the folder of `path` before long work. Raises ValueError if it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):

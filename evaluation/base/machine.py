@@ -12,15 +12,13 @@ from pathlib import Path
 
 import torch
 
+from evaluation.base.challenge import folder_safe
+
 _PACKAGES = ("torch", "numpy", "scipy", "pillow", "safetensors", "scikit-learn", "triton")
 
 
 def resolve_device(name: str) -> str:
-    """`auto` as `cuda` where there is a usable card, else `cpu`.
-
-    Raises:
-        ValueError: a card is asked for where there is none, or the name is none of these.
-    """
+    """`auto` as `cuda` where there is a GPU, else `cpu`. Raises ValueError for another name, or `cuda` without one."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name != "cpu" and not name.startswith("cuda"):
@@ -63,10 +61,9 @@ class Machine:
 def this_machine(device: str = "cpu") -> Machine:
     """The facts of this machine and process; the GPU's only where `device` is one."""
     processor, cores = _processor(), len(os.sched_getaffinity(0))
-    on_gpu = torch.device(device).type == "cuda"
-    gpu = torch.cuda.get_device_properties(device) if on_gpu else None
+    gpu = torch.cuda.get_device_properties(device) if device.startswith("cuda") else None
     return Machine(
-        label=_label(gpu.name if gpu else f"{processor}-{cores}-core"),
+        label=folder_safe(gpu.name if gpu else f"{processor}-{cores}-core").replace("_", "-"),
         processor=processor,
         cores=cores,
         memory_gb=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
@@ -76,7 +73,7 @@ def this_machine(device: str = "cpu") -> Machine:
         load=round(os.getloadavg()[0], 2),
         versions=versions(),
         commit=commit(),
-        command=" ".join(["python", *_module_call(), *(_without_folder(word) for word in sys.argv[1:])]),
+        command=" ".join(["python", *_module_call(), *(Path(w).name if w[:1] == "/" else w for w in sys.argv[1:])]),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
@@ -87,10 +84,6 @@ def _processor() -> str:
     except OSError:
         found = None
     return found.group(1) if found else platform.machine()
-
-
-def _label(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def versions() -> dict[str, str]:
@@ -124,8 +117,3 @@ def _module_call() -> list[str]:
     """How the running script was named, without its folder."""
     module = getattr(sys.modules["__main__"], "__spec__", None)
     return ["-m", module.name.removesuffix(".__main__")] if module else [Path(sys.argv[0]).name]
-
-
-def _without_folder(word: str) -> str:
-    """An argument that says nothing of where things lie on this machine."""
-    return Path(word).name if word.startswith("/") else word

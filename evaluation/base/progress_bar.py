@@ -39,14 +39,14 @@ def progress_bar(title: str, console: Console | None = None) -> Iterator[Update]
     from rich.progress import BarColumn, Progress, TextColumn
 
     console = console or plain_console(stderr=True)
-    columns = (
+    drawn = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=28),
         TextColumn("{task.fields[text]}", markup=False),
-    )
-    # without a terminal nothing is drawn, but the pace is measured all the same
-    drawn = Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal, speed_estimate_period=900
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,  # then nothing is drawn, but the pace is measured all the same
+        speed_estimate_period=900,
     )
     with drawn:
         drawn.add_task(title, total=1.0, text="")

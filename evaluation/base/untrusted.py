@@ -37,7 +37,7 @@ class UnreadableFileError(Exception):
 
 @dataclass(frozen=True)
 class Dropped:
-    """A file that was left out: its printable path, why, and whether it was being written."""
+    """A file that was left out: its printable path, the reason, and whether it was being written."""
 
     path: str
     reason: str

@@ -101,11 +101,7 @@ class Curve:
 
 
 def load_curve(challenge: Challenge, path: Path | None = None) -> Curve:
-    """The curve in `path`, or the shipped one; a curve without points where there is none.
-
-    Raises:
-        ValueError: the file is not a curve, or that of another challenge.
-    """
+    """The curve in `path`, or the shipped one; empty where there is none. Raises ValueError for another file."""
     from pydantic import TypeAdapter
 
     path = path or _SHIPPED / f"{challenge.name}.json"
@@ -132,7 +128,6 @@ def save_curve(curve: Curve, path: Path) -> None:
         }
         for point in sorted(curve.points, key=lambda point: (point.ipc, -point.epochs))
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = {"dataset": curve.dataset, "of": curve.of, "engine": curve.engine, "points": points}
     write_text(path, json.dumps(content, indent=1) + "\n")
 
@@ -159,8 +154,7 @@ def measure_point(
         checkpoints: folder for the files that interrupted rounds resume from.
         on_round: called with the point after each round, so that it can be saved.
 
-    Raises:
-        ValueError: a class has fewer than `ipc` images.
+    Raises ValueError where a class has fewer than `ipc` images.
     """
     of = "" if supply.drawn else f"{content_hash(supply.images)}-"
     checkpoint = checkpoints / f"{challenge.name}-{of}{engine}-{ipc}-{epochs}.ckpt"

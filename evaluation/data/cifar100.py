@@ -22,11 +22,7 @@ def find(root: Path, split: Literal["train", "test"]) -> Path | None:
 
 
 def load(file: Path, split: Literal["train", "test"]) -> ImageSet:
-    """Read one official file.
-
-    Raises:
-        ValueError: its SHA-256 is not the official one.
-    """
+    """Read one official file. Raises ValueError where its SHA-256 is not the official one."""
     content = unpickle(file, split)
     return ImageSet(content[b"data"].reshape(-1, 3, 32, 32), np.array(content[b"fine_labels"], np.int64))
 
@@ -34,10 +30,7 @@ def load(file: Path, split: Literal["train", "test"]) -> ImageSet:
 def unpickle(file: Path, split: Literal["train", "test"]) -> dict[bytes, Any]:
     """What an official file holds: `data` uint8 (N, 3072), `fine_labels`, `coarse_labels` and `filenames`.
 
-    A pickle can run code, so nothing but the publisher's very bytes is unpickled.
-
-    Raises:
-        ValueError: its SHA-256 is not the official one.
+    A pickle can run code, so ValueError is raised for all but the publisher's very bytes.
     """
     data = file.read_bytes()
     found = hashlib.sha256(data).hexdigest()

@@ -1,6 +1,7 @@
 """The real splits: from a folder of the user's, the cache, or the publisher, in this order."""
 
 import os
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, overload
@@ -25,11 +26,7 @@ _DIGITS_TRAINING_IPC = 120  # of each class; the other 597 of the 1,797 images a
 
 
 def data_folder(option: Path | None) -> Path | None:
-    """Where the user keeps the real data sets: `--data`, else the environment's SUBMISSION_DATA, else None.
-
-    Raises:
-        ValueError: the folder does not exist.
-    """
+    """The user's data sets: `--data`, else SUBMISSION_DATA, else None. Raises ValueError where that is no folder."""
     named = option or (Path(os.environ["SUBMISSION_DATA"]) if os.environ.get("SUBMISSION_DATA") else None)
     if named is not None and not named.is_dir():
         origin = "--data" if option else "SUBMISSION_DATA"
@@ -107,10 +104,7 @@ def training_images_file(challenge: Challenge, data: Path | None, folder: Path) 
         folder: where to keep it; a file of the same data that is there already is used again.
 
     Returns:
-        A file with `images` uint8 (N, 3, H, W) and `labels` int64 (N,).
-
-    Raises:
-        ValueError: as `load_split`.
+        A file with `images` uint8 (N, 3, H, W) and `labels` int64 (N,). Raises ValueError as `load_split`.
     """
     path = folder / f"{challenge.name}-train-{_key(challenge, data)}.npz"
     if not path.exists():
@@ -120,7 +114,7 @@ def training_images_file(challenge: Challenge, data: Path | None, folder: Path) 
 
 def _roots(data: Path | None) -> list[Path]:
     """Where to look for data sets, in order."""
-    return [root for root in (data, cache_folder()) if root is not None]
+    return [*([data] if data else []), cache_folder()]
 
 
 def _find(challenge: Challenge, split: Split, root: Path) -> Path | None:
@@ -138,19 +132,12 @@ def _load(challenge: Challenge, split: Split, found: Path) -> ImageSet:
         except (UnreadableFileError, ValueError):
             cached.unlink()
     images = tiny_imagenet.load(files, challenge)
-    _keep(images, cached)
-    return images
-
-
-def _keep(images: ImageSet, cached: Path) -> None:
-    """Keep a decoded split, in the place of an older one: decoding takes ten times as long as reading this."""
-    try:
+    with suppress(OSError):  # no room, or nowhere to write: the next run decodes again, ten times as long as reading
         write_shard(cached, images)
-        for older in cached.parent.glob(f"{cached.name.rsplit('-', 1)[0]}-*.npz"):
+        for older in cached.parent.glob(f"{challenge.name}-{split}-*.npz"):
             if older != cached:
                 older.unlink(missing_ok=True)
-    except OSError:
-        return  # no room, or nowhere to write: the next run decodes again
+    return images
 
 
 def _key(challenge: Challenge, data: Path | None) -> str:

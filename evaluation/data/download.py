@@ -1,8 +1,8 @@
 """Download a publisher's archive, check it, unpack it: whole or not at all."""
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from evaluation.base.files import written_whole
 from evaluation.base.progress_bar import Update, progress_bar
@@ -10,9 +10,8 @@ from evaluation.base.progress_bar import Update, progress_bar
 _TIMEOUT_S = 20.0  # without a byte
 
 
-@dataclass(frozen=True)
-class Archive:
-    """A data set's archive: where it lies, its MD5, the folder it unpacks to."""
+class Archive(NamedTuple):
+    """A data set's archive, its MD5, and the folder it unpacks to."""
 
     url: str
     md5: str

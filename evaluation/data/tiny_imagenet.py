@@ -63,11 +63,7 @@ def _validation_files(folder: Path, challenge: Challenge) -> list[tuple[Path, in
 
 
 def fingerprint(files: list[tuple[Path, int]]) -> str:
-    """A short key that changes with any file's place, size or time of change.
-
-    Raises:
-        ValueError: a file is missing.
-    """
+    """A short key that changes with any file's place, size or time of change. Raises ValueError if one is missing."""
     digest = hashlib.blake2b(digest_size=8)
     for path, _ in files:
         try:
@@ -79,11 +75,7 @@ def fingerprint(files: list[tuple[Path, int]]) -> str:
 
 
 def load(files: list[tuple[Path, int]], challenge: Challenge) -> ImageSet:
-    """Decode `files`, as `list_files` gives them.
-
-    Raises:
-        ValueError: one cannot be decoded.
-    """
+    """Decode `files`, as `list_files` gives them. Raises ValueError where one cannot be decoded."""
     decoded = decode_files([path for path, _ in files], challenge.size)
     if decoded.problems:
         position, problem = min(decoded.problems.items())

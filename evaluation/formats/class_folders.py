@@ -34,24 +34,17 @@ def _named(name: str, challenge: Challenge) -> dict[str, int | None]:
 
 
 def label_of_folder(name: str, challenge: Challenge) -> int:
-    """The one label that a class folder called `name` stands for.
-
-    Raises:
-        ValueError: it names no class, or two readings give different labels; the sentence names the readings.
-    """
+    """The label of a class folder. Raises ValueError where its name means no class, or different ones."""
     found = readings(name, challenge)
     labels = set(found.values())
     if len(labels) == 1 and (label := labels.pop()) is not None:
         return label
     shown = printable(name, 80)
     if len(found) > 1:
-        told = " but ".join(f"{how} is {_told(label, challenge)}" for how, label in found.items())
+        classes = {how: "no class" if i is None else f"class {challenge.folder_name(i)}" for how, i in found.items()}
+        told = " but ".join(f"{how} is {meant}" for how, meant in classes.items())
         raise ValueError(f"folder '{shown}' can be read in two ways: {told}; rename it so that only one class is meant")
     raise ValueError(f"folder '{shown}' names no class of {challenge.title}; {accepted(challenge)}")
-
-
-def _told(label: int | None, challenge: Challenge) -> str:
-    return "no class" if label is None else f"class {challenge.folder_name(label)}"
 
 
 def accepted(challenge: Challenge) -> str:

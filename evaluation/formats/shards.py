@@ -68,7 +68,10 @@ def _read_member(archive: zipfile.ZipFile, array: str, name: str, challenge: Cha
         body = info.file_size - member.tell()
         if dtype.kind not in "ui" or math.prod(shape) * dtype.itemsize != body:
             raise ValueError(f"{name}: {array} is {dtype} {shape} in {body:,} bytes; {_CONTENT}")
-        _check_extent(shape, array, name, challenge)
+        if shape and shape[0] > (most := most_images(challenge)):
+            raise ValueError(f"{name} holds {shape[0]:,} {array}; at most {most:,} are read, keep fewer")
+        if array == "images" and math.prod(shape[1:]) > 3 * MAX_PIXELS:
+            raise ValueError(f"{name} holds images of {shape[1:]}; at most {MAX_PIXELS:,} pixels each are read")
         flat: NDArray[Any] = np.empty(body // dtype.itemsize, dtype)
         view, done = flat.view(np.uint8), 0
         while done < body and (block := member.read(min(_BLOCK, body - done))):
@@ -77,15 +80,6 @@ def _read_member(archive: zipfile.ZipFile, array: str, name: str, challenge: Cha
     if done < body:
         raise EOFError
     return flat.reshape(shape, order="F" if fortran else "C")
-
-
-def _check_extent(shape: tuple[int, ...], array: str, name: str, challenge: Challenge) -> None:
-    """Raises ValueError for more images than are read or larger ones, before memory is reserved for them."""
-    most = most_images(challenge)
-    if shape and shape[0] > most:
-        raise ValueError(f"{name} holds {shape[0]:,} {array}; at most {most:,} are read, keep fewer")
-    if array == "images" and math.prod(shape[1:]) > 3 * MAX_PIXELS:
-        raise ValueError(f"{name} holds images of {shape[1:]}; at most {MAX_PIXELS:,} pixels each are read")
 
 
 def _as_nchw(images: NDArray[Any], name: str) -> NDArray[np.uint8]:

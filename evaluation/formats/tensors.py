@@ -59,17 +59,13 @@ def read_tensor(path: Path, challenge: Challenge) -> NormalisedSet:
         ValueError: the file holds anything else; the sentence says what.
     """
     content = load_weights_only(path)
-    if isinstance(content, dict) and {"images", "labels"} <= content.keys():
-        return to_normalised(content["images"], content["labels"], challenge, str(path))
-    return to_normalised(content, None, challenge, str(path))
+    labelled = isinstance(content, dict) and {"images", "labels"} <= content.keys()
+    images, labels = (content["images"], content["labels"]) if labelled else (content, None)
+    return to_normalised(images, labels, challenge, str(path))
 
 
 def load_weights_only(path: Path) -> Any:
-    """`torch.load` without code: tensors and plain containers only, from a regular file of bounded size.
-
-    Raises:
-        ValueError: the file is not that; the sentence says why.
-    """
+    """Tensors and plain containers from a regular file of bounded size, without running code. Else ValueError."""
     import torch
 
     try:
@@ -113,19 +109,15 @@ def to_normalised(images: Any, labels: Any, challenge: Challenge, origin: str) -
     if len(images) > most_images(challenge):
         raise ValueError(f"{origin} holds {len(images):,} images; at most {most_images(challenge):,} are read")
     if labels is None:
-        if len(images) == 0 or len(images) % classes:
+        if not len(images) or len(images) % classes:
             raise ValueError(
                 f"{origin} holds {len(images):,} images, which is not a multiple of the {classes} classes, so the"
                 " labels do not follow from the order"
             )
         counted = np.repeat(np.arange(classes, dtype=np.int64), len(images) // classes)
     else:
-        if (
-            not _is_plain(labels)
-            or labels.is_floating_point()
-            or labels.is_complex()
-            or tuple(labels.shape) != (len(images),)
-        ):
+        whole = _is_plain(labels) and not (labels.is_floating_point() or labels.is_complex())
+        if not whole or labels.shape != (len(images),):
             raise ValueError(f"{origin} holds {_describe(labels)} as labels instead of whole numbers ({len(images)},)")
         counted = labels.to(torch.int64).numpy()
         if len(counted) and not 0 <= counted.min() <= counted.max() < classes:

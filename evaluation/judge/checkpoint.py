@@ -37,23 +37,14 @@ class RoundState:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A judgement that can go on.
-
-    Attributes:
-        finished: rounds that are done.
-        in_progress: rounds that have begun, by their seed.
-    """
+    """A judgement that can go on: its finished rounds, and those that have begun, by their seed."""
 
     finished: tuple[Round, ...]
     in_progress: Mapping[int, RoundState]
 
 
 def save_checkpoint(path: Path, fingerprint: str, checkpoint: Checkpoint) -> None:
-    """Write to `path`; whoever reads it sees the old file or the new one, complete.
-
-    Args:
-        fingerprint: of all that determines the result; see `fingerprint`.
-    """
+    """Write to `path`, whole or not at all, with the `fingerprint` of all that determines the result."""
     from safetensors.torch import save_file
 
     states = checkpoint.in_progress.items()
@@ -71,11 +62,7 @@ def save_checkpoint(path: Path, fingerprint: str, checkpoint: Checkpoint) -> Non
 
 
 def load_checkpoint(path: Path, expected_fingerprint: str) -> Checkpoint | None:
-    """What `path` holds; None where there is no such file.
-
-    Raises:
-        ValueError: the file is not a checkpoint, or one of other images or another protocol.
-    """
+    """What `path` holds; None where there is no such file. Raises ValueError for anything but this checkpoint."""
     from safetensors import SafetensorError, safe_open
 
     if not path.exists():

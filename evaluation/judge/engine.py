@@ -3,11 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from evaluation.base.challenge import Challenge
@@ -56,34 +54,24 @@ class DeviceSet:
 def put_on_device(labelled: ImageSet | NormalisedSet, challenge: Challenge, device: torch.device) -> DeviceSet:
     """Put a labelled set on `device`; on the CPU it shares the memory of `labelled`.
 
-    Raises:
-        ValueError: the set is empty, of another size than the challenge's, or has labels outside [0, classes).
+    Raises ValueError where the set is empty, of another size than the challenge's, or has labels outside [0, classes).
     """
     images, labels = labelled.images, labelled.labels
     if len(labels) == 0:
         raise ValueError("there is no image to judge: the set is empty")
-    height, width = images.shape[-2:]
-    if (height, width) != (challenge.size, challenge.size):
-        raise ValueError(
-            f"images are {width}x{height}, but {challenge.title} is judged at {challenge.size}x{challenge.size}: "
-            f"resize them first"
-        )
+    (height, width), size = images.shape[-2:], challenge.size
+    if (height, width) != (size, size):
+        raise ValueError(f"images are {width}x{height}, but {challenge.title} is judged at {size}x{size}: resize them")
     if labels.min() < 0 or labels.max() >= challenge.classes:
         raise ValueError(
             f"labels go from {labels.min()} to {labels.max()}, but {challenge.title} has classes 0 to "
             f"{challenge.classes - 1}"
         )
-    return DeviceSet(
-        images=_tensor(images).to(device),
-        labels=_tensor(labels).to(device),
-        mean=torch.tensor(challenge.mean, device=device).view(3, 1, 1),
-        std=torch.tensor(challenge.std, device=device).view(3, 1, 1),
-    )
-
-
-def _tensor(array: NDArray[Any]) -> Tensor:
-    """The array as a tensor, without a copy where torch can share its memory."""
-    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+    # without a copy where torch can share the array's memory
+    shared = (torch.from_numpy(np.require(array, requirements=["C", "W"])) for array in (images, labels))
+    x_NCHW, labels_N = (tensor.to(device) for tensor in shared)
+    mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (challenge.mean, challenge.std))
+    return DeviceSet(x_NCHW, labels_N, mean, std)
 
 
 class Engine(ABC):

@@ -88,7 +88,9 @@ def estimate(
         raise ValueError(f"there must be at least 1 image to judge, not {images}")
     protocol, engine_class, torch_device = Protocol(epochs=epochs), get_engine(engine), torch.device(device)
     whole, last = min(images, protocol.batch_size), images % protocol.batch_size
-    noise = put_on_device(_noise(max(PREDICT_BATCH, whole), challenge), challenge, torch_device)
+    rng, shape = np.random.default_rng(0), (max(PREDICT_BATCH, whole), 3, challenge.size, challenge.size)
+    pixels, labels = rng.integers(256, size=shape, dtype=np.uint8), rng.integers(challenge.classes, size=shape[0])
+    noise = put_on_device(ImageSet(pixels, labels), challenge, torch_device)
     expected_steps = rounds * protocol.passes * protocol.steps_per_pass(images)
     began = time.monotonic()
     with closing(RoundSlots(rounds, engine, torch_device)) as slots:
@@ -111,12 +113,6 @@ def curve_seconds(expected: Estimate, images: Sequence[int], epochs: int) -> flo
     """Expected seconds of one round for each of `images` (training images), from the timing of the largest."""
     passes = Protocol(epochs=epochs).passes * sum(images) / expected.images
     return passes * expected.pass_s + len(images) * (expected.start_s + expected.test_s)
-
-
-def _noise(images: int, challenge: Challenge) -> ImageSet:
-    rng = np.random.default_rng(0)
-    shape = (images, 3, challenge.size, challenge.size)
-    return ImageSet(rng.integers(256, size=shape, dtype=np.uint8), rng.integers(challenge.classes, size=images))
 
 
 def _step_seconds(slots: RoundSlots, engines: Sequence[Engine], batch: int, at_most_s: float = _ENOUGH_S) -> float:

@@ -55,7 +55,7 @@ class FastEngine(Engine):
         self.weights = {name: weight.detach().to(train.device).requires_grad_() for name, weight in named}
         self.momentum = {name: torch.zeros_like(weight) for name, weight in self.weights.items()}
         self.lr = torch.zeros((), device=train.device)
-        self._trained = [name for name in self.weights if not _is_convolution_bias(name)]
+        self._trained = [name for name in self.weights if not name.endswith(".0.bias")]  # but for the convolutions'
         self.map = workers.map if workers else map
         self._run: Step = self._step
         if train.device.type == "cuda":
@@ -170,7 +170,3 @@ def features(x_BCHW: Tensor, weights: Mapping[str, Tensor], dtype: torch.dtype, 
         y = F.conv2d(x, kernel.to(dtype, memory_format=torch.channels_last), padding=1)
         x = norm_relu_pool(y, gamma, beta)
     return x.float().flatten(1)
-
-
-def _is_convolution_bias(name: str) -> bool:
-    return name.startswith("blocks.") and name.endswith(".0.bias")

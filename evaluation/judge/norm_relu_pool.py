@@ -62,17 +62,13 @@ def plain_norm_relu_pool(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Ten
 
 def fused(forward: Forward, backward: Backward) -> NormReluPool:
     """One differentiable operation from a forward, which also returns statistics, and a backward that takes them."""
-    return partial(_fused, forward, backward)
-
-
-def _fused(forward: Forward, backward: Backward, y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Tensor:
-    return _Fused.apply(y_NCHW, gamma_C, beta_C, forward, backward)
+    return partial(_Fused.apply, forward, backward)
 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor, forward: Forward, backward: Backward
+        ctx: Any, forward: Forward, backward: Backward, y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor
     ) -> Tensor:
         y_NCHW = y_NCHW.contiguous(memory_format=torch.channels_last)
         pooled, mean_NC, rstd_NC = forward(y_NCHW, gamma_C, beta_C)
@@ -83,7 +79,7 @@ class _Fused(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         gradient = gradients[0].contiguous(memory_format=torch.channels_last)
-        return *ctx.run_backward(gradient, *ctx.saved_tensors), None, None
+        return None, None, *ctx.run_backward(gradient, *ctx.saved_tensors)
 
 
 def tensor_forward(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Triple:

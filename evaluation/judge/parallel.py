@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TypeVar
 
 import torch
@@ -25,11 +25,7 @@ Result = TypeVar("Result")
 
 
 class Workers:
-    """Threads that divide the cores PyTorch would use; `close` returns the cores to it.
-
-    Attributes:
-        count: how many there are.
-    """
+    """Threads, `count` of them, that divide the cores PyTorch would use; `close` returns the cores to it."""
 
     def __init__(self) -> None:
         self._cores = torch.get_num_threads()
@@ -50,12 +46,11 @@ class Workers:
 @contextmanager
 def workers_for(device: torch.device) -> Iterator[Workers | None]:
     """Workers where the device is a CPU, closed at the end; None elsewhere."""
-    workers = Workers() if device.type == "cpu" else None
-    try:
+    if device.type != "cpu":
+        yield None
+        return
+    with closing(Workers()) as workers:
         yield workers
-    finally:
-        if workers:
-            workers.close()
 
 
 class RoundCancelledError(Exception):
@@ -110,8 +105,7 @@ class RoundSlots:
     def run(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """`function` of each of the items, all at once; one item for each slot at most.
 
-        Raises:
-            Exception: what the first of them raised, once the others have noticed by `check` and ended too.
+        Raises what the first of them raised, once the others have noticed by `check` and ended too.
         """
         assert len(items) <= self.count
         if self.count == 1:

@@ -71,14 +71,9 @@ class Round:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a judgement is. Rounds may be trained in parallel, so passes are counted over all of them.
+    """How far a judgement is: rounds done and in all, passes done and in all over all rounds, which may be in parallel.
 
-    Attributes:
-        rounds_done: rounds whose passes are all done.
-        rounds: rounds in all.
-        passes_done: passes finished, over all rounds.
-        passes: passes of all rounds.
-        loss: mean training loss since the last report.
+    `loss` is the mean training loss since the last report.
     """
 
     rounds_done: int

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,8 +24,7 @@ ENGINES: dict[str, type[Engine]] = {"fast": FastEngine, "reference": ReferenceEn
 Images = Callable[[], ImageSet | NormalisedSet]
 
 
-@dataclass(frozen=True)
-class RoundJob:
+class RoundJob(NamedTuple):
     """A round to train.
 
     Attributes:

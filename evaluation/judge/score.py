@@ -126,6 +126,9 @@ def judge(
         on_progress=on_progress,
     )
     accuracies = tuple(each.accuracy for each in trained)
+    known = (
+        [a for a in of_class if a is not None] for of_class in zip(*(each.per_class for each in trained), strict=True)
+    )
     fewer = []
     if epochs < FULL_EPOCHS:
         fewer.append(f"Preview: {epochs:,} epochs instead of {FULL_EPOCHS:,}.")
@@ -136,7 +139,7 @@ def judge(
         std=stdev(accuracies) if rounds > 1 else None,
         ci95=accuracy_interval(accuracies),
         rounds=accuracies,
-        per_class=tuple(_mean(of_class) for of_class in zip(*(each.per_class for each in trained), strict=True)),
+        per_class=tuple(fmean(of_class) if of_class else None for of_class in known),
         epochs=epochs,
         passes=protocol.passes,
         engine=engine,
@@ -146,8 +149,3 @@ def judge(
         device=device,
         seconds=sum(each.seconds for each in trained),
     )
-
-
-def _mean(accuracies: Sequence[float | None]) -> float | None:
-    known = [accuracy for accuracy in accuracies if accuracy is not None]
-    return fmean(known) if known else None

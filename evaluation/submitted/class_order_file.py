@@ -38,9 +38,8 @@ def named_orders(challenge: Challenge) -> dict[str, Order]:
         orders["in the order of wnids.txt"] = np.array([challenge.wnids.index(wnid) for wnid in wnids])
         by_name = sorted(right, key=lambda label: challenge.class_names[label])
         orders["sorted by class name"] = np.array(by_name)
-    inverses = {
-        f"{name}, the wrong way round": np.argsort(order) for name, order in orders.items() if "shift" not in name
-    }
+    turned = {name: order for name, order in orders.items() if "shift" not in name}
+    inverses = {f"{name}, the wrong way round": np.argsort(order) for name, order in turned.items()}
     distinct: dict[str, Order] = {}
     for name, order in (orders | inverses).items():
         if not any(np.array_equal(order, other) for other in (right, *distinct.values())):
@@ -62,8 +61,7 @@ def reorder(contents: FolderContents, order: Order) -> FolderContents:
 
 def write_order(path: Path, order: Order, challenge: Challenge) -> None:
     """Write a file for `--class-order`: line i names the class of the images stored under label i."""
-    lines = [challenge.folder_name(int(label)) for label in order]
-    write_text(path, "\n".join(lines) + "\n")
+    write_text(path, "".join(f"{challenge.folder_name(int(label))}\n" for label in order))
 
 
 def read_order(path: Path, challenge: Challenge) -> Order:

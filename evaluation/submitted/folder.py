@@ -53,11 +53,7 @@ class FolderContents:
 
 
 class NoImagesError(NothingToJudgeError):
-    """A folder without one whole image.
-
-    Attributes:
-        dropped: what was in it instead.
-    """
+    """A folder without one whole image; `dropped` is what was in it instead."""
 
     def __init__(self, folder: Path, dropped: DroppedFiles, challenge: Challenge) -> None:
         left_out = f" ({dropped.total:,} files were left out)" if dropped.total else ""
@@ -102,11 +98,7 @@ def read_folder(folder: Path, challenge: Challenge) -> FolderContents:
 
 
 def read_shard_file(path: Path, challenge: Challenge) -> FolderContents:
-    """Read a submission that is one `.npz` shard.
-
-    Raises:
-        ValueError: it cannot be read or holds anything else; NothingToJudgeError, it holds no image.
-    """
+    """Read a submission that is one `.npz` shard. Raises ValueError where it is not, NothingToJudgeError if empty."""
     try:
         shard = read_shard(path, challenge)
     except UnreadableFileError as problem:
@@ -138,9 +130,8 @@ def _by_label(parts: list[_Part]) -> tuple[ImageSet, list[str]]:
     if len(parts) == 1:
         images, names = parts[0]
     else:
-        images = ImageSet(
-            np.concatenate([part.images for part, _ in parts]), np.concatenate([part.labels for part, _ in parts])
-        )
+        arrays = zip(*((part.images, part.labels) for part, _ in parts), strict=True)
+        images = ImageSet(*map(np.concatenate, arrays))
         names = [name for _, part_names in parts for name in part_names]
     if (np.diff(images.labels) >= 0).all():
         return images, names
@@ -181,14 +172,12 @@ class Listing:
     """The files of a submission.
 
     Attributes:
-        root: the folder.
-        images: label and path relative to the root of every candidate, sorted: by label, then by path.
+        images: label and path relative to the folder of every candidate, sorted: by label, then by path.
         image_bytes: their size on disk together.
-        shards: paths of `*.npz` relative to the root.
+        shards: paths of `*.npz` relative to the folder.
         dropped: what was left out.
     """
 
-    root: Path
     images: list[tuple[int, str]] = field(default_factory=list)
     image_bytes: int = 0
     shards: list[str] = field(default_factory=list)
@@ -198,10 +187,9 @@ class Listing:
 def list_folder(root: Path, challenge: Challenge) -> Listing:
     """List class folders and shards. Links are not followed and count as left out, like everything of odd kinds.
 
-    Raises:
-        ValueError: a class folder names no class or two of them, or there are more than MAX_ENTRIES entries.
+    Raises ValueError where a class folder names no class or two, or there are more than MAX_ENTRIES entries.
     """
-    listing = Listing(root)
+    listing = Listing()
     entries_left = MAX_ENTRIES
 
     def entries(folder: str) -> Iterator[tuple[os.DirEntry[str], str]]:

@@ -17,11 +17,7 @@ _MAX_RECORD_BYTES = 2**26  # of a run's record.json
 def read_submission(path: Path, challenge: Challenge, class_order: Path | None = None) -> FolderContents:
     """`read_images`; where it is a run, checked against the hash in its record.
 
-    Args:
-        class_order: a file that puts the classes in order, as `read_order` takes it.
-
-    Raises:
-        ValueError: it cannot be read, or its images are not those that its run made.
+    `class_order` is a file for `read_order`. Raises ValueError as `read_images`, or for images of another run.
     """
     contents = read_images(path, challenge)
     record = path / "record.json"

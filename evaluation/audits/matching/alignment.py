@@ -41,12 +41,8 @@ class AlignedSet:
     def __init__(self, images: NDArray[np.uint8]) -> None:
         self.images = images
         self._candidates = CandidateIndex(images)
-        self._halved = torch.cat(
-            [
-                _halved(_high_pass(grey(images[start : start + _BLOCK]))).half()
-                for start in range(0, len(images), _BLOCK)
-            ]
-        )
+        blocks = (images[start : start + _BLOCK] for start in range(0, len(images), _BLOCK))
+        self._halved = torch.cat([_halved(_high_pass(grey(block))).half() for block in blocks])
 
     def nearest(self, images: NDArray[np.uint8]) -> Nearest:
         """The most likely original of each of `images` uint8 (N, 3, H, W).
@@ -96,9 +92,8 @@ class AlignedSet:
         queries, turns = details[rows], turn[rows, chosen]
         for number, oriented in enumerate(_orientations(details[rows])):
             queries[turns == number] = oriented[turns == number]
-        correlation = _fine_correlations(
-            queries, _high_pass(grey(self.images[positions[rows.numpy(), chosen.numpy()]]))
-        )
+        references = self.images[positions[rows.numpy(), chosen.numpy()]]
+        correlation = _fine_correlations(queries, _high_pass(grey(references)))
         for row, place, value in zip(rows.tolist(), chosen.tolist(), correlation.tolist(), strict=True):
             if value > found.correlation[start + row]:
                 found.index[start + row], found.correlation[start + row] = shortlist[row, place], value

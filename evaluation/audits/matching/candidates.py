@@ -51,20 +51,15 @@ class CandidateIndex:
         sample = grey(images[:: max(1, len(images) // _SAMPLE)])
         known = _log_magnitudes(sample)[:, _distinct_frequencies()]
         self._mean = known.mean(0)
-        changes = [
-            _log_magnitudes(_changed(sample, *change))[:, _distinct_frequencies()] - known for change in _CHANGES
-        ]
-        within = torch.cat(changes).T @ torch.cat(changes) / len(sample) / len(changes)
+        moved = torch.cat([_log_magnitudes(_changed(sample, *change)) for change in _CHANGES])
+        changes = moved[:, _distinct_frequencies()] - known.repeat(len(_CHANGES), 1)
+        within = changes.T @ changes / len(sample) / len(_CHANGES)
         between = (known - self._mean).T @ (known - self._mean) / len(sample)
         ridge = 1e-6 * np.eye(len(within))
         vectors = eigh(between.double().numpy(), within.double().numpy() + ridge)[1]
         self._basis = torch.from_numpy(vectors[:, -_COMPONENTS:].astype(np.float32))
-        self._points = torch.cat(
-            [
-                self._project(_log_magnitudes(grey(images[start : start + _BLOCK])))
-                for start in range(0, len(images), _BLOCK)
-            ]
-        )
+        blocks = (images[start : start + _BLOCK] for start in range(0, len(images), _BLOCK))
+        self._points = torch.cat([self._project(_log_magnitudes(grey(block))) for block in blocks])
 
     def closeness(self, images: NDArray[np.uint8], among: Tensor | None = None) -> Tensor:
         """How likely each of uint8 (B, 3, H, W) was made from each reference: float32 (B, references), at most 1.
@@ -97,9 +92,8 @@ def _log_magnitudes(images: Tensor) -> Tensor:
     means = (images * window).sum((1, 2), keepdim=True) / window.sum()
     real, imaginary = ((images - means).flatten(1) @ waves).unflatten(1, (2, -1)).unbind(1)
     right = torch.hypot(real, imaginary).view(-1, 2 * _MAX_FREQUENCY + 1, _MAX_FREQUENCY + 1)
-    magnitudes = torch.cat(
-        [right[..., 1:].flip((1, 2)), right], 2
-    )  # of real-valued images, each frequency equals its opposite
+    # of real-valued images, each frequency equals its opposite
+    magnitudes = torch.cat([right[..., 1:].flip((1, 2)), right], 2)
     total = magnitudes.flatten(1).norm(dim=1).clamp_min(_PLAIN)
     return (magnitudes / total[:, None, None] + _FLOOR).log()
 

@@ -35,14 +35,6 @@ class Nearest:
         """The same for some of the images."""
         return Nearest(self.index[positions], self.correlation[positions], self.exact[positions])
 
-    def followed_by(self, other: Nearest) -> Nearest:
-        """These and then those of other images."""
-        return Nearest(
-            np.concatenate([self.index, other.index]),
-            np.concatenate([self.correlation, other.correlation]),
-            np.concatenate([self.exact, other.exact]),
-        )
-
     @classmethod
     def none(cls, count: int) -> Nearest:
         """For images without a near reference: index and correlation 0."""
@@ -87,8 +79,7 @@ class ReferenceSet:
             self._search(torch.from_numpy(standardised_grid(oriented, _COARSE)) @ self._basis)
             for oriented in (images, images[..., ::-1])
         )
-        results = [self._compare(images, straight), self._compare(images[..., ::-1], mirrored)]
-        return _closer(*results)
+        return _closer(self._compare(images, straight), self._compare(images[..., ::-1], mirrored))
 
     def earlier(self) -> Nearest:
         """The nearest image of each reference image among those before it; of the first, nothing."""
@@ -98,7 +89,8 @@ class ReferenceSet:
             self._compare(self.images, self._search(self._points, earlier=True)),
             self._compare(mirrored, self._search(points, earlier=True)),
         )
-        return Nearest.none(1).followed_by(found.take(np.arange(1, len(self.images))))
+        found.index[0], found.correlation[0], found.exact[0] = 0, 0.0, False
+        return found
 
     def _search(self, points: Tensor, earlier: bool = False) -> NDArray[np.int64]:
         found = torch.empty(len(points), dtype=torch.int64)
