@@ -11,7 +11,7 @@ _BY_SEVERITY: tuple[Status, ...] = ("pass", "warn", "fail")
 
 
 class Finding(NamedTuple):
-    """What one check found; the fields mean the same as in `Audit`."""
+    """What one check found; the fields are those of `Audit`."""
 
     status: Status
     evidence: str
@@ -23,7 +23,7 @@ class Audit:
     """The result of one audit.
 
     Attributes:
-        name: its name in `evaluation.audits.run.AUDITS`.
+        name: in `evaluation.audits.run.AUDITS`.
         status: `fail` for what makes a score meaningless or unfair, `warn` for what its reader must know.
         evidence: one sentence with the numbers that matter.
         numbers: the same for programs; JSON values.

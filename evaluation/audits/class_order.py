@@ -15,6 +15,7 @@ loses beyond chance. Plain images are left out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,18 +89,14 @@ def audit_class_order(images: ImageSet, challenge: Challenge, probe: Probe) -> F
             evidence += "; the given order agrees no better than chance, and the images do not tell a better one"
         return Finding("pass", evidence, numbers)
     suggested = float((predicted == suggestion.order[sample.labels]).mean())
-    numbers |= {
-        "agreement_suggested": suggested,
-        "moved": len(suggestion.moved),
-        "order": [int(label) for label in suggestion.order],
-        "called": suggestion.name,
-    }
-    first = int(suggestion.moved[0])
+    numbers |= {"agreement_suggested": suggested, "moved": len(suggestion.moved)}
+    numbers |= {"order": suggestion.order.tolist(), "called": suggestion.name}
+    first = suggestion.moved[0]
+    stored, shown_class = (challenge.folder_name(int(label)) for label in (first, suggestion.order[first]))
     evidence = (
-        f"the labels are in the wrong order: the probe gives {agreement:.1%} of the images their label, but"
-        f" {suggested:.1%} if the classes are {suggestion.name or 'permuted'} ({len(suggestion.moved)} classes move;"
-        f" what is stored as {challenge.folder_name(first)} shows"
-        f" {challenge.folder_name(int(suggestion.order[first]))})"
+        f"the labels are in the wrong order: {evidence}, but {suggested:.1%} if the classes are"
+        f" {suggestion.name or 'permuted'} ({len(suggestion.moved)} classes move; what is stored as {stored} shows"
+        f" {shown_class})"
     )
     many = len(suggestion.moved) >= _FAILED_FRACTION * challenge.classes
     return Finding("fail" if many else "warn", evidence, numbers)
@@ -126,8 +123,7 @@ class _Similarity:
     """How similar each stored class is to each real one, on all images and on two halves.
 
     Attributes:
-        present: the classes that occur.
-        whole: on all images, (present, classes).
+        present, whole: the classes that occur; on all images, (present, classes).
         halved: the classes with more than one image.
         halves: on each half of the images of these; None where `halved` are too few.
     """
@@ -193,8 +189,7 @@ def _group_means(logits: NDArray[np.float32], groups: NDArray[np.int64]) -> NDAr
     return np.stack([logits[groups == group].mean(0) for group in np.unique(groups)])
 
 
-@dataclass(frozen=True)
-class _Suggestion:
+class _Suggestion(NamedTuple):
     """An order found from images: for each stored class the real one, which classes it moves, and its name if any."""
 
     order: Order

@@ -22,10 +22,7 @@ _PAIRS = 4096  # compared at a time
 
 
 def not_plain(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Whether each image shows more than one colour, up to noise.
-
-    uint8 (N, 3, H, W), H and W multiples of 8 -> bool (N,).
-    """
+    """Whether each of uint8 (N, 3, H, W), H and W multiples of 8, shows more than noise on one colour: bool (N,)."""
     cell = images.shape[-1] // _GRID
     cells = images.reshape(len(images), 3, _GRID, cell, _GRID, cell).mean((3, 5), dtype=np.float32)
     contrast: NDArray[np.float32] = (cells - cells.mean((2, 3), keepdims=True)).reshape(len(images), -1).std(1)
@@ -43,8 +40,7 @@ def group_by_picture(
         labels: int64 (N,).
 
     Returns:
-        int64 (N,): the number of its picture, counted from 0 without gaps, class by class; -1 beyond the first 50
-        images of a class, which are not compared.
+        int64 (N,): the number of its picture, from 0, class by class; -1 beyond the first 50 images of a class.
     """
     from scipy.sparse.csgraph import connected_components
 

@@ -19,8 +19,7 @@ _NARROW = 0.6
 def spread(images: NDArray[np.uint8]) -> float:
     """Root mean square distance between the images of a class, per channel of an 8 x 8 grid, in [0, 1].
 
-    Args:
-        images: uint8 (N, 3, H, W), N at least 2, H and W multiples of 8.
+    `images` are uint8 (N, 3, H, W), N at least 2, H and W multiples of 8.
     """
     count, channels, height, width = images.shape
     cells = images.reshape(count, channels, _GRID, height // _GRID, _GRID, width // _GRID)

@@ -39,10 +39,7 @@ _CHANGED_Z = 4.5
 def audit_pixels(contents: FolderContents, pixels: ImageSet, challenge: Challenge, facts: Facts) -> Finding:
     """Look for wrong ranges, wrong normalisation, swapped channels, negatives, plain images and wrong sizes.
 
-    Args:
-        contents: what was read, float images as they are.
-        pixels: the same images in 8 bits.
-        facts: what is known of real images.
+    `contents` may hold floats; `pixels` are the same images in 8 bits.
 
     Numbers: `plain` (fraction of images of nearly one colour), `zeros`, `black_or_white` (fractions of values),
     `mean_off`, `std_ratio`, `resized`; for floats `not_finite`, `normalisation`, `outside`; where colours can be

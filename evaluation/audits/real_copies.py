@@ -56,13 +56,11 @@ class Pairs:
 
 @dataclass(frozen=True)
 class TrainingCopies:
-    """Copies of training images among a sample of up to 10,000 images, altered ones among up to 2,500.
+    """Copies of training images among `sampled` images (at most 10,000), altered ones among `altered_sampled` (2,500).
 
     Attributes:
-        sampled: how many images were compared.
         near: near-copies.
         unstored: near-copies that are not so close that they must have been stored.
-        altered_sampled: how many images were searched for altered copies.
         altered: copies only after an alteration.
         pairs: the closest.
     """
@@ -101,12 +99,7 @@ class TestCopies:
 
 
 def training_copies(images: NDArray[np.uint8], train: RealSet, near: float, altered: float) -> TrainingCopies:
-    """Count copies of training images.
-
-    Args:
-        images: uint8 (N, 3, H, W).
-        near, altered: correlations from which two images are copies, unchanged and altered.
-    """
+    """Count `images` uint8 (N, 3, H, W) that correlate with training ones by `near`, or if altered by `altered`."""
     sample = _sample(len(images), _SAMPLE)
     found = train.unchanged.nearest(images[sample])
     is_near = found.correlation >= near
@@ -125,11 +118,10 @@ def training_copies(images: NDArray[np.uint8], train: RealSet, near: float, alte
 def test_copies(
     images: NDArray[np.uint8], train: RealSet | None, test: RealSet, near: float, altered: float
 ) -> TestCopies:
-    """Count copies of test images that no training image explains; arguments as above, `train` if available."""
+    """Count copies of test images that no training image explains, if available; arguments as above."""
     found = test.unchanged.nearest(images)
     suspects = np.flatnonzero(found.correlation >= near)  # plain images correlate with nothing
-    leaked, known = np.ones(len(suspects), bool), np.zeros(len(suspects), bool)
-    exact = found.exact[suspects]
+    exact, leaked, known = found.exact[suspects], np.ones(len(suspects), bool), np.zeros(len(suspects), bool)
     if train is not None and len(suspects):
         explained = train.unchanged.nearest(images[suspects])
         known = exact & explained.exact

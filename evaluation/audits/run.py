@@ -18,13 +18,7 @@ from evaluation.submitted.folder import FolderContents
 
 @dataclass(frozen=True)
 class AuditInput:
-    """What audits may look at.
-
-    Attributes:
-        contents: what was read, at least one image; float images as they are.
-        pixels: the same images in 8 bits.
-        train, test: the real splits in 8 bits; None where not available.
-    """
+    """What audits may look at: what was read, at least one image; the same in 8 bits; the real splits, if any."""
 
     challenge: Challenge
     contents: FolderContents
@@ -49,11 +43,7 @@ AUDITS: dict[str, Callable[[AuditInput], Finding]] = {
 def run_audits(
     contents: FolderContents, challenge: Challenge, train: ImageSet | None, test: ImageSet | NormalisedSet | None
 ) -> list[Audit]:
-    """Run every audit on what was read, at least one image.
-
-    Args:
-        train, test: the real splits. Without one, checks that need it are left out; the leakage audit says so.
-    """
+    """Run every audit on what was read. Without a real split, checks that need it are left out, as leakage tells."""
     pixels = denormalise(contents.images, challenge)
     real_test = None if test is None else denormalise(test, challenge)
     given = AuditInput(challenge, contents, pixels, train, real_test, load_probe(challenge))

@@ -28,11 +28,8 @@ _SHIFT = 4  # pixels
 def split_off(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
     """A random nine tenths of each class to train on, and the rest."""
     rng = np.random.default_rng(seed)
-    train, held = [], []
-    for label in np.unique(images.labels):
-        order = rng.permutation(np.flatnonzero(images.labels == label))
-        held.append(order[: len(order) // 10])
-        train.append(order[len(order) // 10 :])
+    orders = [rng.permutation(np.flatnonzero(images.labels == label)) for label in np.unique(images.labels)]
+    train, held = ([order[len(order) // 10 :] for order in orders], [order[: len(order) // 10] for order in orders])
     return images.take(np.concatenate(train)), images.take(np.concatenate(held))
 
 

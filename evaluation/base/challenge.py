@@ -18,8 +18,7 @@ class Challenge:
     Attributes:
         name: what `--dataset` takes.
         title: the name for people.
-        class_names: lower-case names in label order; `class_names[label]`.
-        wnids: WordNet ids in label order, empty where the data set has none.
+        class_names, wnids: lower-case names and WordNet ids in label order; no ids where the data set has none.
         size: height and width of an image, pixels.
         mean, std: per RGB channel, of pixel values scaled to [0, 1].
         budget_s: wall-clock seconds from process start to the last file on disk.

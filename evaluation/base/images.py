@@ -35,12 +35,7 @@ class _LabelledImages:
 
 @dataclass(frozen=True)
 class ImageSet(_LabelledImages):
-    """Labelled 8-bit images.
-
-    Attributes:
-        images: uint8 (N, 3, H, W), RGB, values in [0, 255].
-        labels: int64 (N,), values in [0, classes).
-    """
+    """Labelled 8-bit images: uint8 (N, 3, H, W), RGB, in [0, 255]; labels int64 (N,), in [0, classes)."""
 
     images: NDArray[np.uint8]
     dtype = np.uint8
@@ -50,9 +45,7 @@ class ImageSet(_LabelledImages):
 class NormalisedSet(_LabelledImages):
     """Labelled float images as the challenge's evaluator takes them: (pixel / 255 - mean) / std.
 
-    Attributes:
-        images: float32 (N, 3, H, W), RGB; any value, as whoever wrote them normalised them.
-        labels: int64 (N,), values in [0, classes).
+    float32 (N, 3, H, W), RGB, any value, as whoever wrote them normalised them; labels int64 (N,), in [0, classes).
     """
 
     images: NDArray[np.float32]

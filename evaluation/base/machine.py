@@ -34,9 +34,8 @@ class Machine:
 
     Attributes:
         label: short, for file names: the GPU, or the processor and its cores.
-        processor, cores, memory_gb: of the host; `cores` that this process may use.
+        processor, cores, memory_gb, threads: of the host; `cores` that this process may use, PyTorch's threads.
         gpu, gpu_memory_gb: None without one.
-        threads: PyTorch's.
         load: mean number of processes wanting a core in the minute before; more than `cores` means a busy machine.
         versions: of Python, the packages and, with a GPU, CUDA.
         commit: of this project; ends in `+` where files were changed since; None outside a checkout.

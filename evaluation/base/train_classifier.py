@@ -54,12 +54,7 @@ def train_classifier(
 
 
 def shift_and_mirror(x_BCHW: Tensor, reach: int, mirror: bool, rng: np.random.Generator) -> Tensor:
-    """Shift the batch by the same random whole pixels, zero fill, and mirror each image at random.
-
-    Args:
-        reach: pixels that it moves at most, in both axes.
-        mirror: whether images are mirrored left and right, with probability 0.5.
-    """
+    """Shift a batch by up to `reach` pixels along both axes, zero fill, and mirror each image with probability 0.5."""
     height, width = x_BCHW.shape[2:]
     down, right = rng.integers(0, 2 * reach + 1, 2)
     x_BCHW = F.pad(x_BCHW, (reach,) * 4)[..., down : down + height, right : right + width]

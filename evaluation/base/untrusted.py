@@ -20,12 +20,12 @@ class NothingToJudgeError(ValueError):
 
 
 class UnreadableFileError(Exception):
-    """One file that is left out, with the reason in a few words of a fixed vocabulary.
+    """One file that is left out.
 
     Attributes:
-        reason: why, e.g. `damaged image`.
+        reason: a few words of a fixed vocabulary, e.g. `damaged image`.
         half_written: whether it looks like a file that was being written when its writer died.
-        pixels: how many pixels may have been decoded before it failed.
+        pixels: how many may have been decoded before it failed.
     """
 
     def __init__(self, reason: str, half_written: bool = False, pixels: int = 0) -> None:
@@ -46,13 +46,7 @@ class Dropped:
 
 @dataclass
 class DroppedFiles:
-    """An account of the files left out, in bounded memory.
-
-    Attributes:
-        first: the first ones, verbatim.
-        by_reason: how many for each reason, all of them.
-        half_written: how many were being written when their writer ended.
-    """
+    """The files left out, in bounded memory: the first verbatim, how many by reason, how many half-written."""
 
     first: list[Dropped] = field(default_factory=list)
     by_reason: Counter[str] = field(default_factory=Counter)
@@ -83,8 +77,7 @@ def printable(name: str, longest: int = 200) -> str:
 def read_regular(path: Path, limit: int) -> bytes:
     """All bytes of a regular file of at most `limit` bytes; never follows a symbolic link, never waits on a pipe.
 
-    Raises:
-        UnreadableFileError: it is a link, no regular file, empty, too large, or the system will not give it.
+    Raises UnreadableFileError for a link, no regular file, an empty or too large one, or what the system will not give.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)

@@ -15,8 +15,6 @@ from evaluation.commands.judge import ClassOrder, Submission
 
 @dataclass(frozen=True)
 class AuditOptions(Options):
-    """Options of `audit`."""
-
     submission: Submission
     dataset: Dataset
     data: Data = None

@@ -16,8 +16,6 @@ IPCS = (1, 2, 5, 10, 20, 50, 100, 200, 400)
 
 @dataclass(frozen=True)
 class CurveOptions(Options):
-    """Options of `curve`."""
-
     dataset: Dataset
     out: Annotated[Path, Option(help="The JSON file; points that it holds already are not measured again.")]
     submission: Annotated[

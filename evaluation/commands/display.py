@@ -56,7 +56,7 @@ def result(
     import numpy as np
 
     per_class = np.bincount(contents.images.labels, minlength=challenge.classes)
-    told = {
+    found: dict[str, Any] = {
         "dataset": challenge.name,
         "images": len(contents.images),
         "ipc": {
@@ -68,16 +68,11 @@ def result(
         "accuracy": asdict(score) if score else None,
         "audits": [asdict(audit) for audit in audits],
     }
-    if score is None:
-        return told
-    return {
-        **told,
-        "engine": score.engine,
-        "epochs": score.epochs,
-        "rounds": len(score.rounds),
-        "real_equivalent_ipc": worth.ipc if worth else None,
-        "real_equivalent": asdict(worth) if worth else None,
-    }
+    if score is not None:
+        found |= {"engine": score.engine, "epochs": score.epochs, "rounds": len(score.rounds)}
+        found["real_equivalent_ipc"] = worth.ipc if worth else None
+        found["real_equivalent"] = asdict(worth) if worth else None
+    return found
 
 
 def sentence(score: Score) -> str:

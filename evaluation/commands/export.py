@@ -14,8 +14,6 @@ from evaluation.commands.judge import Submission
 
 @dataclass(frozen=True)
 class ExportOptions(Options):
-    """Options of `export`."""
-
     submission: Submission
     dataset: Dataset
     out: Annotated[Path, Option(help="The .pt file to write.")]

@@ -30,8 +30,6 @@ ClassOrder = Annotated[
 
 @dataclass(frozen=True)
 class JudgeOptions(Options):
-    """Options of `judge`."""
-
     submission: Submission
     dataset: Dataset
     data: Data = None

@@ -24,12 +24,7 @@ REAL = "random real images"
 
 @dataclass(frozen=True)
 class Supply:
-    """Where a curve's images come from.
-
-    Attributes:
-        images: all that are available.
-        drawn: whether each round samples its own at random; otherwise all take the first of each class.
-    """
+    """The images of a curve; if `drawn`, each round samples its own, otherwise all take the first of each class."""
 
     images: ImageSet | NormalisedSet
     drawn: bool = False

@@ -17,10 +17,8 @@ class RealEquivalent:
     """The number of random real images per class that reach a submission's accuracy.
 
     Attributes:
-        ipc: None if the accuracy lies above the last point measured.
-        ci95: low and high end, each None if it lies above the last point; None as a whole if single rounds leave no
-            interval.
-        highest: IPC of the last point measured.
+        ipc: None if the accuracy lies above the last point measured, whose IPC is `highest`.
+        ci95: low and high end, each None if above the last point; None as a whole if there are single rounds only.
     """
 
     ipc: float | None

@@ -100,11 +100,8 @@ def is_at_hand(challenge: Challenge, split: Split, data: Path | None) -> bool:
 def training_images_file(challenge: Challenge, data: Path | None, folder: Path) -> Path:
     """An `.npz` of the training split and nothing else, which is what a generator's process may see.
 
-    Args:
-        folder: where to keep it; a file of the same data that is there already is used again.
-
-    Returns:
-        A file with `images` uint8 (N, 3, H, W) and `labels` int64 (N,). Raises ValueError as `load_split`.
+    It holds `images` uint8 (N, 3, H, W) and `labels` int64 (N,); one of the same data in `folder` is used again.
+    Raises ValueError as `load_split`.
     """
     path = folder / f"{challenge.name}-train-{_key(challenge, data)}.npz"
     if not path.exists():

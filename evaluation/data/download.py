@@ -35,9 +35,7 @@ ARCHIVES = {
 def download(archive: Archive, root: Path) -> Path:
     """Download `archive` and unpack it as `root / archive.folder`, which appears only when it is whole.
 
-    Raises:
-        OSError: the address cannot be reached, the transfer broke off, or there is no room.
-        ValueError: what came is not the official archive.
+    Raises OSError where that is impossible or breaks off, ValueError for an archive that is not the official one.
     """
     import pooch  # requests comes with it, and both are slow to import
 

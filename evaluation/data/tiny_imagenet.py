@@ -30,8 +30,7 @@ def _holds(folder: Path, needed: str) -> bool:
 def list_files(folder: Path, split: Literal["train", "test"], challenge: Challenge) -> list[tuple[Path, int]]:
     """Every image of `split` with its label, class by class for training, in the annotations' order for test.
 
-    Raises:
-        ValueError: a class, the annotations or an image is missing; the sentence names it.
+    Raises ValueError, with its name, where a class, the annotations or an image is missing.
     """
     return _training_files(folder, challenge) if split == "train" else _validation_files(folder, challenge)
 

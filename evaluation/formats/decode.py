@@ -28,8 +28,7 @@ class Decoded:
     """What came of a list of files.
 
     Attributes:
-        images: uint8 (N, 3, size, size) of those that could be read, in the order of the list.
-        kept: int64 (N,), their positions in the list.
+        images, kept: uint8 (N, 3, size, size) of those that could be read; int64 (N,), their positions in the list.
         problems: position -> why the file was left out.
         sizes: (width, height) -> how many of the kept images had it before they were brought to `size`.
     """
@@ -89,7 +88,7 @@ def decode_files(paths: Sequence[Path], size: int, mean_bytes: float = np.inf) -
     """Decode many files.
 
     Args:
-        paths: what to read; links are not followed.
+        paths: links are not followed.
         size: height and width of the result, pixels.
         mean_bytes: mean size of the files where known: small ones are read by one thread.
 

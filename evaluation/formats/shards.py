@@ -27,12 +27,9 @@ def write_shard(path: Path, images: ImageSet) -> None:
 
 
 def read_shard(path: Path, challenge: Challenge) -> ImageSet:
-    """Read a shard by anyone: `images` uint8 (N, 3, H, W) or (N, H, W, 3), `labels` integers (N,).
+    """Read a shard by anyone, at its own size: `images` uint8 (N, 3, H, W) or (N, H, W, 3), `labels` integers (N,).
 
     No pickle is loaded, and what the file declares is checked before memory is reserved for it.
-
-    Returns:
-        The images at the size they have.
 
     Raises:
         UnreadableFileError: it is no regular file, or cut short or damaged.

@@ -22,11 +22,8 @@ _MAX_FILE_BYTES = 4 * MAX_SET_BYTES  # floats take four bytes a channel value
 def write_tensor(path: Path, images: ImageSet, challenge: Challenge, ipc: int | None = None) -> None:
     """Export for the challenge's evaluator: float32 (classes * ipc, 3, H, W), normalised, class-major.
 
-    Args:
-        ipc: keep the first `ipc` images of each class; None keeps all, and then every class must have as many.
-
-    Raises:
-        ValueError: a class has fewer than `ipc` images, or the classes differ where no `ipc` is given.
+    Keeps the first `ipc` images of each class, all for None. Raises ValueError where a class has fewer than that, or
+    than others where all are kept.
     """
     import torch
 
@@ -51,12 +48,8 @@ def write_tensor(path: Path, images: ImageSet, challenge: Challenge, ipc: int | 
 def read_tensor(path: Path, challenge: Challenge) -> NormalisedSet:
     """Read a submission in the challenge's format, as it is: no value is rounded or clipped.
 
-    Args:
-        path: a bare floating-point tensor (N, 3, H, W) with N a multiple of the classes, class-major; or a dict with
-            such `images` and integer `labels` (N,).
-
-    Raises:
-        ValueError: the file holds anything else; the sentence says what.
+    A bare floating-point tensor (N, 3, H, W) with N a multiple of the classes, class-major; or a dict with such
+    `images` and integer `labels` (N,). Raises ValueError for anything else.
     """
     content = load_weights_only(path)
     labelled = isinstance(content, dict) and {"images", "labels"} <= content.keys()

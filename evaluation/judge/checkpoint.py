@@ -22,13 +22,7 @@ _SCHEMA = 2
 
 @dataclass(frozen=True)
 class RoundState:
-    """A round between two steps: all that is needed to go on, since its draws follow from its seed.
-
-    Attributes:
-        steps_done: steps finished.
-        seconds: spent so far.
-        tensors: what `Engine.state` gives.
-    """
+    """A round between two steps: SGD steps done, seconds spent, and what `Engine.state` gives."""
 
     steps_done: int
     seconds: float
@@ -126,8 +120,6 @@ class Monitor:
     """Follows one judgement, whose rounds may be trained in several threads.
 
     Args:
-        protocol, rounds: of the judgement.
-        steps_per_pass: SGD steps of a pass.
         report: called with the progress, about once a second.
         on_round: called with each round that is done, one at a time.
 

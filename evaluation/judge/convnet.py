@@ -14,11 +14,8 @@ _GLOBAL_GENERATOR = Lock()  # rounds begin in parallel threads, which share PyTo
 class ConvNet(nn.Module):
     """Three blocks of [Conv 3x3, instance norm, ReLU, AvgPool 2x2], then one linear layer.
 
-    The norm is GroupNorm with as many groups as channels, affine. Initialisation is PyTorch's default.
-
-    Args:
-        classes: number of outputs.
-        size: height and width of an image, pixels, at least 8.
+    The norm is GroupNorm with as many groups as channels, affine. Initialisation is PyTorch's default. `size` is the
+    height and width of an image, pixels, at least 8.
     """
 
     def __init__(self, classes: int, size: int) -> None:

@@ -26,9 +26,7 @@ class _Captured:
 class GraphedStep:
     """A step that is captured at its first call for each kind of augmentation and batch size, then replayed.
 
-    Args:
-        step: may change nothing but `updated`, in place, and wait for nothing on the host.
-        updated: the tensors that a step changes.
+    `step` may change nothing but the tensors `updated`, in place, and wait for nothing on the host.
     """
 
     def __init__(self, step: Step, updated: list[Tensor]) -> None:
@@ -56,9 +54,8 @@ class GraphedStep:
             self._captured[key] = self._capture(index_B.clone(), Draw(drawn.kind, drawn.uniforms.clone()))
         except RuntimeError as error:
             self._capturing = False
-            warnings.warn(
-                f"the judge's steps cannot be captured as CUDA graphs and run one by one ({error})", stacklevel=2
-            )
+            told = f"the judge's steps cannot be captured as CUDA graphs and run one by one ({error})"
+            warnings.warn(told, stacklevel=2)
         with torch.no_grad():
             for tensor, value in zip(self._updated, before, strict=True):
                 tensor.copy_(value)

@@ -33,8 +33,7 @@ class PassDraws:
 
     Attributes:
         order: int64 (N,), the shuffle.
-        kinds: the augmentation of each step.
-        uniforms: float32 (3, N), of the augmentation, in the order of the shuffle.
+        kinds, uniforms: the augmentation of each step; its float32 (3, N), in the order of the shuffle.
         batch_size: images per step; the last step may have fewer.
     """
 

@@ -23,12 +23,7 @@ UNIFORMS = 3
 
 @dataclass(frozen=True)
 class Draw:
-    """The random choices of one batch's augmentation.
-
-    Attributes:
-        kind: one of `KINDS`.
-        uniforms: float32 (3, B), in [0, 1).
-    """
+    """The random choices of one batch's augmentation: one of `KINDS`, and float32 (3, B) in [0, 1)."""
 
     kind: str
     uniforms: Tensor
@@ -120,11 +115,6 @@ def _affine(x_BCHW: Tensor, row_x: tuple[Tensor, Tensor], row_y: tuple[Tensor, T
 
 
 AUGMENTATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "color": color,
-    "crop": crop,
-    "cutout": cutout,
-    "flip": flip,
-    "scale": scale,
-    "rotate": rotate,
+    each.__name__: each for each in (color, crop, cutout, flip, scale, rotate)
 }
 KINDS = tuple(AUGMENTATIONS)

@@ -22,8 +22,7 @@ class DeviceSet:
     """A labelled set on one device. 8-bit images stay 8-bit there, a quarter of the memory.
 
     Attributes:
-        images: uint8 (N, 3, H, W), or float32 and normalised.
-        labels: int64 (N,).
+        images, labels: uint8 (N, 3, H, W), or float32 and normalised; int64 (N,).
         mean, std: float32 (3, 1, 1), of pixel values scaled to [0, 1].
     """
 
@@ -79,8 +78,6 @@ class Engine(ABC):
 
     Args:
         train: the training images.
-        classes: outputs of the network.
-        protocol: hyperparameters of the training.
         expected_steps: SGD steps of the whole judgement, by which an engine decides what to compile.
         workers: that an engine may share each batch out to, on a CPU; None to take batches whole.
     """

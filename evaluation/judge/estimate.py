@@ -51,11 +51,8 @@ class Estimate:
     def sentence(self, epochs: int = FULL_EPOCHS, rounds: int = FULL_ROUNDS) -> str:
         """The time in words, with the previews that are much cheaper."""
         whole = self.seconds(epochs, rounds)
-        cheaper = [
-            f"{show_duration(seconds)} ({_extent(*fewer)})"
-            for fewer in PREVIEWS
-            if (seconds := self.seconds(*fewer)) < whole / 2
-        ]
+        fewer = [preview for preview in PREVIEWS if self.seconds(*preview) < whole / 2]
+        cheaper = [f"{show_duration(self.seconds(*preview))} ({_extent(*preview)})" for preview in fewer]
         sentence = f"Judging {self.images:,} images ({_extent(epochs, rounds)}) takes about {show_duration(whole)} here"
         return f"{sentence}; a preview {' or '.join(cheaper)}." if cheaper else f"{sentence}."
 
@@ -77,9 +74,8 @@ def estimate(
     """Time a few steps of `engine` on noise of the challenge's size.
 
     Args:
-        images: training images that are to be judged.
+        images: how many are to be judged.
         rounds, epochs: of the judgement, which decide what the engine compiles.
-        test_images: images in the challenge's test set.
 
     Raises:
         ValueError: no images, fewer than one epoch, or an unknown engine.

@@ -32,11 +32,7 @@ PART_BYTES = 16 * 2**20
 
 
 class FastEngine(Engine):
-    """The protocol in fewer, larger operations.
-
-    Args:
-        dtype: of the convolutions of training; None to choose for the device. The others as for `Engine`.
-    """
+    """The protocol in fewer, larger operations; `dtype` of training's convolutions, None to choose for the device."""
 
     def __init__(
         self,
@@ -160,9 +156,7 @@ class FastEngine(Engine):
 def features(x_BCHW: Tensor, weights: Mapping[str, Tensor], dtype: torch.dtype, norm_relu_pool: NormReluPool) -> Tensor:
     """The input of the last layer of the judge's network for normalised images: float32 (B, 128 H W / 64).
 
-    Args:
-        weights: by their names in `ConvNet`.
-        dtype: of the convolutions.
+    `weights` by their names in `ConvNet`; `dtype` of the convolutions.
     """
     x = x_BCHW.to(dtype, memory_format=torch.channels_last)
     for depth in range(DEPTH):

@@ -128,9 +128,8 @@ def _compiled_norm_relu_pool(device: torch.device) -> NormReluPool:
     try:
         compiled(y, torch.ones(WIDTH, device=device), torch.zeros(WIDTH, device=device)).sum().backward()
     except Exception as error:  # whatever a tool chain can raise
-        warnings.warn(
-            f"the fast judge runs uncompiled and slower: compiling failed ({type(error).__name__})", stacklevel=2
-        )
+        told = f"the fast judge runs uncompiled and slower: compiling failed ({type(error).__name__})"
+        warnings.warn(told, stacklevel=2)
         return plain_norm_relu_pool
     return compiled
 
@@ -161,10 +160,9 @@ class CppKernel:
     def backward(
         self, gradient: Tensor, y_NCHW: Tensor, mean_NC: Tensor, rstd_NC: Tensor, gamma_C: Tensor, beta_C: Tensor
     ) -> Triple:
-        """The gradients for `y_NCHW`, `gamma_C` and `beta_C`.
+        """The gradients for `y_NCHW`, which is overwritten by its own, `gamma_C` and `beta_C`.
 
-        The first overwrites `y_NCHW`, which nothing reads again: fresh memory costs more than the arithmetic. So a
-        second backward through the same graph would be wrong; a training step has only one.
+        Fresh memory costs more than the arithmetic. So a graph has one backward, as in a training step.
         """
         images, channels, height, width = y_NCHW.shape
         dgamma_NC, dbeta_NC = torch.empty(images, channels), torch.empty(images, channels)

@@ -87,12 +87,9 @@ class SharedClock:
 
 
 class RoundSlots:
-    """Threads that each train one round at a time; the calling thread alone where one is enough.
+    """Threads, `count` of them, that each train one round at a time; the calling thread alone where one is enough.
 
-    Attributes:
-        count: how many there are.
-        workers: for the engines of all slots; None where engines do without.
-        clock: measures each slot's part of the time.
+    `workers` are for the engines of all slots, None where these do without; `clock` measures each slot's part of time.
     """
 
     def __init__(self, rounds: int, engine: str, device: torch.device) -> None:

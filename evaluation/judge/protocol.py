@@ -56,8 +56,7 @@ class Round:
 
     Attributes:
         seed: determines initial weights, shuffles and augmentation draws.
-        accuracy: fraction of the test images, in [0, 1].
-        per_class: accuracy by label; None for a class without test images.
+        accuracy, per_class: fraction of the test images, in [0, 1]; by label, None for a class without test images.
         seconds: spent on this round, over all sessions; its part of the time of rounds trained in parallel.
         passes: passes over the training images.
     """

@@ -25,12 +25,9 @@ Images = Callable[[], ImageSet | NormalisedSet]
 
 
 class RoundJob(NamedTuple):
-    """A round to train.
+    """A round to train: its seed, which no other job has, and what gives its images, the same number for all jobs.
 
-    Attributes:
-        seed: of the round; no two jobs have the same.
-        images: gives the training images, the same number for all jobs; an engine is reused while it is the same
-            callable.
+    An engine is reused while `images` is the same callable.
     """
 
     seed: int
@@ -56,8 +53,7 @@ def train_round(
     """Train one network from scratch and test it once, after the last pass.
 
     Args:
-        engine: built on the training images.
-        test: the images that score it, on the engine's device.
+        engine, test: built on the training images; the images that score it, on the same device.
         seed: determines initial weights, shuffles and augmentation draws.
         resume: where to go on; None to begin.
         after_step: called after each step with the steps done, the step's loss (0-dim, on the device), and a function

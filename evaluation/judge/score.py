@@ -90,15 +90,10 @@ def judge(
 
     Args:
         train: images to judge, any number per class; uint8, or float32 that are normalised already.
-        test: the challenge's test images.
-        challenge: gives classes, size, mean and std.
         engine: `fast`, or `reference` for the protocol step by step in float32.
         rounds, epochs: fewer than the challenge's make a preview.
-        judge_seed: from which the rounds' seeds are derived; the same seed on the same machine gives the same score.
-        device: torch device name.
-        on_progress: called about once a second.
-        checkpoint: a file to save to every few minutes and to resume from if it exists. It keeps the finished rounds
-            afterwards; deleting it is the caller's.
+        judge_seed: the same on the same machine gives the same score.
+        device, on_progress, checkpoint: as for `train_rounds`.
 
     Raises:
         ValueError: images or labels do not fit the challenge, fewer than one round or epoch, an unknown engine, or

@@ -65,19 +65,16 @@ def write_order(path: Path, order: Order, challenge: Challenge) -> None:
 
 
 def read_order(path: Path, challenge: Challenge) -> Order:
-    """Read a `--class-order` file: one class a line, by index, name, WordNet id or `007-name`, each exactly once.
+    """Read a `--class-order` file: one class a line, by index, name, WordNet id or `007-name`.
 
-    Raises:
-        ValueError: it names another number of classes, or one twice, or one that there is not.
+    Raises ValueError unless each class is named exactly once.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as a class order: {error}") from None
     if len(lines) != challenge.classes:
-        raise ValueError(
-            f"{path} has {len(lines)} lines; a class order names the {challenge.classes} classes, one a line"
-        )
+        raise ValueError(f"{path} has {len(lines)} lines; a class order names the {challenge.classes} classes once")
     labels = []
     for number, line in enumerate(lines, 1):
         try:

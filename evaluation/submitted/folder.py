@@ -73,7 +73,8 @@ def read_folder(folder: Path, challenge: Challenge) -> FolderContents:
         ValueError: a class folder names no class or two, or there are more images than fit.
     """
     listing = list_folder(folder, challenge)
-    room = _room(challenge, len(listing.images), folder)
+    count = len(listing.images)
+    _check_count(count, folder, challenge)
     paths = [folder / path for _, path in listing.images]
     decoded = decode_files(paths, challenge.size, listing.image_bytes / max(1, len(paths)))
     for position, problem in sorted(decoded.problems.items()):
@@ -88,7 +89,8 @@ def read_folder(folder: Path, challenge: Challenge) -> FolderContents:
         except UnreadableFileError as problem:
             listing.dropped.add(name, problem.reason, problem.half_written)
             continue
-        room = _room(challenge, len(shard), folder, room)
+        count += len(shard)
+        _check_count(count, folder, challenge)
         parts.append(_shard_part(shard, name, challenge))
         sizes[shard.images.shape[3], shard.images.shape[2]] += len(shard)
     images, names = _by_label(parts)
@@ -105,19 +107,15 @@ def read_shard_file(path: Path, challenge: Challenge) -> FolderContents:
         raise ValueError(f"{path} cannot be read: {problem.reason}") from None
     if not len(shard):
         raise NothingToJudgeError(f"{path} holds no image")
-    _room(challenge, len(shard), path)
+    _check_count(len(shard), path, challenge)
     sizes = Counter({(shard.images.shape[3], shard.images.shape[2]): len(shard)})
     images, names = _by_label([_shard_part(shard, path.name, challenge)])
     return _contents(images, names, DroppedFiles(), sizes, challenge)
 
 
-def _room(challenge: Challenge, count: int, origin: Path, room: int | None = None) -> int:
-    """How many more images may follow after `count` of them. Raises ValueError where they do not fit."""
-    most = most_images(challenge)
-    left = (most if room is None else room) - count
-    if left < 0:
-        raise ValueError(f"{origin} holds {most - left:,} images or more; at most {most:,} are read, keep fewer")
-    return left
+def _check_count(count: int, origin: Path, challenge: Challenge) -> None:
+    if count > (most := most_images(challenge)):
+        raise ValueError(f"{origin} holds {count:,} images or more; at most {most:,} are read, keep fewer")
 
 
 def _shard_part(shard: ImageSet, name: str, challenge: Challenge) -> _Part:
@@ -169,13 +167,12 @@ def _contents(
 
 @dataclass
 class Listing:
-    """The files of a submission.
+    """The files of a submission, with paths relative to its folder.
 
     Attributes:
-        images: label and path relative to the folder of every candidate, sorted: by label, then by path.
+        images: label and path of every candidate, sorted.
         image_bytes: their size on disk together.
-        shards: paths of `*.npz` relative to the folder.
-        dropped: what was left out.
+        shards: paths of `*.npz`.
     """
 
     images: list[tuple[int, str]] = field(default_factory=list)

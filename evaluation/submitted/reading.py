@@ -42,14 +42,9 @@ def _images_hash(record: Path) -> str | None:
 
 
 def read_images(path: Path, challenge: Challenge) -> FolderContents:
-    """Read what is to be judged.
+    """Read a folder of class folders or shards, a run's folder with `images/`, a `.pt` file, or one `.npz` shard.
 
-    Args:
-        path: a folder of class folders or shards; a run's folder, which holds `images/`; a `.pt` file in the
-            challenge's format; or one `.npz` shard.
-
-    Raises:
-        ValueError: there is nothing of that kind, or it does not fit the challenge; one sentence says what to do.
+    Raises ValueError where there is nothing of that kind or it does not fit the challenge, with what to do.
     """
     if path.is_dir():
         inner = path / "images"

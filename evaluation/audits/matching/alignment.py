@@ -32,11 +32,7 @@ _BLOCK = 2048
 
 
 class AlignedSet:
-    """Reference images, indexed for the search for altered copies.
-
-    Args:
-        images: uint8 (M, 3, H, W), H and W multiples of 32.
-    """
+    """Reference images uint8 (M, 3, H, W), H and W multiples of 32, indexed for the search for altered copies."""
 
     def __init__(self, images: NDArray[np.uint8]) -> None:
         self.images = images
@@ -58,11 +54,7 @@ class AlignedSet:
         return found
 
     def earlier(self, members: NDArray[np.int64]) -> Nearest:
-        """The same for some of the reference images themselves, each searched for among the members before it.
-
-        Args:
-            members: int64 (N,), positions. `index` refers to them.
-        """
+        """The same for the references at `members` int64 (N,), each among those before it; `index` is into these."""
         found = Nearest.none(len(members))
         for start in range(0, len(members), _QUERIES):
             images = self.images[members[start : start + _QUERIES]]

@@ -41,11 +41,7 @@ def grey(images: NDArray[np.uint8]) -> Tensor:
 
 
 class CandidateIndex:
-    """Reference images, indexed for a shortlist.
-
-    Args:
-        images: uint8 (M, 3, H, W), H and W multiples of 32.
-    """
+    """Reference images uint8 (M, 3, H, W), H and W multiples of 32, indexed for a shortlist."""
 
     def __init__(self, images: NDArray[np.uint8]) -> None:
         sample = grey(images[:: max(1, len(images) // _SAMPLE)])
@@ -64,8 +60,7 @@ class CandidateIndex:
     def closeness(self, images: NDArray[np.uint8], among: Tensor | None = None) -> Tensor:
         """How likely each of uint8 (B, 3, H, W) was made from each reference: float32 (B, references), at most 1.
 
-        Args:
-            among: int64 (R,), positions of the references to search; all by default.
+        `among` int64 (R,) are the references to search; all by default.
         """
         points = self._points if among is None else self._points[among]
         magnitudes = _log_magnitudes(grey(images))

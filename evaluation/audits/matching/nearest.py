@@ -59,11 +59,7 @@ def standardised_grid(images: NDArray[np.uint8], grid: int) -> NDArray[np.float3
 
 
 class ReferenceSet:
-    """Reference images, indexed for search.
-
-    Args:
-        images: uint8 (M, 3, H, W), H and W multiples of 16.
-    """
+    """Reference images uint8 (M, 3, H, W), H and W multiples of 16, indexed for search."""
 
     def __init__(self, images: NDArray[np.uint8]) -> None:
         self.images = images

@@ -44,10 +44,8 @@ def ring_spectra(images: NDArray[np.uint8]) -> Tensor:
     weights = (kernel[:, None] * kernel[None, :]).expand(3, 1, 3, 3)
     x_BCHW = torch.nn.functional.pad(x_BCHW, (1, 1, 1, 1), mode="replicate")
     x_BCHW = torch.nn.functional.conv2d(x_BCHW, weights, groups=3)
-    sampling = _sampling()
-    rings = x_BCHW.reshape(-1, _SIZE * _SIZE) @ sampling.T
-    rings = rings.view(-1, 3, _RINGS, _ANGLES)
-    weight = sampling.sum(1).view(1, 1, _RINGS, _ANGLES)
+    rings = (x_BCHW.reshape(-1, _SIZE * _SIZE) @ _sampling().T).view(-1, 3, _RINGS, _ANGLES)
+    weight = _sampling().sum(1).view(1, 1, _RINGS, _ANGLES)
     mean = (rings * weight).sum((1, 2, 3), keepdim=True) / (3 * (weight**2).sum())
     rings = rings - mean * weight
     norm = rings.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
@@ -63,14 +61,7 @@ def _flat_norm() -> float:
 
 
 def best_correlations(one: Tensor, other: Tensor) -> Tensor:
-    """The correlation of pairs of images at their best rotation and mirroring.
-
-    Args:
-        one, other: complex64 (P, 3 * rings, frequencies), from `ring_spectra`.
-
-    Returns:
-        float32 (P,), in [-1, 1].
-    """
+    """The correlations float32 (P,), in [-1, 1], of pairs of `ring_spectra` at their best rotation and mirroring."""
     best = torch.full((len(one),), -1.0)
     for reference in (other.conj(), other):
         product = (one * reference).sum(1)
