@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.clock import supervisor
 from harness.clock.launch import Launch
 from harness.clock.processes import children
 from harness.clock.sandbox import Isolation
@@ -251,3 +252,20 @@ def test_no_zombie_and_no_descriptor_is_left(scene: Scene, isolation: Isolation)
         scene.supervise(ESCAPES["double_fork_and_setsid"], budget_s=0.2, isolation=isolation)
     assert children(os.getpid()) == children_before
     wait_until(lambda: len(list(Path("/proc/self/fd").iterdir())) == open_before, "descriptors are left open")
+
+
+@pytest.mark.parametrize(
+    ("program", "budget_s", "kills", "out_of_memory"),
+    [
+        ("raise SystemExit(1)", 20.0, 1, True),
+        ("raise SystemExit(1)", 20.0, 0, False),
+        ("pass", 20.0, 1, False),  # the kernel killed something else
+        ("import time; time.sleep(60)", 0.3, 1, False),  # the clock killed it
+    ],
+)
+def test_memory_is_blamed_where_a_failed_program_and_the_kernels_count_agree(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, program: str, budget_s: float, kills: int, out_of_memory: bool
+) -> None:
+    counts = iter([5, 5 + kills])
+    monkeypatch.setattr(supervisor, "oom_kills", lambda: next(counts))
+    assert scene.supervise(program, budget_s=budget_s).out_of_memory is out_of_memory
