@@ -61,6 +61,8 @@ def test_nothing_to_judge_is_an_exit_code_of_its_own(tmp_path: Path) -> None:
     finished = run(options, Voice(), [])
     assert finished.exit_code is ExitCode.NOTHING_TO_JUDGE and finished.record.outcome is Outcome.NO_IMAGES
     assert (finished.folder / "report.html").exists()
+    clock = finished.record.clock
+    assert clock is not None and clock.ledger.generate == clock.ledger.total > 0, "nothing else is known of a command"
 
 
 def test_an_interruption_while_judging_costs_no_images(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
