@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from itertools import islice
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from submission.worker.source import interleaved
+from evaluation.base.challenge import get_challenge
+from submission.contract.job import Job
+from submission.generators.real import Real
+from submission.worker.source import Source, interleaved
 
 
 @given(classes=st.integers(1, 50), cut=st.integers(0, 500))
@@ -21,3 +26,22 @@ def test_a_cut_leaves_classes_within_one_image(classes: int, cut: int) -> None:
 
 def test_it_stops_at_the_cap() -> None:
     assert list(interleaved(2, 2)) == [(0, 0), (1, 0), (0, 1), (1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("ipc", "pda", "end", "generated"),
+    [
+        (None, 1, "exhausted", 30),
+        (4, 1, "exhausted", 30),
+        (3, 1, "ipc", 30),
+        (2, 1, "ipc", 20),
+        (6, 2, "ipc", 30),
+        (7, 2, "exhausted", 30),
+    ],
+)
+def test_a_selector_is_exhausted_only_where_it_has_fewer_choices_than_the_cap(
+    ipc: int | None, pda: int, end: str, generated: int
+) -> None:
+    selector = Real(np.zeros((3, 3, 32, 32), np.uint8), [np.arange(3)] * 10)
+    source = Source(selector, Job("digits", "real", "", "", 0.0, ipc=ipc, pda=pda), get_challenge("digits"))
+    assert (len(source.take(1000)), source.end) == (generated, end)
