@@ -59,6 +59,32 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeade
         part.chmod(0o644)  # the library's own mode shuts out the user that a container runs as
 
 
+def export_weights(
+    folder: Path,
+    generator: str,
+    challenge: Challenge,
+    tensors: Mapping[str, Tensor],
+    *,
+    trained_on: int,
+    seed: int,
+    model: Mapping[str, Any],
+) -> Path:
+    """Write `GENERATOR-CHALLENGE.safetensors` into `folder`, in fp16; returns its path.
+
+    Args:
+        trained_on: images of the training split that were trained on, and nothing else.
+        model: what the header says for this generator alone.
+
+    Raises:
+        ValueError: a number does not fit in 16 bits.
+    """
+    data = f"{trained_on:,} images of the training split of {challenge.title}, nothing else"
+    header = WeightsHeader(generator, challenge.name, challenge.class_names, data, "Apache-2.0", seed, model)
+    path = folder / f"{generator}-{challenge.name}.safetensors"
+    save_weights(path, tensors, header)
+    return path
+
+
 def load_weights(path: Path, generator: str, challenge: Challenge) -> tuple[dict[str, Tensor], WeightsHeader]:
     """The tensors of a weights file, floating ones in fp32, and its header.
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-from importlib import import_module
+from pkgutil import resolve_name
 
-# verb -> (module with `add_arguments` and `run`, what it does)
+# verb -> (what has `add_arguments` and `run`, what it does)
 VERBS = {
-    "native": ("submission.training.native.train", "train the project's own diffusion model"),
-    "distill": ("submission.training.native.distill", "tune weights of `native` to make images in one or two steps"),
-    "minmax": ("submission.training.minmax.command", "fine-tune a DiT with the min-max losses"),
+    "native": ("submission.training.native.train:DiffusionRun", "train the project's own diffusion model"),
+    "distill": (
+        "submission.training.native.distill:DistillRun",
+        "tune weights of `native` for one or two steps",
+    ),
+    "minmax": ("submission.training.minmax.command:MinMaxRun", "fine-tune a DiT with the min-max losses"),
     "gaussian": ("submission.training.mixtures.gaussian", "fit mixtures of Gaussians"),
-    "matched": ("submission.training.mixtures.matched", "train mixtures until networks see them as real images"),
+    "matched": (
+        "submission.training.mixtures.matched:MatchedRun",
+        "train mixtures to look real to networks",
+    ),
     "convert-edm": ("submission.training.edm.convert", "convert a published EDM pickle to weights of `edm`"),
 }
 
@@ -22,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="python -m submission.training", description="Train what a generator needs.")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb, (module, summary) in VERBS.items():
+    for verb, (command, summary) in VERBS.items():
         verb_parser = verbs.add_parser(
             verb,
             help=summary,
@@ -30,10 +36,10 @@ def main(arguments: list[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,  # keeps the examples as they are
         )
         if verb in arguments[:1]:  # only what is asked for is imported: torch takes seconds
-            import_module(module).add_arguments(verb_parser)
+            resolve_name(command).add_arguments(verb_parser)
     args = parser.parse_args(arguments)
     try:
-        return import_module(VERBS[args.verb][0]).run(args)
+        return resolve_name(VERBS[args.verb][0]).run(args)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

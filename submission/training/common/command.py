@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from torch import Tensor
 
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.images import ImageSet
 from submission.training.common.checkpoint import load_checkpoint, save_checkpoint
-from submission.training.common.options import SessionOptions
+from submission.training.common.options import SessionOptions, add_options, given
 from submission.training.common.preview import quick_accuracy, save_preview
 from submission.training.common.session import Session, Training
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Options = TypeVar("Options", bound=SessionOptions)
 Recipe = TypeVar("Recipe", bound="DataclassInstance")
 
 
-@dataclass(frozen=True)
-class Begin:
-    """Where a training begins.
-
-    Attributes:
-        out: folder for everything written.
-        saved: content of the checkpoint to go on from; None to begin anew.
-    """
-
-    challenge: Challenge
-    out: Path
-    saved: Mapping[str, Any] | None
-
-
 class TrainingRun(ABC):
-    """A training and what its command knows of it.
+    """A training in pieces, and its command.
 
     Attributes:
+        verb: of the command; `examples` are shown by its `--help`.
+        options: what the command takes beside the fields of `recipe`, whose defaults are those of `defaults`, in words.
         training: advanced by the session.
         summary: what is trained and how, for people.
         identity: what a checkpoint says of the training beside its state.
@@ -52,12 +40,41 @@ class TrainingRun(ABC):
         previewed: images in a preview.
     """
 
+    verb: ClassVar[str]
+    examples: ClassVar[str]
+    options: ClassVar[type[SessionOptions]] = SessionOptions
+    recipe: ClassVar[type[DataclassInstance]]
+    defaults: ClassVar[str] = "the preset's"
     training: Training
     summary: str
     identity: Mapping[str, Any]
     held_out: ImageSet | None = None
     flop: float = 0.0
     previewed: int = 100
+
+    def __init__(
+        self,
+        options: Any,
+        challenge: Challenge,
+        out: Path,
+        saved: Mapping[str, Any] | None,
+        changes: Mapping[str, Any],
+    ) -> None:
+        """`out`: folder for everything written; the others as in `begin`."""
+        self.challenge, self.out, self.device = challenge, out, options.device
+        self.begin(options, saved, changes)
+
+    @abstractmethod
+    def begin(self, options: Any, saved: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> None:
+        """Set all attributes, `training` before its first step.
+
+        Args:
+            saved: content of the checkpoint to go on from; None to begin anew.
+            changes: of the recipe, as the user asked.
+
+        Raises:
+            ValueError: options, data, checkpoint or weights do not fit; the sentence says what to do.
+        """
 
     @abstractmethod
     def generate(self, labels_B: Tensor, seeds_B: Tensor) -> Tensor:
@@ -70,53 +87,55 @@ class TrainingRun(ABC):
     def close(self) -> None:  # noqa: B027 - most hold nothing
         """Release what the training holds."""
 
+    @classmethod
+    def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        parser.epilog = cls.examples
+        add_options(parser, cls.options)
+        add_options(parser, cls.recipe, cls.defaults)
 
-def train(verb: str, options: Options, build: Callable[[Options, Begin], TrainingRun]) -> int:
-    """Train and export. Returns the exit code: 0, or 130 where a signal ended the session.
+    @classmethod
+    def run(cls, args: argparse.Namespace) -> int:
+        """Train and export. Returns the exit code: 0, or 130 where a signal ended the session.
 
-    Args:
-        build: makes the run; its training is restored here.
+        Raises ValueError as `begin` does.
+        """
+        options = cls.options(**given(args, cls.options))
+        challenge = get_challenge(options.dataset)
+        out = options.out or Path("runs") / f"{cls.verb}-{challenge.name}"
+        checkpoint = out / "checkpoint.pt"
+        if checkpoint.exists() and not options.resume:
+            raise ValueError(f"{checkpoint} exists already: add --resume to go on from it, or choose another --out")
+        saved = load_checkpoint(checkpoint, "cpu") if options.resume else None
+        if saved and saved["challenge"] != challenge.name:
+            raise ValueError(f"{checkpoint} is of a training for {saved['challenge']!r}, not {challenge.name!r}")
+        run = cls(options, challenge, out, saved, given(args, cls.recipe))
+        training = run.training
+        if saved:
+            training.restore(saved["state"])
+        seen = f"{training.images:,} of {training.total:,} images seen"
+        where = f"batch {training.batch}, {options.device}; writing to {out}"
+        print(f"{cls.verb} for {challenge.title}: {run.summary}; {seen}; {where}", file=sys.stderr, flush=True)
 
-    Raises:
-        ValueError: options, data, checkpoint or weights do not fit; the sentence says what to do.
-    """
-    challenge = get_challenge(options.dataset)
-    out = options.out or Path("runs") / f"{verb}-{challenge.name}"
-    checkpoint = out / "checkpoint.pt"
-    if checkpoint.exists() and not options.resume:
-        raise ValueError(f"{checkpoint} exists already: add --resume to go on from it, or choose another --out")
-    saved = load_checkpoint(checkpoint, "cpu") if options.resume else None
-    if saved and saved["challenge"] != challenge.name:
-        raise ValueError(f"{checkpoint} is of a training for {saved['challenge']!r}, not {challenge.name!r}")
-    run = build(options, Begin(challenge, out, saved))
-    training = run.training
-    if saved:
-        training.restore(saved["state"])
-    seen = f"{training.images:,} of {training.total:,} images seen"
-    where = f"batch {training.batch}, {options.device}; writing to {out}"
-    print(f"{verb} for {challenge.title}: {run.summary}; {seen}; {where}", file=sys.stderr, flush=True)
+        def save() -> None:
+            save_checkpoint(checkpoint, {"challenge": challenge.name, **run.identity, "state": training.state()})
 
-    def save() -> None:
-        save_checkpoint(checkpoint, {"challenge": challenge.name, **run.identity, "state": training.state()})
+        def preview() -> None:
+            path = out / "samples" / f"{training.images:012d}.png"
+            save_preview(path, run.generate, challenge.classes, run.previewed)
 
-    def preview() -> None:
-        save_preview(out / "samples" / f"{training.images:012d}.png", run.generate, challenge.classes, run.previewed)
-
-    def judge(held_out: ImageSet) -> float:
-        return quick_accuracy(run.generate, held_out, challenge, options.device)
-
-    out.mkdir(parents=True, exist_ok=True)
-    seconds = None if options.minutes is None else 60 * options.minutes
-    judged = None if run.held_out is None else partial(judge, run.held_out)
-    try:
-        done = Session(training, out / "loss.jsonl", save, preview, seconds, judged, run.flop).run()
-    finally:
-        run.close()
-    if not done:
-        print(f"stopped after {training.images:,} images; go on with the same command and --resume", file=sys.stderr)
-        return 130
-    print(run.export())
-    return 0
+        out.mkdir(parents=True, exist_ok=True)
+        seconds = None if options.minutes is None else 60 * options.minutes
+        quick = partial(quick_accuracy, run.generate, challenge=challenge, device=run.device)
+        judge = None if run.held_out is None else partial(quick, run.held_out)
+        try:
+            done = Session(training, out / "loss.jsonl", save, preview, seconds, judge, run.flop).run()
+        finally:
+            run.close()
+        if not done:
+            print(f"stopped after {training.images:,} images; continue with --resume", file=sys.stderr)
+            return 130
+        print(run.export())
+        return 0
 
 
 def resumed(recipe: Recipe, changes: Mapping[str, Any], may_change: str | None, out: Path) -> Recipe:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,8 @@ from evaluation.data.datasets import data_folder, load_split
 from submission.contract.hub import find_model
 from submission.diffusion.dit import DIT_XL, DiT
 from submission.generators.dit import DiTGenerator
-from submission.training.common.command import Begin, TrainingRun, resumed, train
-from submission.training.common.options import SessionOptions, add_options, given, option
+from submission.training.common.command import TrainingRun, resumed
+from submission.training.common.options import SessionOptions, option
 from submission.training.minmax.latents import encode_once
 from submission.training.minmax.model import ModelCard, load_for, save_model
 from submission.training.minmax.training import PRESETS, MinMaxRecipe, MinMaxTraining
@@ -43,43 +41,33 @@ class MinMaxOptions(SessionOptions):
     )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = EXAMPLES
-    add_options(parser, MinMaxOptions)
-    add_options(parser, MinMaxRecipe, "the preset's")
-
-
-def run(args: argparse.Namespace) -> int:
-    """See `submission.training.common.command.train`."""
-    options = MinMaxOptions(**given(args, MinMaxOptions))
-    return train("minmax", options, partial(MinMaxRun, changes=given(args, MinMaxRecipe)))
-
-
 class MinMaxRun(TrainingRun):
     """Min-max training of a DiT in pieces."""
 
+    verb = "minmax"
+    examples = EXAMPLES
+    options = MinMaxOptions
+    recipe = MinMaxRecipe
     training: MinMaxTraining
     previewed = 20  # slow to make
 
-    def __init__(self, options: MinMaxOptions, begin: Begin, changes: Mapping[str, Any]) -> None:
-        """`changes`: of the recipe, as the user asked."""
-        self.challenge, self.out, saved = begin.challenge, begin.out, begin.saved
+    def begin(self, options: MinMaxOptions, saved: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> None:
         if saved:
             of_preset = asdict(PRESETS[options.preset]) if options.preset else {}
             of_preset.pop("epochs", None)  # the preset asks for no more epochs than were begun with
-            self.recipe = resumed(MinMaxRecipe(**saved["recipe"]), {**of_preset, **changes}, "epochs", begin.out)
+            self.numbers = resumed(MinMaxRecipe(**saved["recipe"]), {**of_preset, **changes}, "epochs", self.out)
         else:
-            self.recipe = replace(PRESETS[options.preset or DEFAULT_PRESET], **changes)
+            self.numbers = replace(PRESETS[options.preset or DEFAULT_PRESET], **changes)
         self.seed = saved["seed"] if saved else options.seed
         self.source = options.weights or (saved["base"] if saved else None)
         self.base = find_model(DIT_XL, self.source)
-        images = load_split(begin.challenge, "train", data_folder(options.data))
-        self.dit = load_for(begin.challenge, self.base, options.device)
-        latents = encode_once(self.dit, images, self.base / "vae", begin.out)
-        self.training = MinMaxTraining(self.dit.transformer, self.dit.gammas_T, self.recipe, latents, self.seed)
+        images = load_split(self.challenge, "train", data_folder(options.data))
+        self.dit = load_for(self.challenge, self.base, options.device)
+        latents = encode_once(self.dit, images, self.base / "vae", self.out)
+        self.training = MinMaxTraining(self.dit.transformer, self.dit.gammas_T, self.numbers, latents, self.seed)
         trained = sum(parameter.numel() for parameter in self.training.parameters.values())
-        self.summary = f"{trained / 1e6:.2f}M parameters ({self.recipe.parameters}), seed {self.seed}"
-        self.identity = {"base": self.source, "recipe": asdict(self.recipe), "seed": self.seed}
+        self.summary = f"{trained / 1e6:.2f}M parameters ({self.numbers.parameters}), seed {self.seed}"
+        self.identity = {"base": self.source, "recipe": asdict(self.numbers), "seed": self.seed}
 
     def generate(self, labels_B: Tensor, seeds_B: Tensor) -> Tensor:
         """As `dit-minmax` would make them."""
@@ -98,7 +86,7 @@ class MinMaxRun(TrainingRun):
             challenge=self.challenge.name,
             base=Path(source).name if source and Path(source).is_dir() else source or DIT_XL.repository,
             data=f"{len(self.training.data):,} images of the training split of {self.challenge.title}",
-            recipe=asdict(self.recipe),
+            recipe=asdict(self.numbers),
             images_seen=self.training.images,
             seed=self.seed,
         )

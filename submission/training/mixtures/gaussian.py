@@ -17,8 +17,8 @@ from torch import Tensor
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.data.datasets import data_folder, load_split
+from submission.contract.weights import export_weights
 from submission.generators.gaussian import Mixture
-from submission.training.common.export import export_weights
 from submission.training.common.options import DataOptions, add_options, check_ranges, given, option
 
 LARGEST_SIZE = 32  # larger images are modelled at this size: their leading components are smooth

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +12,11 @@ from torch import Tensor
 from evaluation.base.progress_bar import progress_bar
 from evaluation.data.datasets import data_folder, load_split
 from submission.contract.pixels import resize_uint8
+from submission.contract.weights import export_weights
 from submission.generators.gaussian import Gaussian
-from submission.training.common.command import Begin, TrainingRun, resumed, train
-from submission.training.common.export import export_weights
+from submission.training.common.command import TrainingRun, resumed
 from submission.training.common.held_out import split_held_out
-from submission.training.common.options import SessionOptions, add_options, given
+from submission.training.common.options import SessionOptions
 from submission.training.mixtures.experts import experts_for
 from submission.training.mixtures.gaussian import LARGEST_SIZE
 from submission.training.mixtures.matching import Matching, MatchRecipe, fitted
@@ -35,32 +33,22 @@ RECIPES = {
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = EXAMPLES
-    add_options(parser, SessionOptions)
-    add_options(parser, MatchRecipe, "the challenge's")
-
-
-def run(args: argparse.Namespace) -> int:
-    """See `submission.training.common.command.train`."""
-    options = SessionOptions(**given(args, SessionOptions))
-    return train("matched", options, partial(MatchedRun, changes=given(args, MatchRecipe)))
-
-
 class MatchedRun(TrainingRun):
     """Training of the clusters in pieces."""
 
+    verb = "matched"
+    examples = EXAMPLES
+    recipe = MatchRecipe
+    defaults = "the challenge's"
     training: Matching
 
-    def __init__(self, options: SessionOptions, begin: Begin, changes: Mapping[str, Any]) -> None:
-        """`changes`: of the recipe, as the user asked."""
-        challenge, saved, device = begin.challenge, begin.saved, options.device
+    def begin(self, options: SessionOptions, saved: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> None:
+        challenge, device = self.challenge, self.device
         if saved:
             begun = MatchRecipe(**{**saved["recipe"], "ages": tuple(saved["recipe"]["ages"])})
-            recipe = resumed(begun, changes, None, begin.out)
+            recipe = resumed(begun, changes, None, self.out)
         else:
             recipe = replace(RECIPES[challenge.name], **changes)
-        self.challenge, self.out = challenge, begin.out
         self.seed = saved["seed"] if saved else options.seed
         images, self.held_out = split_held_out(load_split(challenge, "train", data_folder(options.data)))
         self.trained_on = len(images)
@@ -73,7 +61,7 @@ class MatchedRun(TrainingRun):
                 mirrored=recipe.mirrored,
                 seed=self.seed,
                 device=device,
-                cache=begin.out / "experts.pt",
+                cache=self.out / "experts.pt",
                 on_progress=lambda fraction: update(fraction, f"{recipe.experts} networks"),
             )
         self.size = min(challenge.size, LARGEST_SIZE)

@@ -15,13 +15,12 @@ import torch
 from evaluation.base.files import write_text
 from evaluation.data.datasets import data_folder, load_split
 from submission.contract.precision import fastest_precision
-from submission.contract.weights import read_tensors
+from submission.contract.weights import export_weights, read_tensors
 from submission.diffusion.native_model import build_network, inference_denoiser, load_tensors
 from submission.diffusion.networks.denoiser import SIGMA_DATA, Denoiser
 from submission.diffusion.networks.unet import UNet, count_macs, count_parameters
 from submission.generators.native import Native
-from submission.training.common.command import Begin, TrainingRun, resumed
-from submission.training.common.export import export_weights
+from submission.training.common.command import TrainingRun, resumed
 from submission.training.common.held_out import split_held_out
 from submission.training.common.options import SessionOptions, option
 from submission.training.common.preview import make_images
@@ -56,42 +55,27 @@ class Model:
     teacher_images: int = 0
 
 
-@dataclass(frozen=True)
-class Start:
-    """What a training begins with.
-
-    Attributes:
-        weights: file of trained weights; None for random ones.
-        images_seen: by these weights, of those that `model.recipe` counts.
-    """
-
-    model: Model
-    weights: Path | None = None
-    images_seen: int = 0
-
-
 class NetworkRun(TrainingRun):
     """A training of the network in pieces. A subclass is one way of training it."""
 
-    verb: str
+    recipe = Recipe
     training_class: type[DiffusionTraining] = DiffusionTraining
     training: DiffusionTraining
 
-    def __init__(self, options: NetworkOptions, begin: Begin, changes: Mapping[str, Any]) -> None:
-        """`changes`: of the recipe, as the user asked."""
-        self.challenge, self.out, self.device = begin.challenge, begin.out, options.device
-        train, self.held_out = split_held_out(load_split(begin.challenge, "train", data_folder(options.data)))
+    def begin(self, options: Any, saved: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> None:
+        train, self.held_out = split_held_out(load_split(self.challenge, "train", data_folder(options.data)))
         self.trained_on = len(train)
         self.dtype = self.precision()
-        start = Start(self._resumed(begin.saved, changes)) if begin.saved else self.start(options, changes)
-        model = self.model = start.model
+        begun = (self._resumed(saved, changes), None, 0) if saved else self.start(options, changes)
+        self.model, weights, images_seen = begun
+        model = self.model
         torch.manual_seed(model.seed)
-        network = build_network(model.network, begin.challenge, model.recipe.dropout)
-        if start.weights:
-            load_tensors(network, read_tensors(start.weights), start.weights)
+        network = build_network(model.network, self.challenge, model.recipe.dropout)
+        if weights:
+            load_tensors(network, read_tensors(weights), weights)
         network = network.to(self.device)
         data = DeviceData.put(train, self.device)
-        self.training = self.training_class(network, model.recipe, data, model.seed, self.dtype, start.images_seen)
+        self.training = self.training_class(network, model.recipe, data, model.seed, self.dtype, images_seen)
         macs = count_macs(network)
         self.flop = self.training.evaluations * 2.0 * macs
         if options.compile:
@@ -105,8 +89,11 @@ class NetworkRun(TrainingRun):
         return fastest_precision(self.device)
 
     @abstractmethod
-    def start(self, options: Any, changes: Mapping[str, Any]) -> Start:
-        """What to begin with. Raises ValueError for options or weights that do not fit."""
+    def start(self, options: Any, changes: Mapping[str, Any]) -> tuple[Model, Path | None, int]:
+        """What to train, from which weights (None for random ones), and the images they have seen of the recipe's.
+
+        Raises ValueError for options or weights that do not fit.
+        """
 
     def distance(self, sampler: Native, steps: int) -> float:
         """How far images of every class are from the held-out ones; see `class_distance`."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,11 @@ from torch import Tensor
 from submission.contract.weights import find_weights_file, load_weights
 from submission.diffusion.samplers import CONSISTENCY
 from submission.generators.native import Native
-from submission.training.common.command import train
-from submission.training.common.options import add_options, given, option
-from submission.training.native.command import Model, NetworkOptions, NetworkRun, Start
+from submission.training.common.options import option
+from submission.training.native.command import Model, NetworkOptions, NetworkRun
 from submission.training.native.consistency import ConsistencyTraining
 from submission.training.native.model_selection import fewest_steps
-from submission.training.native.recipes import DISTILL_RECIPES, HALF_LIVES, Recipe
+from submission.training.native.recipes import DISTILL_RECIPES, HALF_LIVES
 
 EXAMPLES = """
 examples:
@@ -60,22 +57,12 @@ class DistillOptions(NetworkOptions):
             raise ValueError("--resume goes on from the checkpoint in --out; leave out --weights")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = EXAMPLES
-    add_options(parser, DistillOptions)
-    add_options(parser, Recipe, "the preset's")
-
-
-def run(args: argparse.Namespace) -> int:
-    """See `submission.training.common.command.train`."""
-    options = DistillOptions(**given(args, DistillOptions))
-    return train("distill", options, partial(DistillRun, changes=given(args, Recipe)))
-
-
 class DistillRun(NetworkRun):
     """Consistency tuning."""
 
     verb = "distill"
+    examples = EXAMPLES
+    options = DistillOptions
     training_class = ConsistencyTraining
 
     def precision(self) -> torch.dtype:
@@ -85,7 +72,7 @@ class DistillRun(NetworkRun):
         torch.set_float32_matmul_precision("high")
         return torch.float32
 
-    def start(self, options: DistillOptions, changes: Mapping[str, Any]) -> Start:
+    def start(self, options: DistillOptions, changes: Mapping[str, Any]) -> tuple[Model, Path | None, int]:
         path = find_weights_file("native", self.challenge, options.weights)
         _, header = load_weights(path, "native", self.challenge)
         teacher = header.model
@@ -94,7 +81,8 @@ class DistillRun(NetworkRun):
         if teacher["preset"] not in DISTILL_RECIPES:
             raise ValueError(f"{path} is of preset {teacher['preset']!r}, which no recipe here fits; train it anew")
         recipe = replace(DISTILL_RECIPES[teacher["preset"]], **changes)
-        return Start(Model(teacher["preset"], teacher["network"], recipe, options.seed, teacher["images_seen"]), path)
+        model = Model(teacher["preset"], teacher["network"], recipe, options.seed, teacher["images_seen"])
+        return model, path, 0
 
     def generate(self, labels_B: Tensor, seeds_B: Tensor) -> Tensor:
         return Native(self.denoiser(1), CONSISTENCY, middle=MIDDLES[1]).generate(labels_B, seeds_B, 2)

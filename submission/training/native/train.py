@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +12,12 @@ from torch import Tensor
 from submission.contract.weights import load_weights
 from submission.diffusion.networks.unet import PRESETS
 from submission.generators.native import Native
-from submission.training.common.command import train
-from submission.training.common.options import add_options, given, option
+from submission.training.common.options import option
 from submission.training.native import model_selection
-from submission.training.native.command import Model, NetworkOptions, NetworkRun, Start
+from submission.training.native.command import Model, NetworkOptions, NetworkRun
 from submission.training.native.diffusion import DeviceData
 from submission.training.native.model_selection import Candidate, fewest_steps, held_out_loss
-from submission.training.native.recipes import HALF_LIVES, RECIPES, Recipe
+from submission.training.native.recipes import HALF_LIVES, RECIPES
 
 EXAMPLES = """
 examples:
@@ -45,24 +42,14 @@ class NativeOptions(NetworkOptions):
             raise ValueError("--resume goes on from the checkpoint in --out; leave out --from")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = EXAMPLES
-    add_options(parser, NativeOptions)
-    add_options(parser, Recipe, "the preset's")
-
-
-def run(args: argparse.Namespace) -> int:
-    """See `submission.training.common.command.train`."""
-    options = NativeOptions(**given(args, NativeOptions))
-    return train("native", options, partial(DiffusionRun, changes=given(args, Recipe)))
-
-
 class DiffusionRun(NetworkRun):
     """Diffusion training."""
 
     verb = "native"
+    examples = EXAMPLES
+    options = NativeOptions
 
-    def start(self, options: NativeOptions, changes: Mapping[str, Any]) -> Start:
+    def start(self, options: NativeOptions, changes: Mapping[str, Any]) -> tuple[Model, Path | None, int]:
         challenge, preset, shape, seen = self.challenge, options.preset, None, 0
         if path := options.weights:
             _, header = load_weights(path, "native", challenge)
@@ -79,7 +66,7 @@ class DiffusionRun(NetworkRun):
             fitting = ", ".join(name for name, (other, _) in PRESETS.items() if other == challenge.name)
             raise ValueError(f"preset {preset} is for {made_for}; for {challenge.name} choose one of: {fitting}")
         model = Model(preset, shape or asdict(config), replace(RECIPES[preset], **changes), options.seed)
-        return Start(model, options.weights, seen)
+        return model, options.weights, seen
 
     def generate(self, labels_B: Tensor, seeds_B: Tensor) -> Tensor:
         return Native(self.denoiser(1), "dpm2m").generate(labels_B, seeds_B, 12)
