@@ -34,13 +34,7 @@ def imagenet_labels(challenge: Challenge) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Counterpart:
-    """An ImageNet class that stands for a class of a challenge.
-
-    Attributes:
-        class_name: the challenge's class.
-        same: whether it is that class or a kind of it; else it is only the nearest that ImageNet has.
-        label, wnid, name: of the ImageNet class.
-    """
+    """An ImageNet class (`label`, `wnid`, `name`) for a challenge's class: the `same`, a kind of it, or the nearest."""
 
     class_name: str
     same: bool

@@ -58,8 +58,7 @@ def parse_prompts(text: str, challenge: Challenge) -> Prompts:
         text: a JSON object `{"apple": "an apple", "bear": ["a bear", "a cub"], ...}` by class name or WordNet id; or a
             line for each class in label order, `|` between several prompts of a class.
 
-    Raises:
-        ValueError: classes are missing, unknown or in another order than the labels.
+    Raises ValueError if classes are missing, unknown or in another order than the labels.
     """
     if text.lstrip().startswith("{"):
         return _by_name(_json_object(text), challenge)
@@ -88,21 +87,21 @@ def check_prompts_setting(text: str) -> str:
 
 def _json_object(text: str) -> dict[str, Any]:
     try:
-        told = json.loads(text)
+        content = json.loads(text)
     except ValueError:
-        told = None
-    if not isinstance(told, dict):
+        content = None
+    if not isinstance(content, dict):
         raise ValueError(
             "the prompts are no JSON object of prompts by class name; give a file of them with --prompts FILE"
         )
-    return told
+    return content
 
 
-def _by_name(told: Mapping[str, Any], challenge: Challenge) -> Prompts:
+def _by_name(content: Mapping[str, Any], challenge: Challenge) -> Prompts:
     label_of = {wnid: label for label, wnid in enumerate(challenge.wnids)}
     label_of |= {name.replace("_", " "): label for label, name in enumerate(challenge.class_names)}
     found: dict[int, tuple[str, ...]] = {}
-    for key, value in told.items():
+    for key, value in content.items():
         label = label_of.get(key.lower().replace("_", " "))
         if label is None:
             raise ValueError(f"the prompts name {key!r}, which is no class of {challenge.title}")

@@ -1,1 +1,1 @@
-"""What a generator is told and what it promises: its interface, job, settings, weights and random numbers."""
+"""What a generator gets and what it promises: its interface, job, settings, weights and random numbers."""

@@ -16,12 +16,7 @@ from evaluation.base.files import write_text
 
 @dataclass(frozen=True)
 class ExhibitRow:
-    """One picture.
-
-    Attributes:
-        title: what it is of.
-        picture_HWC: uint8, RGB.
-    """
+    """One picture, uint8, RGB, and what it is of."""
 
     title: str
     picture_HWC: NDArray[np.uint8]
@@ -38,8 +33,8 @@ class Exhibit:
     def save(self, path: Path) -> None:
         """Write JSON with the pictures in it as PNG, whole or not at all."""
         rows = [{"title": row.title, "picture": _png(row.picture_HWC)} for row in self.rows]
-        told = {"title": self.title, "caption": self.caption, "rows": rows}
-        write_text(path, json.dumps(told))
+        content = {"title": self.title, "caption": self.caption, "rows": rows}
+        write_text(path, json.dumps(content))
 
 
 def _png(picture_HWC: NDArray[np.uint8]) -> str:

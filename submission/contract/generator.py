@@ -48,14 +48,11 @@ class GeneratorInfo:
         summary: one sentence.
         default_steps: denoising steps where none are asked for; 1 where steps mean nothing.
         default_batch: images per `generate` call where no profile says better, on a CPU.
-        external_data: data beyond the challenge's training split that went into it; empty for none.
-        pretrained: pretrained weights by others that it builds on; empty for none.
-        weights_from: where its weights come from, in words.
-        licence: of its weights.
+        external_data, pretrained: data beyond the challenge's training split, and weights, by others; empty for none.
+        weights_from, licence: where its weights come from, and their licence, in words.
         needs_training_images: whether it reads real training images while it generates.
         copies: whether it writes training images or parts of them; its runs are in the `copying` category.
-        parts: whether `generate` may run in several threads at once, each making a part of a batch; on a CPU that is
-            faster than sharing out every operation.
+        parts: whether several threads may `generate` parts of a batch, faster on a CPU than sharing every operation.
         settings: what `--set NAME=VALUE` can change.
     """
 
@@ -75,16 +72,16 @@ class GeneratorInfo:
 
 @dataclass(frozen=True)
 class LoadContext:
-    """All that a generator is told when it loads.
+    """What a generator gets to load.
 
     Attributes:
         challenge: what to make images for.
         device: a torch device name, `cpu` or `cuda`.
         weights: a local file or folder of weights, None where the generator needs none.
-        training_images: an `.npz` with `images` uint8 (N, 3, H, W) and `labels` int64 (N,), the training split and
-            nothing else; None unless `info.needs_training_images`.
-        seed: the run's seed; a Generator has one seed per image instead, a Selector orders its choices by this one.
-        settings: what the user set beyond steps, as text; `GeneratorBase.resolve_settings` gives the values.
+        training_images: an `.npz` of the training split, `images` uint8 (N, 3, H, W) and `labels` int64 (N,); None
+            unless `info.needs_training_images`.
+        seed: the run's, which a Selector orders its choices by; a Generator has one seed per image instead.
+        settings: what the user set, as text; `GeneratorBase.resolve_settings` gives the values.
     """
 
     challenge: Challenge
@@ -112,17 +109,12 @@ class GeneratorBase(ABC):
 
     @classmethod
     def find_weights(cls, challenge: Challenge, source: str | None) -> Path | None:
-        """The weights to load for `challenge`, found (or fetched) before the clock starts.
+        """The weights to load for `challenge`, found or fetched before the clock starts; None where it needs none.
 
         Args:
-            challenge: what images will be made for.
-            source: what the user gave as `--weights`, None for the default.
+            source: `--weights`, None for the default.
 
-        Returns:
-            A local path, None where the generator needs no weights.
-
-        Raises:
-            ValueError: there are none, or they do not fit; the sentence says what to do.
+        Raises ValueError if there are none, or they do not fit; the sentence says what to do.
         """
         if source is not None:
             raise ValueError(f"generator {cls.info.name!r} takes no weights; leave out --weights")
@@ -135,14 +127,9 @@ class GeneratorBase(ABC):
 
     @classmethod
     def resolve_settings(cls, given: Mapping[str, str], weights: Path | None = None) -> Settings:
-        """The value of every setting: the user's, else what the weights say, else the declared default.
+        """The value of every setting: the user's in `given`, else what the weights say, else the declared default.
 
-        Args:
-            given: the user's settings, as text.
-            weights: as `find_weights` gave them; None where they have not been looked for yet.
-
-        Raises:
-            ValueError: there is no such setting, or a value does not fit; the sentence says what does.
+        `weights` is None where they have not been looked for yet. Raises ValueError for unknown settings and values.
         """
         defaults = {} if weights is None else cls.weights_settings(weights)
         settings = resolve_settings(cls.info.name, cls.info.settings, given, defaults)
@@ -182,16 +169,12 @@ class Generator(GeneratorBase):
 
     @abstractmethod
     def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:
-        """Make one image per label.
+        """Make one image per label: uint8 (B, 3, H, W) in [0, 255], at the generator's own size, on any device.
 
         Args:
             labels_B: int64 (B,), values in [0, classes), on the CPU.
-            seeds_B: int64 (B,), one per image, on the CPU: image i depends on its label, its seed and `steps` alone,
-                not on B.
+            seeds_B: int64 (B,), on the CPU: image i depends on its label, its seed and `steps` alone, not on B.
             steps: denoising steps, at least 1.
-
-        Returns:
-            uint8 (B, 3, H, W) in [0, 255], at the generator's own size, on any device.
         """
 
     def generate_numbered(self, labels_B: Tensor, indices_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from zipfile import is_zipfile
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
@@ -34,12 +35,10 @@ def find_model(model: Model, source: str | None, *, fetch: bool = True) -> Path:
     """The folder of a pretrained model.
 
     Args:
-        model: the default and what has to be there.
-        source: what the user gave as `--weights`: a folder, or another repository of the same form; None for `model`'s.
+        source: `--weights`: a folder, or another repository of the same form; None for `model`'s own.
         fetch: whether to fetch from the hub what is not on this machine yet, with progress on standard error.
 
-    Raises:
-        ValueError: it is neither here nor to be had, or files are missing; the sentence says what to do.
+    Raises ValueError if it cannot be had or files are missing; the sentence says what to do.
     """
     if source is not None and (Path(source).is_dir() or not _REPOSITORY.fullmatch(source)):
         folder = Path(source)
@@ -93,23 +92,25 @@ def _snapshot(model: Model, fetch: bool) -> Path:
 
 def is_whole(path: Path) -> bool:
     """Whether weights have their end, and JSON is JSON; no tensor is read, and other files are not looked into."""
-    try:
-        if path.suffix == ".safetensors":
-            return _whole_safetensors(path)
-        if path.suffix == ".bin":
-            return is_zipfile(path)
-        if path.suffix == ".json":
-            json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _whole_safetensors(path: Path) -> bool:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="np"):
-            return True
-    except SafetensorError:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="np"):
+                return True
+        elif path.suffix == ".json":
+            json.loads(path.read_bytes())
+        return path.suffix != ".bin" or is_zipfile(path)
+    except (OSError, ValueError, SafetensorError):
         return False
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file of a model. Raises ValueError if it is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}); copy the model again") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged (no JSON object); copy the model again")
+    return content

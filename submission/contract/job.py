@@ -1,8 +1,8 @@
-"""What a worker is told and what it says: a job as one JSON file, and events as JSON lines.
+"""A worker's orders and answers: a job as one JSON file, and events as JSON lines.
 
-Events are appended while it runs, each stamped with CLOCK_MONOTONIC seconds: `{"t": 12.5, "phase": "generate"}` says
-that a phase of the ledger begins; `{"t": 13.0, "images": 128}` how many images have been handed to the writer;
-`{"t": 14.0, "end": "ipc"}` why the worker stopped. The harness reads them; nothing that they say moves its clock.
+Events are appended while it runs, each stamped with CLOCK_MONOTONIC seconds: `{"t": 12.5, "phase": "generate"}` begins
+a phase of the ledger, `{"t": 13.0, "images": 128}` says how many images the writer has got, `{"t": 14.0, "end": "ipc"}`
+why the worker stopped. The harness reads them; nothing that they say moves its clock.
 """
 
 from __future__ import annotations
@@ -21,21 +21,18 @@ class Job:
     """One order for images.
 
     Attributes:
-        challenge: name of the challenge.
-        generator: name of the generator.
+        challenge, generator: by name.
         output: the folder to write class folders into.
         events: the file to append what happens to, one JSON object a line.
         deadline: CLOCK_MONOTONIC seconds at which everything is killed; the worker stops by itself before.
         seed: makes the images; image seed = `image_seed(seed, label, index)`.
-        steps: denoising steps; None for the generator's default.
-        batch_size: images per call; None for the generator's default.
+        steps, batch_size: denoising steps, and images per call; None for the generator's defaults.
         trial: whether to try batch sizes on the job's first images; `batch_size` is then what it falls back on.
         batch_seconds: (images, seconds) of batches as a profile measured them; empty where there is none.
         ipc: images per class to stop at, augmented copies counted; None for as many as the clock allows.
         pda: images in all for each generated one: itself, and augmented copies (`submission.worker.pda`).
         device: torch device name.
-        weights: local path of the weights, None where none are needed.
-        training_images: `.npz` of the training split for generators that need it.
+        weights, training_images: local path, and `.npz` of the training split; None where none are needed.
         settings: generator settings beyond these, as strings.
         exhibit: the file for what the generator has to show of how it works; None for nowhere.
     """
@@ -63,8 +60,8 @@ class Job:
 
     @classmethod
     def load(cls, path: Path) -> Job:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{**told, "batch_seconds": tuple((n, s) for n, s in told["batch_seconds"])})
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**content, "batch_seconds": tuple((n, s) for n, s in content["batch_seconds"])})
 
 
 def image_seed(seed: int, label: int, index: int) -> int:

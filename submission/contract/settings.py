@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -19,8 +20,7 @@ class Setting(Generic[T]):
         default: its value where neither the user nor the weights say another.
         range: the values that it takes, in words that follow "must be".
         help: what it does, one phrase.
-        parse: the value of what the user wrote. Raises ValueError for anything outside `range`; text in the error is
-            added to the sentence.
+        parse: the value of the user's text. Raises ValueError outside `range`, with more to say or nothing.
     """
 
     name: str
@@ -69,10 +69,7 @@ def resolve_settings(
 
 def number(name: str, default: float, low: float, high: float, help: str) -> Setting[float]:
     """A number in [low, high]."""
-
-    def parse(text: str) -> float:
-        return _in_range(float, text, low, high)
-
+    parse = partial(_in_range, float, low=low, high=high)
     return Setting(name, default, f"a number from {low:g} to {high:g}", help, parse)
 
 
@@ -80,7 +77,7 @@ def numbers(name: str, default: tuple[float, ...], low: float, high: float, help
     """Numbers in [low, high], separated by commas."""
 
     def parse(text: str) -> tuple[float, ...]:
-        return tuple(_in_range(float, part, low, high) for part in text.split(","))
+        return tuple(_in_range(float, part, low=low, high=high) for part in text.split(","))
 
     return Setting(name, default, f"a number from {low:g} to {high:g}, or several separated by commas", help, parse)
 
@@ -89,7 +86,7 @@ def integer(name: str, default: int, low: int, high: int, help: str, multiple_of
     """A multiple of `multiple_of` in [low, high]."""
 
     def parse(text: str) -> int:
-        value = _in_range(int, text, low, high)
+        value = _in_range(int, text, low=low, high=high)
         if value % multiple_of:
             raise ValueError
         return value
@@ -109,7 +106,7 @@ def choice(name: str, default: str, values: Sequence[str], help: str) -> Setting
     return Setting(name, default, f"one of {', '.join(values)}", help, parse)
 
 
-def _in_range(kind: Callable[[str], Number], text: str, low: float, high: float) -> Number:
+def _in_range(kind: Callable[[str], Number], text: str, *, low: float, high: float) -> Number:
     try:
         value = kind(text)
     except ValueError:

@@ -22,15 +22,11 @@ _KEY = "generative-distillation"  # of the header in the file's metadata
 
 @dataclass(frozen=True)
 class WeightsHeader:
-    """What a weights file says of itself.
+    """What a weights file says of itself: the generator and challenge it is for, by name, and the seed of its training.
 
     Attributes:
-        generator: name of the generator that the weights are for.
-        challenge: name of the challenge that they were trained for.
         class_names: in label order.
-        data: what they were trained on, in words.
-        licence: of the weights.
-        seed: of the training.
+        data: what it was trained on, in words.
         model: what only this generator needs to know, as JSON.
     """
 
@@ -71,12 +67,7 @@ def export_weights(
 ) -> Path:
     """Write `GENERATOR-CHALLENGE.safetensors` into `folder`, in fp16; returns its path.
 
-    Args:
-        trained_on: images of the training split that were trained on, and nothing else.
-        model: what the header says for this generator alone.
-
-    Raises:
-        ValueError: a number does not fit in 16 bits.
+    `trained_on` counts images of the training split; `model` is the header's. Raises ValueError as `save_weights` does.
     """
     data = f"{trained_on:,} images of the training split of {challenge.title}, nothing else"
     header = WeightsHeader(generator, challenge.name, challenge.class_names, data, "Apache-2.0", seed, model)
@@ -130,13 +121,10 @@ def read_header(path: Path) -> WeightsHeader:
 
 
 def find_weights_file(generator: str, challenge: Challenge, source: str | None) -> Path:
-    """The weights file of one of the project's own generators.
+    """The weights file of `generator`, one of the project's own.
 
-    Args:
-        source: `--weights`: a file, or a folder with `GENERATOR-CHALLENGE.safetensors`; None for the shipped file.
-
-    Raises:
-        ValueError: there is none; the sentence has the command that trains it.
+    `source` is `--weights`: a file, or a folder with `GENERATOR-CHALLENGE.safetensors`; None for the shipped file.
+    Raises ValueError if there is none; the sentence has the command that trains it.
     """
     name = f"{generator}-{challenge.name}.safetensors"
     if source is None:
@@ -170,10 +158,10 @@ def _read_header(path: Path, metadata: Mapping[str, str]) -> WeightsHeader:
     if _KEY not in metadata:
         raise ValueError(f"{path} is a safetensors file of another program; `submission.training` makes ours")
     try:
-        told = json.loads(metadata[_KEY])
-        found = told.pop("format")
+        content = json.loads(metadata[_KEY])
+        found = content.pop("format")
         if found == FORMAT:
-            return WeightsHeader(**{**told, "class_names": tuple(told["class_names"])})
+            return WeightsHeader(**{**content, "class_names": tuple(content["class_names"])})
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} has a damaged header ({error!r}); copy or export it again") from None
     raise ValueError(f"{path} has format {found} of our weights files, this version reads {FORMAT}; export it again")

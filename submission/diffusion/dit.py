@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from evaluation.base.challenge import Challenge
 from submission.classes.imagenet import CLASSES, imagenet_labels
-from submission.contract.hub import Model, missing_files
+from submission.contract.hub import Model, read_json
 from submission.contract.pixels import resize_uint8, to_uint8
 from submission.diffusion.pretrained import load_part
 
@@ -44,9 +43,7 @@ class DiT:
     """A `NoiseModel` on latents; `null_label` is the number of the challenge's classes.
 
     Attributes:
-        size, gammas_T, null_label: see NoiseModel.
         transformer, vae: the networks, in evaluation mode; `network` is the transformer.
-        feature_block: see NoiseModel; the one in the middle.
         schedule: the configuration of the scheduler that the model came with.
         latent_shape: of one image, (C, S, S).
     """
@@ -119,15 +116,10 @@ class DiT:
 def noise_and_variance(
     transformer: Transformer, z_BCHW: Tensor, timesteps_B: Tensor, ids_B: Tensor
 ) -> tuple[Tensor, Tensor | None]:
-    """What the network says of `z_BCHW`.
+    """The noise in `z_BCHW`, fp32, for timesteps in [0, T) and rows `ids_B` of the label embedding, int64 (B,).
 
-    Args:
-        timesteps_B: int64 (B,), values in [0, T).
-        ids_B: int64 (B,), rows of the label embedding.
-
-    Returns:
-        The noise, fp32 (B, C, S, S), and, where the network has twice as many output channels, the position of the log
-        variance between its two bounds, -1 for the lower and 1 for the upper (arXiv 2102.09672, equation 15).
+    Where the network has twice as many output channels, also the position of the log variance between its two bounds,
+    -1 for the lower and 1 for the upper (arXiv 2102.09672, equation 15).
     """
     output = transformer(z_BCHW.to(transformer.dtype), timestep=timesteps_B, class_labels=ids_B).sample.float()
     channels = z_BCHW.shape[1]
@@ -139,13 +131,6 @@ def gammas(schedule: dict[str, Any]) -> Tensor:
     from diffusers import DDPMScheduler
 
     return DDPMScheduler.from_config(schedule).alphas_cumprod
-
-
-def check_folder(folder: Path, challenge: Challenge) -> None:
-    """Check a DiT's folder before the clock starts. Raises ValueError if its schedule or classes do not fit."""
-    assert not missing_files(folder, DIT_XL.needed), "find_model has looked"
-    class_ids(folder, challenge)
-    read_schedule(folder)
 
 
 def class_ids(folder: Path, challenge: Challenge) -> tuple[int, ...]:
@@ -180,7 +165,7 @@ def known_classes(folder: Path, challenge: Challenge) -> tuple[int, ...] | None:
 
 def read_schedule(folder: Path) -> dict[str, Any]:
     """The scheduler's configuration for diffusers' `from_config`. Raises ValueError unless the noise is predicted."""
-    config = _read_json(folder / "scheduler" / "scheduler_config.json")
+    config = read_json(folder / "scheduler" / "scheduler_config.json")
     prediction = config.get("prediction_type", "epsilon")
     if prediction != "epsilon" or config.get("clip_sample") or config.get("thresholding"):
         raise ValueError(
@@ -192,7 +177,7 @@ def read_schedule(folder: Path) -> dict[str, Any]:
 
 def _classes_of(folder: Path) -> int:
     path = folder / "transformer" / "config.json"
-    classes = _read_json(path).get("num_embeds_ada_norm")
+    classes = read_json(path).get("num_embeds_ada_norm")
     if not isinstance(classes, int):
         raise ValueError(f"{path} is of a network without a label embedding, which is no DiT")
     return classes
@@ -201,15 +186,5 @@ def _classes_of(folder: Path) -> int:
 def _class_names(folder: Path) -> tuple[str, ...]:
     """The folder's own names of its classes in label order, empty where it gives none."""
     path = folder / "model_index.json"
-    names = _read_json(path).get("id2label") if path.is_file() else None
+    names = read_json(path).get("id2label") if path.is_file() else None
     return tuple(names[key] for key in sorted(names, key=int)) if names else ()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({error}); copy it again") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} is damaged (no JSON object); copy it again")
-    return content

@@ -24,12 +24,10 @@ class NoiseModel(Protocol):
 
     Attributes:
         size: height and width of the images that it takes and gives, pixels.
-        gammas_T: gamma_t of each of its timesteps, float32 (T,), falling from nearly 1 to nearly 0; elsewhere called
-            the cumulative product of the alphas.
+        gammas_T: float32 (T,), falling from nearly 1 to nearly 0; elsewhere the cumulative product of the alphas.
         null_label: the label that stands for no class.
         network: what predicts, for hooks.
-        feature_block: name of the block of `network` whose output describes an image; (B, D, H, W), or (B, N, D) of
-            tokens.
+        feature_block: block of `network` whose output describes an image; (B, D, H, W), or (B, N, D) of tokens.
     """
 
     size: int
@@ -49,14 +47,10 @@ class NoiseModel(Protocol):
 
 
 def find_noise_model(challenge: Challenge, source: str | None) -> Path:
-    """The weights of a diffusion model, found and looked at before the clock starts.
+    """The weights of a diffusion model, found and checked before the clock starts.
 
-    Args:
-        source: what the user gave as `--weights`: a file of `native`, a folder with one, a model's folder as diffusers
-            saves it, or the hub name of a text-conditional one; None for the shipped `native`.
-
-    Raises:
-        ValueError: there are none, or they are damaged or made for other classes; the sentence says what to do.
+    `source` is `--weights`: a file of `native`, a folder with one, a model's folder as diffusers saves it, or the hub
+    name of a text-conditional one; None for the shipped `native`. Raises ValueError if they are missing or do not fit.
     """
     if source is None or Path(source).is_file() or (Path(source) / f"native-{challenge.name}.safetensors").is_file():
         path = find_weights_file("native", challenge, source)

@@ -80,17 +80,13 @@ SOLVERS: dict[str, Solver] = {"euler": euler, "heun": heun, "dpm2m": dpm2m, "ipn
 
 
 def sample(solver: str, denoise: Denoise, noise: Tensor, steps: int, sigma_max: float = SIGMA_MAX) -> Tensor:
-    """Images from noise.
+    """Images from noise of any shape, in the denoiser's value range.
 
     Args:
         solver: a key of `SOLVERS`.
-        denoise: D(x; sigma), called `steps` times (Heun: an even number is rounded down to an odd one).
-        noise: standard normal, any shape.
-        steps: evaluations of the denoiser, at least 1.
+        denoise: D(x; sigma), called `steps` times, at least once (Heun: an even number is rounded down to an odd one).
+        noise: standard normal.
         sigma_max: the noise level to begin at.
-
-    Returns:
-        Like `noise`, in the denoiser's value range.
     """
     count = (steps + 1) // 2 if solver == "heun" else steps
     sigmas = karras_sigmas(count, high=sigma_max)
@@ -110,8 +106,7 @@ def sample_consistency(denoise: Denoise, noise: Callable[[int], Tensor], steps: 
 
     Args:
         denoise: the consistency model f(x; sigma), which goes to the end of the flow in one evaluation.
-        noise: standard normal for each evaluation, 0 to `steps` - 1: the first is what images begin from.
-        steps: evaluations, at least 1.
+        noise: standard normal for each of the `steps` evaluations, at least one: the first is what images begin from.
         middle: the noise level of the second evaluation of two.
     """
     first, *later = consistency_sigmas(steps, middle)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from evaluation.base.challenge import Challenge
 from submission.classes.imagenet import CLASSES, SKIP, LabelChoice, imagenet_choices
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
-from submission.contract.hub import Model
+from submission.contract.hub import Model, read_json
 from submission.contract.pixels import to_uint8
 from submission.contract.precision import PRECISION, dtype_of
 from submission.contract.seeded import noise
@@ -50,8 +49,8 @@ class ConsistencySchedule:
     @classmethod
     def read(cls, path: Path) -> ConsistencySchedule:
         """Of a `scheduler_config.json`. Raises ValueError where it is damaged or another scheduler's."""
-        told = read_config(path, "CMStochasticIterativeScheduler")
-        return cls(**{name: told[name] for name in cls.__dataclass_fields__ if name in told})
+        config = read_config(path, "CMStochasticIterativeScheduler")
+        return cls(**{name: config[name] for name in cls.__dataclass_fields__ if name in config})
 
     def sigmas(self, steps: int) -> list[float]:
         """The noise level of each evaluation, falling from `sigma_max`: the published two, else evenly spaced levels.
@@ -165,11 +164,7 @@ class Consistency(Pretrained, Generator):
 
 def read_config(path: Path, kind: str) -> dict[str, Any]:
     """A JSON file of diffusers that names its class. Raises ValueError where it is damaged or of another class."""
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        found = told["_class_name"]
-    except (OSError, ValueError, TypeError, KeyError):
-        raise ValueError(f"{path} is damaged; copy the model again") from None
-    if found != kind:
+    config = read_json(path)
+    if (found := config.get("_class_name")) != kind:
         raise ValueError(f"{path} is of a {found}, not of a {kind}; give a consistency model in the diffusers format")
-    return dict(told)
+    return config

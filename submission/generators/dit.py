@@ -17,7 +17,7 @@ from submission.contract.hub import Model
 from submission.contract.precision import PRECISION, dtype_of
 from submission.contract.seeded import noise
 from submission.contract.settings import COMPILE, Settings, choice
-from submission.diffusion.dit import DIT_XL, DiT, check_folder
+from submission.diffusion.dit import DIT_XL, DiT, class_ids, read_schedule
 from submission.diffusion.guidance import GUIDANCE, guided
 from submission.diffusion.latent_samplers import SOLVERS, sample
 from submission.diffusion.pretrained import Pretrained
@@ -50,7 +50,8 @@ class DiTGenerator(Pretrained, Generator):
         if source is None:
             cls._check_stock(challenge)  # before gigabytes are fetched
         folder = super().find_weights(challenge, source)
-        check_folder(folder, challenge)
+        class_ids(folder, challenge)
+        read_schedule(folder)
         return folder
 
     @classmethod

@@ -105,12 +105,12 @@ PROMPTS = Setting[str | None](
 
 
 class SdxlTurbo(Pretrained, Generator):
-    """A text-to-image U-Net that was distilled to one step, told the class by a prompt."""
+    """A text-to-image U-Net that was distilled to one step, given the class in a prompt."""
 
     model = MODEL
     info = GeneratorInfo(
         name="sdxl-turbo",
-        summary="SDXL-Turbo in one step, without guidance, told each class by a prompt (the third place's generator)",
+        summary="SDXL-Turbo in one step, without guidance, given each class in a prompt (the third place's generator)",
         default_batch=16,
         external_data="the image and text pairs that SDXL and SDXL-Turbo were trained on; not published",
         pretrained="stabilityai/sdxl-turbo; with decoder=tiny also madebyollin/taesdxl",
@@ -126,7 +126,7 @@ class SdxlTurbo(Pretrained, Generator):
         self.table = table
         self.sigmas_T = sigmas_T
         self.side = size // FACTOR
-        # what SDXL is told of an image: its size before cropping, where it was cropped, the size wanted
+        # what SDXL knows of an image: its size before cropping, where it was cropped, the size wanted
         self.time_ids_6 = torch.tensor([size, size, 0, 0, size, size], device=table.count_C.device)
 
     @classmethod
@@ -171,7 +171,7 @@ class SdxlTurbo(Pretrained, Generator):
         device = self.table.count_C.device
         labels_B, seeds_B = labels_B.to(device), seeds_B.to(device)
         context_BLD, pooled_BE = self.table.choose(labels_B, seeds_B)
-        told = {"text_embeds": pooled_BE, "time_ids": self.time_ids_6.expand(len(labels_B), -1)}
+        added = {"text_embeds": pooled_BE, "time_ids": self.time_ids_6.expand(len(labels_B), -1)}
 
         def draw_noise(draw: int) -> Tensor:
             # the first number of each image's sequence chose its prompt
@@ -179,7 +179,7 @@ class SdxlTurbo(Pretrained, Generator):
 
         def predict(z_BCHW: Tensor, timestep: int) -> Tensor:
             z_BCHW = z_BCHW.to(context_BLD.dtype, memory_format=torch.channels_last)
-            eps_BCHW: Tensor = self.unet(z_BCHW, timestep, context_BLD, added_cond_kwargs=told, return_dict=False)[0]
+            eps_BCHW: Tensor = self.unet(z_BCHW, timestep, context_BLD, added_cond_kwargs=added, return_dict=False)[0]
             return eps_BCHW.float()
 
         return self.decoder(euler_ancestral(predict, draw_noise, self.sigmas_T, steps))

@@ -33,15 +33,9 @@ def sides_in_pixels(sides: tuple[float, ...], size: int) -> tuple[int, ...]:
 
 
 def crop_resized(images_BCHW: Tensor, boxes_B3: Tensor) -> Tensor:
-    """The regions `boxes_B3` of `images_BCHW`, enlarged to the images' own size by bicubic interpolation.
+    """Regions of square images, uint8, enlarged to the images' own size by bicubic interpolation.
 
-    Args:
-        images_BCHW: uint8, height and width the same.
-        boxes_B3: int64 (B, 3): top, left and side in pixels, within the image. A box as large as the image gives it
-            unchanged.
-
-    Returns:
-        uint8, the shape of `images_BCHW`.
+    Boxes are int64 (B, 3): top, left and side in pixels, within the image; one as large as the image changes nothing.
     """
     size = images_BCHW.shape[-1]
     top_B, left_B, side_B = boxes_B3.to(images_BCHW.device).double().unbind(1)

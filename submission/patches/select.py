@@ -35,9 +35,9 @@ def choose(model: NoiseModel, training: ImageSet, settings: Settings, classes: i
     with progress_bar("Stage I") as update:
         for part, images_BCHW, labels_B, seeds_B in _batches(candidates, settings[BATCH], seed):
             maps_BHW = difference_maps(model, images_BCHW, labels_B, seeds_B, settings[DRAWS])
-            found = best_regions(maps_BHW, sides)
-            boxes.append(found.boxes_N3)
-            scores.append(found.scores_N)
+            boxes_B3, scores_B = best_regions(maps_BHW, sides)
+            boxes.append(boxes_B3)
+            scores.append(scores_B)
             update(part.stop / total, f"{part.stop:,} of {total:,} images scored")
     boxes_N3, scores_N = torch.cat(boxes), torch.cat(scores).numpy()
     with progress_bar("Stage II") as update:

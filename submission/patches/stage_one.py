@@ -7,7 +7,6 @@ of it belongs to the class. A patch's score is a mean over positions, so one pai
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -22,19 +21,6 @@ from submission.diffusion.noise_model import NoiseModel
 LOW, HIGH = 0.1, 0.7
 # A position counts for a patch as far as its difference is above this fraction of the image's mean.
 BACKGROUND = 0.5
-
-
-@dataclass(frozen=True)
-class Regions:
-    """The best patch of each image.
-
-    Attributes:
-        boxes_N3: int64, top, left and side in pixels of the image.
-        scores_N: float32, the mean difference of the losses within; higher is more typical of the class.
-    """
-
-    boxes_N3: Tensor
-    scores_N: Tensor
 
 
 def draw_timesteps(count: int, draws: int) -> list[int]:
@@ -64,8 +50,8 @@ def difference_maps(model: NoiseModel, images_BCHW: Tensor, labels_B: Tensor, se
     return F.interpolate(total_BHW[:, None] / draws, size, mode="area")[:, 0].cpu()
 
 
-def best_regions(maps_BHW: Tensor, sides: Sequence[int]) -> Regions:
-    """The square of each map that stands out most, of all places and of any of `sides` (pixels).
+def best_regions(maps_BHW: Tensor, sides: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """The square of each map that stands out most, of all places and of any of `sides` (pixels), and its mean.
 
     Of one size it is the square with the highest mean. To compare sizes, a position counts by how far it is above half
     the image's mean, so that background counts against a square. (The paper has patches of one size.)
@@ -84,4 +70,4 @@ def best_regions(maps_BHW: Tensor, sides: Sequence[int]) -> Regions:
         best_B = torch.where(better_B, worth_B, best_B)
         boxes_B3 = torch.where(better_B[:, None], found_B3, boxes_B3)
         scores_B = torch.where(better_B, highest_B, scores_B)
-    return Regions(boxes_B3, scores_B)
+    return boxes_B3, scores_B

@@ -42,8 +42,7 @@ class Pacer:
     Attributes:
         deadline: CLOCK_MONOTONIC seconds.
         margin_s: kept free before the deadline for closing files and for the process to end.
-        most_stall_s: a machine that delayed a batch can delay the end: the longest time by which a batch exceeded its
-            upper estimate is kept free as well, up to this.
+        most_stall_s: kept free at most for a stall: the longest time by which a batch exceeded its upper estimate.
     """
 
     deadline: float

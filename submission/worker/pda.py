@@ -107,14 +107,7 @@ class PdaWriter(ImageWriter):
         ipc: int | None,
         queue: int = QUEUE,
     ) -> None:
-        """
-        Args:
-            augment: makes a copy from an image and a seed, in any thread.
-            pda: images in all for each generated one.
-            seed: the run's.
-            ipc: images per class to stop at, copies counted.
-            queue: files that may wait.
-        """
+        """`augment` makes a copy from an image and a seed, in any thread; `ipc` counts copies; `queue` is in files."""
         super().__init__(output, challenge, queue=queue)
         self._augment, self._pda, self._seed, self._ipc = augment, pda, seed, ipc
 

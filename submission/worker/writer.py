@@ -69,16 +69,11 @@ class DiskSpeed:
 
 
 class ImageWriter:
-    """Writes `OUTPUT/<label:03d>-<class_name>/<index:06d>.png`.
+    """Writes `OUTPUT/<label:03d>-<class_name>/<index:06d>.png`, as `.part` until a file is whole.
 
-    A file gets its name once it is whole: it is written under a name that ends in `.part`, then renamed. The queue is
-    bounded, so a slow disk slows the generator down instead of filling memory. Where it is the disk's answer that
-    is waited for, more threads wait for it. The first write that fails raises its
-    error from the next call here.
-
-    Attributes:
-        queue: files that may wait.
-        written: files that are on disk.
+    The queue is bounded (`queue` files may wait), so a slow disk slows the generator down instead of filling memory.
+    Where it is the disk that is waited for, more threads wait for it. The first write that fails raises its error from
+    the next call here. `written` counts files on disk.
     """
 
     def __init__(self, output: Path, challenge: Challenge, threads: int = 2, queue: int = QUEUE) -> None:

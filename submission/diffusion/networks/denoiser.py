@@ -63,11 +63,9 @@ class Denoiser(nn.Module, Generic[Network]):
 
 @dataclass(frozen=True)
 class Loss:
-    """The weighted denoising loss at noise levels drawn from a log-normal distribution (Table 1).
+    """The weighted denoising loss at noise levels with ln(sigma) from a normal distribution (Table 1).
 
-    Attributes:
-        mean, std: of ln(sigma).
-        label_dropout: fraction of the images that train the null class.
+    Of the images, `label_dropout` train the null class.
     """
 
     mean: float = -1.2

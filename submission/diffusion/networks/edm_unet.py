@@ -245,14 +245,7 @@ class SongUNet(EDMUNet):
         self.dec[f"{config.size}x{config.size}_aux_conv"] = Conv(last, 3, 3)
 
     def forward(self, x_B3HW: Tensor, noise_B: Tensor, labels_B: Tensor, augment_BA: Tensor | None = None) -> Tensor:
-        """F(x; noise level, class, augmentation), of the shape and type of `x_B3HW`.
-
-        Args:
-            x_B3HW: noisy images at unit variance, float.
-            noise_B: ln(sigma) / 4.
-            labels_B: int64 in [0, classes]; `classes` stands for no label.
-            augment_BA: the augmentation condition; None for images as they are.
-        """
+        """F(x; noise level, class, augmentation); see `UNet.forward`."""
         half = self.config.width // 2
         cosines, sines = waves(noise_B, half, last=half - 1)
         embedding = torch.cat([sines, cosines], dim=1)

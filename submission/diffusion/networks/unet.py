@@ -258,23 +258,11 @@ def count_parameters(network: nn.Module) -> int:
 
 def count_macs(network: UNet) -> int:
     """Multiply-accumulates of one evaluation of one image, convolutions and linear layers alone."""
-    total = 0
+    from torch.utils.flop_counter import FlopCounterMode
 
-    def add(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-        nonlocal total
-        assert isinstance(layer, Layer)
-        positions = output.shape[2] * output.shape[3] if output.ndim == 4 else 1
-        total += layer.weight.numel() * positions
-
-    hooks = [layer.register_forward_hook(add) for layer in network.layers()]
-    size = network.config.size
-    device = network.out_gain.device
-    with torch.no_grad():
-        network(
-            torch.zeros(1, 3, size, size, device=device),
-            torch.zeros(1, device=device),
-            torch.zeros(1, dtype=torch.int64, device=device),
-        )
-    for hook in hooks:
-        hook.remove()
-    return total
+    size, device = network.config.size, network.out_gain.device
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        labels_B = torch.zeros(1, dtype=torch.int64, device=device)
+        network(torch.zeros(1, 3, size, size, device=device), torch.zeros(1, device=device), labels_B)
+    counts = counter.get_flop_counts()["Global"]
+    return sum(flop for operation, flop in counts.items() if "attention" not in str(operation)) // 2

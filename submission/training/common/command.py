@@ -30,9 +30,7 @@ class TrainingRun(ABC):
     """A training in pieces, and its command.
 
     Attributes:
-        verb: of the command; `examples` are shown by its `--help`.
         options: what the command takes beside the fields of `recipe`, whose defaults are those of `defaults`, in words.
-        training: advanced by the session.
         summary: what is trained and how, for people.
         identity: what a checkpoint says of the training beside its state.
         held_out: images of the training split that are not trained on, for the quick judge; None for none.
@@ -68,12 +66,8 @@ class TrainingRun(ABC):
     def begin(self, options: Any, saved: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> None:
         """Set all attributes, `training` before its first step.
 
-        Args:
-            saved: content of the checkpoint to go on from; None to begin anew.
-            changes: of the recipe, as the user asked.
-
-        Raises:
-            ValueError: options, data, checkpoint or weights do not fit; the sentence says what to do.
+        `saved` is a checkpoint to go on from, None to begin anew; `changes` are the user's, of the recipe.
+        Raises ValueError if options, data, checkpoint or weights do not fit; the sentence says what to do.
         """
 
     @abstractmethod

@@ -25,7 +25,7 @@ def option(
     choices: Iterable[str] | None = None,
     flag: str | None = None,
 ) -> dict[str, Any]:
-    """Metadata of a dataclass's field that makes it an option; bool, int, float, str, Path or a Literal of strings.
+    """Metadata that makes a dataclass's field an option; bool, int, float, str, Path or a Literal of strings.
 
     Args:
         explanation: what `--help` says of it.

@@ -62,7 +62,6 @@ class Session:
     """What a training does between its steps.
 
     Attributes:
-        training: advanced in place.
         log: JSON lines, one every few seconds: images, loss, what else was measured, rate, images_per_s, tflops.
         save: writes a checkpoint; called every two minutes and at the end.
         preview: writes a grid of samples; called every five minutes and at the end.

@@ -36,12 +36,7 @@ class StoredTensor:
 
 
 class StoredModule:
-    """A module without its code.
-
-    Attributes:
-        class_name: as in its source; empty for a container of torch's.
-        state: its attributes: `_parameters`, `_buffers`, `_modules`, `_init_kwargs` and others.
-    """
+    """A module without its code: the name of its class, empty for a container of torch's, and its attributes."""
 
     def __init__(self, class_name: str = "", state: dict[str, Any] | None = None) -> None:
         self.class_name = class_name

@@ -19,12 +19,7 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class Latents:
-    """A training split as its autoencoder sees it.
-
-    Attributes:
-        latents_NCSS: scaled, fp16, in the computer's own memory.
-        labels: of the challenge, one for each.
-    """
+    """A training split's latents, scaled, fp16, in the computer's own memory, and their labels."""
 
     latents_NCSS: Tensor
     labels: list[int]

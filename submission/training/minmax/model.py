@@ -140,13 +140,9 @@ def _block_layers(transformer: Transformer, kind: type[Layer]) -> list[tuple[nn.
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What `minmax.json` says of a training.
+    """What `minmax.json` says of a training: `data` in words, `recipe` as JSON, `images_seen` with repetitions.
 
-    Attributes:
-        base: name of the folder or hub name of the model that it began with, whose licence the weights keep.
-        data: what it was trained on, in words.
-        recipe: a MinMaxRecipe as JSON.
-        images_seen: images that were trained on, with repetitions.
+    `base` is the folder's or hub name of the model that it began with, whose licence the weights keep.
     """
 
     challenge: str
@@ -159,13 +155,9 @@ class ModelCard:
 
 
 def save_model(folder: Path, transformer: Transformer, base: Path, challenge: Challenge, card: ModelCard) -> None:
-    """Write `folder` in the layout of a `DiTPipeline`, the transformer in fp16; it is there whole or not at all.
+    """Write `folder` in the layout of a `DiTPipeline`, whole or not at all: fp16 transformer, the rest from `base`.
 
-    Args:
-        base: the folder that the autoencoder and the schedule are copied from.
-
-    Raises:
-        ValueError: a weight does not fit in 16 bits.
+    Raises ValueError if a weight does not fit in 16 bits.
     """
     import diffusers
 

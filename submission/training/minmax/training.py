@@ -26,15 +26,11 @@ from submission.training.native.diffusion import step_seed
 
 @dataclass(frozen=True)
 class MinMaxRecipe:
-    """The numbers of a training.
+    """The numbers of a training; lambdas weigh losses of equation 4, `memory` is N_M and N_D of the paper.
 
     Attributes:
-        lambda_r, lambda_d: weights of the representativeness and the diversity loss in equation 4.
-        memory: features in each memory, N_M and N_D of the paper.
         memory_of: whether memories are of a class or of the mini-batches just before, whatever their classes.
-        parameters: what is trained; see `choose_parameters`.
-        rank: of LoRA's matrices.
-        epochs, batch: batch is in images.
+        parameters: see `choose_parameters`.
         rate: of Adam, constant. (AdamW without weight decay is Adam.)
         label_dropout: fraction of the images that are trained without their label, as guidance needs it.
     """
@@ -95,17 +91,14 @@ class MinMaxTraining:
 
     @property
     def total(self) -> int:
-        """Images to see in all."""
         return round(self.recipe.epochs * len(self.data))
 
     @property
     def batch(self) -> int:
-        """Images a step."""
         return self.recipe.batch
 
     @property
     def rate(self) -> float:
-        """The learning rate."""
         return self.recipe.rate
 
     def step(self) -> Tensor:
@@ -167,7 +160,6 @@ class MinMaxTraining:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
         self.images = state["images"]
         with torch.no_grad():
             for name, parameter in self.parameters.items():

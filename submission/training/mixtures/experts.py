@@ -31,7 +31,7 @@ class Expert:
 
     Attributes:
         weights: by their names in `ConvNet`, float32.
-        means_CF: mean features of the real images of each class, (C, F).
+        means_CF: mean features of the real images of each class.
         spread: mean squared distance of the classes' means from the mean of all, to compare experts by.
     """
 
@@ -51,16 +51,10 @@ def experts_for(
     cache: Path,
     on_progress: Callable[[float], None] = lambda fraction: None,
 ) -> list[Expert]:
-    """`count` networks at each of `ages` (epochs of training on `train`), those from `cache` that are there.
+    """`count` networks at each of `ages` (epochs of training on `train`), kept in `cache` as soon as each is done.
 
-    Each network is kept as soon as it is done, so that an interruption costs one.
-
-    Args:
-        mirrored: whether a mirror image shows the same class.
-        on_progress: told the fraction that is done.
-
-    Raises:
-        ValueError: the cache is damaged.
+    `mirrored`: whether a mirror image shows the same class. `on_progress` gets the fraction done.
+    Raises ValueError if the cache is damaged.
     """
     identity = {"images": content_hash(train), "count": count, "ages": list(ages), "mirrored": mirrored, "seed": seed}
     experts = _cached(cache, identity, device)

@@ -34,14 +34,11 @@ class GaussianSettings:
     """Size of the mixtures, and the seed of the clustering.
 
     Attributes:
-        components: principal components kept; fewer where fewer hold 99.9% of the variance.
-        clusters: per class, at most.
+        components: fewer are kept where fewer hold 99.9% of the variance.
         covariance: `shared` by all classes, or `scaled` along its axes for each class by itself.
-        mirrored: whether the mirror image of every training image is fitted as well.
-        spread: standard deviations of the images that are drawn, 1 as those of training images. Less makes them
-            clearer and more alike.
-        least: training images that a cluster has, mirror images not counted; the images of a smaller one go to the
-            next nearest. A cluster of a single image would be drawn as that image with noise.
+        spread: std scale of the images that are drawn, 1 as training images. Less makes them clearer and more alike.
+        least: training images in a cluster, mirror images not counted; a smaller one's go to the next nearest, since a
+            cluster of a single image would be drawn as that image with noise.
     """
 
     components: int = field(default=300, metadata=option("principal components kept", at_least=1))

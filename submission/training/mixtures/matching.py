@@ -33,13 +33,10 @@ _MOMENTS = (0.9, 0.99)
 
 @dataclass(frozen=True)
 class MatchRecipe:
-    """What is matched and for how long.
+    """What is matched and for how long; the mixture that it begins with is as in `GaussianSettings`.
 
     Attributes:
-        components, clusters, mirrored: of the mixture that it begins with, as in `GaussianSettings`.
-        spread: standard deviations of the images that are drawn, in training and in runs, 1 as in `GaussianSettings`.
-        experts: networks, each at all `ages`.
-        ages: epochs that an expert has learned.
+        experts: networks, each at all `ages`, the epochs that it has learned.
         steps: one expert and one sample of every cluster each.
         rate: of Adam, on coordinates of principal components of images in [0, 1]; it falls to 0 along a cosine.
         label_weight: of the cross-entropy of the expert's labels, where the distance of the means weighs 1.

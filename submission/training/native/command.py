@@ -43,8 +43,6 @@ class Model:
     Attributes:
         preset: a key of `PRESETS`.
         network: the network's shape, a UNetConfig as JSON.
-        recipe: how it is trained.
-        seed: of all that is random.
         teacher_images: seen in the training of the weights that consistency tuning begins with.
     """
 

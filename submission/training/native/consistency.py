@@ -35,13 +35,10 @@ def stage_at(fraction: float, stages: tuple[int, int]) -> int:
 
 @dataclass(frozen=True)
 class ConsistencyLoss:
-    """The distance between the answers at two noise levels, over the step between them.
+    """The distance between the answers at two noise levels, over the step between them; `mean`, `std` are of ln(sigma).
 
     At little noise the weight is the paper's 1 / (sigma - r); at much noise that would fade with the noise, and what a
     single step answers is decided there, so the distance is taken in units of the network's own output.
-
-    Attributes:
-        mean, std: of ln(sigma).
     """
 
     mean: float

@@ -39,8 +39,7 @@ class DeviceData:
 class DiffusionTraining:
     """A network in training with its optimiser and the averages of its weights.
 
-    Attributes:
-        evaluations: what training on an image costs, in evaluations of the network; one backwards counts twice.
+    `evaluations`: cost of training on an image, in evaluations of the network; one backwards counts twice.
     """
 
     evaluations = 3
@@ -63,17 +62,14 @@ class DiffusionTraining:
 
     @property
     def total(self) -> int:
-        """Images to see in all."""
         return self.recipe.images
 
     @property
     def batch(self) -> int:
-        """Images a step."""
         return self.recipe.batch
 
     @property
     def rate(self) -> float:
-        """The learning rate of the last step."""
         return self.recipe.rate_at(self.images)
 
     def build_optimiser(self) -> torch.optim.Optimizer:
@@ -111,7 +107,6 @@ class DiffusionTraining:
         return loss.detach()
 
     def measured(self) -> dict[str, float]:
-        """Nothing beside the loss."""
         return {}
 
     def averaged(self, which: int) -> UNet:
@@ -136,7 +131,6 @@ class DiffusionTraining:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
         self.images = state["images"]
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -156,18 +150,15 @@ def flip_half(images_B3HW: Tensor) -> Tensor:
 
 
 def warp(images_B3HW: Tensor, probability: float) -> tuple[Tensor, Tensor]:
-    """Shift, scale, stretch and turn, each drawn for each image with `probability`.
+    """Shift, scale, stretch and turn images, fp32 in [-1, 1], each drawn for each image with `probability`.
 
-    Idea and strength are those of EDM (arXiv 2206.00364, appendix F.2): the network is told what was done to an image,
-    so that nothing of it shows in samples, which have a condition of zeros. Pixels from outside the image are mirrored
-    in. Draws from torch's default generators.
-
-    Args:
-        images_B3HW: fp32 in [-1, 1].
+    Idea and strength are those of EDM (arXiv 2206.00364, appendix F.2): the network knows what was done to an image, so
+    that nothing of it shows in samples, which have a condition of zeros. Pixels from outside are mirrored in. Draws
+    from torch's default generators.
 
     Returns:
-        Images of the same form, and the condition, fp32 (B, AUGMENT_CONDITION), zero where nothing was done: shift
-        along x and y, log scale, log aspect, cosine - 1 and sine of the turn.
+        Images, and the condition, fp32 (B, AUGMENT_CONDITION), zero where nothing was done: shift along x and y, log
+        scale, log aspect, cosine - 1 and sine of the turn.
     """
     B = len(images_B3HW)
 

@@ -31,11 +31,9 @@ MIDDLES = (0.4, 0.8, 1.6, 3.2, 6.4)  # noise levels to try for the second of two
 
 @dataclass(frozen=True)
 class FewSteps:
-    """One way of sampling the tuned model, and how far the images are from real ones.
+    """A way of sampling the tuned model, with average `average` of HALF_LIVES, and its distance from real images.
 
-    Attributes:
-        average: of HALF_LIVES, which one.
-        middle: noise level of the second of two steps; with one step it says nothing.
+    `middle` is the noise level of the second of two steps; with one step it says nothing.
     """
 
     average: int

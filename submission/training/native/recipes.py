@@ -9,16 +9,13 @@ from submission.training.common.options import check_ranges, option
 
 @dataclass(frozen=True)
 class Recipe:
-    """The numbers of a training.
+    """The numbers of a training; `warmup`, `hold` and `images` are in images.
 
     Attributes:
-        batch: images a step.
         rate: the highest learning rate; it is reached after `warmup` images, and falls with the square root of the
             images seen after `hold` images (arXiv 2312.02696, equation 67), so that training can stop at any time.
-        warmup, hold: in images.
-        images: seen in all when training is done.
         noise: mean and standard deviation of ln(sigma).
-        augment: probability of each augmentation that the network is told of.
+        augment: probability of each augmentation that the network knows of.
         dropout: in the residual blocks.
         flip: whether mirrored images are as real.
         stages: for consistency tuning the first and the last power of 1/2 that the step between its two noise levels

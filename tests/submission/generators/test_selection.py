@@ -45,14 +45,14 @@ def maps_of(model: Planted, count: int = 3, draws: int = 3) -> torch.Tensor:
 @pytest.mark.parametrize(("top", "left", "side"), [(0, 0, 19), (13, 6, 19), (2, 5, 26)])
 def test_stage_one_finds_the_region_that_the_class_explains(top: int, left: int, side: int) -> None:
     model = Planted((slice(top, top + side), slice(left, left + side)))
-    found = best_regions(maps_of(model), (19, 26, 32))
-    assert found.boxes_N3.tolist() == [[top, left, side]] * 3
-    torch.testing.assert_close(found.scores_N, torch.ones(3), atol=1e-4, rtol=0)
+    boxes_N3, scores_N = best_regions(maps_of(model), (19, 26, 32))
+    assert boxes_N3.tolist() == [[top, left, side]] * 3
+    torch.testing.assert_close(scores_N, torch.ones(3), atol=1e-4, rtol=0)
 
 
 def test_an_image_that_the_class_explains_all_over_is_kept_whole() -> None:
-    found = best_regions(maps_of(Planted((slice(0, 32), slice(0, 32)))), (19, 26, 32))
-    assert found.boxes_N3.tolist() == [[0, 0, 32]] * 3
+    boxes_N3, _ = best_regions(maps_of(Planted((slice(0, 32), slice(0, 32)))), (19, 26, 32))
+    assert boxes_N3.tolist() == [[0, 0, 32]] * 3
 
 
 def test_both_losses_are_of_the_same_noise_at_the_same_time() -> None:
