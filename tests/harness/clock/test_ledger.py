@@ -27,6 +27,13 @@ def test_each_phase_lasts_until_the_next_begins(tmp_path: Path) -> None:
     assert ledger(events, 100.0, 120.0) == Ledger(load=2.0, warmup=1.5, generate=15.0, idle=0.5, write=1.0)
 
 
+def test_phases_shorter_than_the_rounding_leave_the_longest_no_debt(tmp_path: Path) -> None:
+    tick = 2.0**-20
+    events = write_events(tmp_path / "events", [(0.6 * tick, "warmup"), (1.2 * tick, "generate")])
+    spent = ledger(events, 0.0, 1.9 * tick)
+    assert spent.total == 1.9 * tick and min(spent.by_phase.values()) >= 0
+
+
 def test_other_lines_are_passed_over(tmp_path: Path) -> None:
     events = tmp_path / "events"
     events.write_bytes(
