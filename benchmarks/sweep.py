@@ -2,6 +2,7 @@
 
     python -m benchmarks.sweep gaussian --dataset cifar100 --data DIR --set clusters=8,64 --set spread=1,0.5
     python -m benchmarks.sweep matched --dataset cifar100 --data DIR --set spread=0.1,0.25,0.5
+    python -m benchmarks.sweep distilled --dataset cifar100 --data DIR --set groups=1,10 --set steps=80
     python -m benchmarks.sweep sampling --generator native --dataset cifar100 --data DIR --set steps=5,8
     python -m benchmarks.sweep distill --dataset digits
 
@@ -38,15 +39,18 @@ from submission.generators.matched import Matched
 from submission.generators.native import Native
 from submission.training.common.held_out import split_held_out
 from submission.training.common.preview import make_images
+from submission.training.distilled.command import RECIPES as distilled_recipes
+from submission.training.distilled.command import generator_of, prepared
+from submission.training.distilled.optimise import Recipe
 from submission.training.mixtures.experts import experts_for
 from submission.training.mixtures.gaussian import COVARIANCES, LARGEST_SIZE, GaussianSettings, fit
 from submission.training.mixtures.matched import RECIPES
-from submission.training.mixtures.matching import Matching, fitted
+from submission.training.mixtures.matching import ClassMatching, Matching, fitted
 from submission.training.native.distill import MIDDLES
 from submission.training.native.model_selection import class_distance
 
 RESULTS = Path(__file__).parent / "results"
-LAST_STEPS = 20  # of the training of `matched`, over which its distance is averaged
+LAST_STEPS = 20  # of the training of `matched` and `distilled`, over which their distances are averaged
 
 Built = tuple[Generator, dict[str, Any]]
 
@@ -119,16 +123,42 @@ def matched(sweep: Sweep) -> Iterator[Candidate]:
         began = time.monotonic()
         start = fitted(sweep.train, recipe, 0, options.device)
         training = Matching(start, size, experts(), recipe, sweep.challenge, 0, options.device)
-        for step in range(recipe.steps):
-            if step == max(recipe.steps - LAST_STEPS, 0):
-                training.measured()  # from here on
-            training.step()
-        seconds, apart = time.monotonic() - began, training.measured()["apart"]
-        training.close()
-        return Matched(training.matched(), size, recipe.spread), {"apart": apart, "training_s": round(seconds, 1)}
+        measured = _train(training)
+        return Matched(training.matched(), size, recipe.spread), measured | _seconds_since(began)
 
     for values in sweep.combinations:
         yield Candidate(values, partial(train, values), options.ipc or values["clusters"], 1, usual.mirrored)
+
+
+def distilled(sweep: Sweep) -> Iterator[Candidate]:
+    """Prototypes learned from the same experts, kept in `--experts`; by default one image of each is judged."""
+    options, challenge = sweep.options, sweep.challenge
+    usual, folder = distilled_recipes[challenge.name], options.experts or Path("runs") / f"distilled-{challenge.name}"
+
+    def train(recipe: Recipe) -> Built:
+        training = prepared(sweep.train, challenge, recipe, 0, options.device, folder)
+        began = time.monotonic()
+        measured = _train(training)
+        return generator_of(training), measured | _seconds_since(began)
+
+    for values in sweep.combinations:
+        recipe = replace(usual, **values)
+        yield Candidate(values, partial(train, recipe), options.ipc or recipe.prototypes, 1, usual.mirrored)
+
+
+def _train(training: ClassMatching) -> dict[str, float]:
+    """All steps; what was measured in the last of them."""
+    for step in range(training.steps):
+        if step == max(training.steps - LAST_STEPS, 0):
+            training.measured()  # from here on
+        training.step()
+    measured = training.measured()
+    training.close()
+    return measured
+
+
+def _seconds_since(began: float) -> dict[str, float]:
+    return {"training_s": round(time.monotonic() - began, 1)}
 
 
 def sampling(sweep: Sweep) -> Iterator[Candidate]:
@@ -207,6 +237,20 @@ class Arm:
     rounds: int
 
 
+# a small training; the ages of the networks are the recipe's
+DISTILLED = {
+    "prototypes": (16,),
+    "networks": (1,),
+    "mirrored_targets": (False,),
+    "groups": (1,),
+    "group_weight": (0.5,),
+    "steps": (80,),
+    "stored_steps": (0,),
+    "components": (500,),
+    "rate": (0.03,),
+    "label_weight": (0.3,),
+    "label_age": (4,),
+}
 GAUSSIAN = {field.name: (field.default,) for field in fields(GaussianSettings)}
 ARMS = {
     "gaussian": Arm(
@@ -215,6 +259,7 @@ ARMS = {
     "matched": Arm(
         matched, {"clusters": (16,), "spread": (0.5,), "rate": (0.02,), "label_weight": (0.3,), "steps": (200,)}, 120, 1
     ),
+    "distilled": Arm(distilled, DISTILLED, 120, 1),
     "sampling": Arm(sampling, None, 20, 3),
     "distill": Arm(distill, {}, 15, 3),
 }
@@ -250,9 +295,11 @@ def main() -> None:
     parser.add_argument("--set", dest="values", action="append", default=[], metavar="NAME=VALUE[,VALUE...]")
     parser.add_argument("--generator", default="native", help="sampling: whose weights; default: %(default)s")
     parser.add_argument("--weights", help="sampling: default, the shipped ones; distill: already tuned ones")
-    parser.add_argument("--experts", type=Path, help="matched: file of the experts; default: that of its training")
-    parser.add_argument("--ipc", type=int, help="default: 45; matched: one image of each cluster; distill: 20")
-    parser.add_argument("--epochs", type=int, help="default: 20; matched 120, distill 15")
+    parser.add_argument(
+        "--experts", type=Path, help="matched: file of the experts; distilled: their folder; default: its training's"
+    )
+    parser.add_argument("--ipc", type=int, help="default: 45; matched and distilled: one of each cluster; distill: 20")
+    parser.add_argument("--epochs", type=int, help="default: 20; matched and distilled 120, distill 15")
     parser.add_argument("--rounds", type=int, help="default: 1; sampling and distill 3")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, help="default: benchmarks/results/<arm or generator>-sweep-<dataset>.json")

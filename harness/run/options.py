@@ -31,7 +31,7 @@ from submission.contract.generator import get_generator
 COMMAND = "command"
 WITH_WEIGHTS = "native"  # the generator that weights are for where none is named
 _USUAL = ("matched", "gaussian")
-_OTHERWISE = {"digits": ("native", "matched", "gaussian")}
+_OTHERWISE = {"digits": ("native", "matched", "gaussian"), "cifar100": ("distilled", "matched", "gaussian")}
 
 
 def defaults(challenge_name: str) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ ENTRY_POINTS = "submission.generators"
 _BUILT_IN = {
     "native": "submission.generators.native:Native",
     "matched": "submission.generators.matched:Matched",
+    "distilled": "submission.generators.distilled:Distilled",
     "gaussian": "submission.generators.gaussian:Gaussian",
     "sdxl-turbo": "submission.generators.sdxl_turbo:SdxlTurbo",
     "dit": "submission.generators.dit:DiTGenerator",

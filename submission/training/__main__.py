@@ -19,6 +19,10 @@ VERBS = {
         "submission.training.mixtures.matched:MatchedRun",
         "train mixtures to look real to networks",
     ),
+    "distilled": (
+        "submission.training.distilled.command:DistilledRun",
+        "learn prototypes that look real to networks",
+    ),
     "convert-edm": ("submission.training.edm.convert", "convert a published EDM pickle to weights of `edm`"),
 }
 

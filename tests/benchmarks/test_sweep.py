@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,16 @@ def test_continues_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert both[0] == first[0]  # with its seconds: it was not measured again
     assert [row["settings"]["clusters"] for row in both] == [1, 2]
     assert both[0]["ipc"] == 3 and both[0]["distance"] != both[1]["distance"] and both[0]["median"] > 0
+
+
+def test_prototypes_are_distilled_and_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipes = sweep.distilled_recipes
+    monkeypatch.setitem(recipes, "digits", replace(recipes["digits"], ages=(0, 1), start_images=2))
+    small = ("--set", "prototypes=3", "--set", "steps=2", "--experts", str(tmp_path))
+    rows = run(monkeypatch, tmp_path / "sweep.json", "distilled", *small, "--set", "groups=1,2")["rows"]
+    assert [row["settings"]["groups"] for row in rows] == [1, 2]
+    assert all(row["ipc"] == 3 and row["apart"] > 0 for row in rows)
+    assert rows[0]["groups_apart"] == 0 < rows[1]["groups_apart"]
 
 
 def test_a_file_of_another_sweep_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ def option(
     choices: Iterable[str] | None = None,
     flag: str | None = None,
 ) -> dict[str, Any]:
-    """Metadata that makes a dataclass's field an option; bool, int, float, str, Path or a Literal of strings.
+    """Metadata that makes a dataclass's field an option; bool, int, float, str, Path, a Literal of strings or a tuple.
 
     Args:
         explanation: what `--help` says of it.
@@ -48,19 +48,29 @@ def add_options(parser: argparse.ArgumentParser, kind: type[DataclassInstance], 
         if isinstance(hint, UnionType):
             (hint,) = (part for part in get_args(hint) if part is not NoneType)
         if hint is bool:
-            parser.add_argument(flag, dest=each.name, action="store_true", default=None, help=text)
+            action = argparse.BooleanOptionalAction if otherwise else "store_true"
+            parser.add_argument(flag, dest=each.name, action=action, default=None, help=text)
             continue
         choices = get_args(hint) if get_origin(hint) is Literal else each.metadata["choices"]
         if otherwise or each.default not in (MISSING, None):
             text += f"; default: {otherwise or each.default}"
         required = not otherwise and each.default is MISSING and each.default_factory is MISSING
-        of_type = str if choices else hint
-        parser.add_argument(flag, dest=each.name, type=of_type, choices=choices, required=required, help=text)
+        several = get_origin(hint) is tuple
+        parser.add_argument(
+            flag,
+            dest=each.name,
+            type=get_args(hint)[0] if several else str if choices else hint,
+            nargs="+" if several else None,
+            choices=choices,
+            required=required,
+            help=text,
+        )
 
 
 def given(args: argparse.Namespace, kind: type[DataclassInstance]) -> dict[str, Any]:
     """The values of the options of `kind` that the user gave, by the names of the fields."""
     values = {each.name: getattr(args, each.name) for each in fields(kind) if "flag" in each.metadata}
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -6,10 +6,11 @@ Zhao and Bilen, 2023), and the samples to where the expert tells their class. Di
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import cos, pi
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -56,8 +57,94 @@ class MatchRecipe:
         check_ranges(self)
 
 
-class Matching:
-    """A `session.Training` of the means of the clusters of `mixture`, all of them in use."""
+class ClassMatching(ABC):
+    """A `session.Training` of K points of each of C classes, by what experts see of the images that they make.
+
+    Attributes:
+        key: of the points in a checkpoint.
+        mean, std: of pixel values in [0, 1], (3, 1, 1), as the judge normalises.
+    """
+
+    key: ClassVar[str]
+
+    def __init__(self, points: Tensor, steps: int, rate: float, challenge: Challenge, seed: int, device: str) -> None:
+        """`points` (C, K, ...) are moved in place; `rate` of Adam falls to 0 along a cosine."""
+        self.challenge, self.seed, self.device = challenge, seed, torch.device(device)
+        self.points, self.steps, self.highest_rate = points.requires_grad_(), steps, rate
+        self.optimiser = torch.optim.Adam([self.points], rate, _MOMENTS)
+        self.steps_done = 0
+        self.dtype = fastest_precision(self.device.type)
+        self.norm_relu_pool = choose_norm_relu_pool(self.device, steps * (challenge.size / 32) ** 2)
+        self.mean = torch.tensor(challenge.mean, device=device).view(3, 1, 1)
+        self.std = torch.tensor(challenge.std, device=device).view(3, 1, 1)
+        self._workers = Workers() if self.device.type == "cpu" else None
+        self._map = self._workers.map if self._workers else map
+
+    @property
+    def batch(self) -> int:
+        return self.points.shape[0] * self.points.shape[1]
+
+    @property
+    def images(self) -> int:
+        return self.steps_done * self.batch
+
+    @property
+    def total(self) -> int:
+        return self.steps * self.batch
+
+    @property
+    def rate(self) -> float:
+        return self.highest_rate * (1 + cos(pi * self.steps_done / self.steps)) / 2
+
+    @abstractmethod
+    def step(self) -> Tensor:
+        """One step with one expert; the loss, a scalar."""
+
+    @abstractmethod
+    def measured(self) -> dict[str, float]:
+        """What was measured since it was last asked, by name."""
+
+    def _map_parts(self, gradient: Callable[[slice], tuple[Tensor, Tensor, Tensor]]) -> Iterator[tuple[Tensor, ...]]:
+        """`gradient` of whole classes, as many as a core takes at once; on CUDA all. Each of its results by itself."""
+        classes = each = len(self.points)
+        if self._workers:
+            images = max(_IMAGES_OF_A_PART * 32**2 // self.challenge.size**2, 1)
+            each = max(images // self.points.shape[1], 1)
+        parts = (slice(start, start + each) for start in range(0, classes, each))
+        return zip(*self._map(gradient, parts), strict=True)
+
+    def _descend(self, gradient: Tensor) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate
+        self.points.grad = gradient
+        self.optimiser.step()
+        self.steps_done += 1
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint: with the same arguments and this, the next step is the same."""
+        return {
+            self.key: self.points.detach(),
+            "optimiser": self.optimiser.state_dict(),
+            "steps_done": self.steps_done,
+        }
+
+    @torch.no_grad()
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.points.copy_(state[self.key])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.steps_done = state["steps_done"]
+
+    def close(self) -> None:
+        """Give the cores back."""
+        if self._workers:
+            self._workers.close()
+
+
+class Matching(ClassMatching):
+    """Moves the means of the clusters of `mixture`, all of them in use."""
+
+    key = "centres"
 
     def __init__(
         self,
@@ -69,34 +156,10 @@ class Matching:
         seed: int,
         device: str,
     ) -> None:
+        super().__init__(mixture.centres_CKP.clone(), recipe.steps, recipe.rate, challenge, seed, device)
         self.mixture, self.size, self.experts, self.recipe = mixture, size, experts, recipe
-        self.challenge, self.seed, self.device = challenge, seed, torch.device(device)
-        self.centres_CKP = mixture.centres_CKP.clone().requires_grad_()
-        self.optimiser = torch.optim.Adam([self.centres_CKP], recipe.rate, _MOMENTS)
-        self.steps_done = 0
-        self.dtype = fastest_precision(self.device.type)
-        self.norm_relu_pool = choose_norm_relu_pool(self.device, recipe.steps * (challenge.size / 32) ** 2)
-        self.mean = torch.tensor(challenge.mean, device=device).view(3, 1, 1)
-        self.std = torch.tensor(challenge.std, device=device).view(3, 1, 1)
-        self._workers = Workers() if self.device.type == "cpu" else None
-        self._map = self._workers.map if self._workers else map
+        self.centres_CKP = self.points
         self._apart: list[Tensor] = []
-
-    @property
-    def batch(self) -> int:
-        return self.centres_CKP.shape[0] * self.centres_CKP.shape[1]
-
-    @property
-    def images(self) -> int:
-        return self.steps_done * self.batch
-
-    @property
-    def total(self) -> int:
-        return self.recipe.steps * self.batch
-
-    @property
-    def rate(self) -> float:
-        return self.recipe.rate * (1 + cos(pi * self.steps_done / self.recipe.steps)) / 2
 
     def measured(self) -> dict[str, float]:
         """`apart`: distance of the means from the real ones, in that of the classes from each other."""
@@ -111,26 +174,12 @@ class Matching:
         expert = self.experts[int(torch.randint(len(self.experts), (), generator=draws))]
         z_CKP = torch.randn(classes, clusters, components, generator=draws).to(self.device)
         mirrored_CK = torch.rand(classes, clusters, generator=draws).to(self.device) < 0.5
-        results = self._map(
-            lambda part: self._part_gradient(part, expert, z_CKP[part], mirrored_CK[part]), self._parts(classes)
+        losses, apart, gradients = self._map_parts(
+            lambda part: self._part_gradient(part, expert, z_CKP[part], mirrored_CK[part])
         )
-        losses, apart, gradients = zip(*results, strict=True)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate
-        self.centres_CKP.grad = torch.cat(gradients) / classes
-        self.optimiser.step()
-        self.steps_done += 1
+        self._descend(torch.cat(gradients) / classes)
         self._apart.append(torch.stack(apart).sum() / classes)
         return torch.stack(losses).sum() / classes
-
-    def _parts(self, classes: int) -> Iterator[slice]:
-        """Whole classes, as many as a core takes at once; on CUDA all."""
-        if self._workers is None:
-            yield slice(0, classes)
-            return
-        images = max(_IMAGES_OF_A_PART * 32**2 // self.challenge.size**2, 1)
-        each = max(images // self.centres_CKP.shape[1], 1)
-        yield from (slice(start, start + each) for start in range(0, classes, each))
 
     def _part_gradient(
         self, part: slice, expert: Expert, z_cKP: Tensor, mirrored_cK: Tensor
@@ -163,26 +212,6 @@ class Matching:
     def matched(self) -> Mixture:
         """The mixture as it is now."""
         return replace(self.mixture, centres_CKP=self.centres_CKP.detach().clone())
-
-    def state(self) -> dict[str, Any]:
-        """For a checkpoint: with the same arguments and this, the next step is the same."""
-        return {
-            "centres": self.centres_CKP.detach(),
-            "optimiser": self.optimiser.state_dict(),
-            "steps_done": self.steps_done,
-        }
-
-    @torch.no_grad()
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
-        self.centres_CKP.copy_(state["centres"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.steps_done = state["steps_done"]
-
-    def close(self) -> None:
-        """Give the cores back."""
-        if self._workers:
-            self._workers.close()
 
 
 def fitted(train: ImageSet, recipe: MatchRecipe, seed: int, device: str) -> Mixture:

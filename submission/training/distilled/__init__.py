@@ -1,0 +1,1 @@
+"""Learning the prototypes of `distilled`: experts, what they see of real images, and the steps."""

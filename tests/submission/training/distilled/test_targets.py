@@ -1,0 +1,67 @@
+"""What experts see of real images, against the judge's own network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from evaluation.base.challenge import get_challenge
+from evaluation.base.images import ImageSet
+from evaluation.judge.convnet import ConvNet
+from evaluation.judge.engine import put_on_device
+from submission.training.distilled.experts import Expert
+from submission.training.distilled.targets import Target, targets_for
+
+
+def test_targets_are_means_of_what_the_judges_network_sees(
+    train: ImageSet,
+    experts: list[Expert],
+    group_N: torch.Tensor,
+    targets: list[Target],
+) -> None:
+    data = put_on_device(train, get_challenge("digits"), torch.device("cpu"))
+    views = [(expert.age, mirrored) for expert in experts for mirrored in (False, True)]
+    assert [(target.expert.age, target.mirrored) for target in targets] == views
+    for target in targets:
+        network = ConvNet(10, 32)
+        network.load_state_dict(dict(target.expert.weights))
+        x_N3HW = data.normalised(slice(None))
+        with torch.no_grad():
+            seen_NF = network.blocks(x_N3HW.flip(3) if target.mirrored else x_N3HW).flatten(1)
+        means_CF = torch.stack([seen_NF[data.labels == label].mean(0) for label in range(10)])
+        assert torch.allclose(target.class_means_CF, means_CF, atol=0.03)
+        spread = float((means_CF - means_CF.mean(0)).square().sum(1).mean())
+        assert target.class_spread == pytest.approx(spread, rel=0.05)
+        for group in range(int(group_N.max()) + 1):
+            for label in range(10):
+                members_N = (data.labels == label) & (group_N == group)
+                expected_F = seen_NF[members_N].mean(0) if members_N.any() else torch.zeros(seen_NF.shape[1])
+                assert torch.allclose(target.group_means_CGF[label, group].float(), expected_F, atol=0.03)
+        assert target.group_spread > target.class_spread
+
+
+def test_what_is_in_the_folder_is_not_measured_again(
+    train: ImageSet,
+    experts: list[Expert],
+    group_N: torch.Tensor,
+    targets: list[Target],
+    bank: Path,
+) -> None:
+    told: list[str] = []
+
+    def again(group_N: torch.Tensor, mirrored: bool = True) -> list[Target]:
+        return targets_for(
+            train, get_challenge("digits"), experts, group_N, mirrored, "cpu", bank, lambda f, text: told.append(text)
+        )
+
+    written = {path: path.read_bytes() for path in bank.iterdir()}
+    found = again(group_N)
+    assert not told and len(written) == 6
+    assert all(torch.equal(a.group_means_CGF, b.group_means_CGF) for a, b in zip(found, targets, strict=True))
+    assert len(again(group_N, mirrored=False)) == len(experts) and not told
+    again(torch.zeros_like(group_N))
+    assert len(told) == 6, "other groups have other means"
+    for path, content in written.items():
+        path.write_bytes(content)
