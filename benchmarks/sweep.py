@@ -39,7 +39,7 @@ from submission.generators.matched import Matched
 from submission.generators.native import Native
 from submission.training.common.held_out import split_held_out
 from submission.training.common.preview import make_images
-from submission.training.distilled.command import RECIPES as distilled_recipes
+from submission.training.distilled.command import RECIPES as DISTILLED_RECIPES
 from submission.training.distilled.command import generator_of, prepared
 from submission.training.distilled.optimise import Recipe
 from submission.training.mixtures.experts import experts_for
@@ -133,7 +133,7 @@ def matched(sweep: Sweep) -> Iterator[Candidate]:
 def distilled(sweep: Sweep) -> Iterator[Candidate]:
     """Prototypes learned from the same experts, kept in `--experts`; by default one image of each is judged."""
     options, challenge = sweep.options, sweep.challenge
-    usual, folder = distilled_recipes[challenge.name], options.experts or Path("runs") / f"distilled-{challenge.name}"
+    usual, folder = DISTILLED_RECIPES[challenge.name], options.experts or Path("runs") / f"distilled-{challenge.name}"
 
     def train(recipe: Recipe) -> Built:
         training = prepared(sweep.train, challenge, recipe, 0, options.device, folder)

@@ -49,7 +49,7 @@ def test_continues_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_prototypes_are_distilled_and_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipes = sweep.distilled_recipes
+    recipes = sweep.DISTILLED_RECIPES
     monkeypatch.setitem(recipes, "digits", replace(recipes["digits"], ages=(0, 1), start_images=2))
     small = ("--set", "prototypes=3", "--set", "steps=2", "--experts", str(tmp_path))
     rows = run(monkeypatch, tmp_path / "sweep.json", "distilled", *small, "--set", "groups=1,2")["rows"]

@@ -32,7 +32,7 @@ def test_the_command_trains_in_pieces_and_writes_weights_that_load(
     assert "add --resume to go on from it" in capsys.readouterr().err
     assert main([*asked, "--resume", "--rate", "9"]) == 2
     assert "has --rate 0.03; it cannot change on the way" in capsys.readouterr().err
-    assert main([*asked, "--resume", "--ages", "1", "0", "--no-mirrored-targets"]) == 0, "as it was begun"
+    assert main([*asked, "--resume", "--ages", "0", "1", "--no-mirrored-targets"]) == 0, "as it was begun"
     header = read_header(path)
     assert header.model["steps_done"] == 4 and header.model["mirrored"] is False
     assert list((tmp_path / "samples").glob("*.png"))
