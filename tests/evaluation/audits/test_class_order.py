@@ -159,7 +159,7 @@ def test_a_colour_for_each_class_is_no_order(challenge: Challenge, noise_levels:
     shaken = colours + draw.normal(0, noise_levels, (len(labels), 3, challenge.size, challenge.size))
     audit = _audit(ImageSet(np.clip(shaken, 0, 255).astype(np.uint8), labels), challenge)
     assert audit.status == "pass", audit.evidence
-    unknown = "too few to tell their order" if noise_levels == 1 else "do not tell a better one"  # 1 is plain
+    unknown = "too few to tell an order" if noise_levels == 1 else "do not tell a better one"  # 1 is plain
     assert audit.evidence.endswith(unknown), audit.evidence
 
 
