@@ -5,8 +5,6 @@ So the harness itself has no context on the card when the clock starts.
     python -m harness.cards.calibration cuda
 """
 
-from __future__ import annotations
-
 import io
 import json
 import subprocess

@@ -3,8 +3,6 @@
 The method and its error are in docs/other-cards.md.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod

@@ -7,8 +7,6 @@ main process has ended, at the deadline, and when the harness says so, dies or i
 `sandbox` starts it and talks to it. It runs without site packages: the standard library only, and little of it.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

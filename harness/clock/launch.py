@@ -1,7 +1,5 @@
 """What is started under the clock: its command line, environment and job."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """The ledger: where every second of a generator's time went."""
 
-from __future__ import annotations
-
 import json
 import math
 from contextlib import suppress

@@ -3,8 +3,6 @@
 Linux and the standard library only.
 """
 
-from __future__ import annotations
-
 import ctypes
 import math
 import os

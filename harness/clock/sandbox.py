@@ -4,8 +4,6 @@ Two routes. `cgroup`: the kernel kills the whole group at once, then what had le
 route. `process`: the process tree below the guard is killed again and again until nothing is left.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import select

@@ -3,8 +3,6 @@
 The rules are in docs/clock.md. All times are CLOCK_MONOTONIC seconds, which no change of the wall clock moves.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import select

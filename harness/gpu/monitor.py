@@ -1,7 +1,5 @@
 """Samples the cards while the clock runs: once a second, with a count of the foreign processes that compute on them."""
 
-from __future__ import annotations
-
 import csv
 import os
 import threading

@@ -3,8 +3,6 @@
 Tested with a fake library; docs/gpu.md says what has not been seen on a real card.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar

@@ -1,7 +1,5 @@
 """Samples of the cards during a run: `RUN/telemetry.csv`, and their summary for the record."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields

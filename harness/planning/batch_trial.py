@@ -1,7 +1,5 @@
 """The batch sizes that the worker tried on the clock, from its events, and what they predict."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

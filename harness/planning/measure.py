@@ -3,8 +3,6 @@
 The generator runs in a process of its own (`submission.worker.measure`), so that its crash costs one point.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import select

@@ -4,8 +4,6 @@ Seconds per batch are taken to be linear in steps wherever only some step counts
 ablation finds (0.5 s a step, `docs/protocol.md`), and linear in images between two measured batch sizes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

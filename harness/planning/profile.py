@@ -1,7 +1,5 @@
 """Profile: what a generator was measured to take on one machine, and where that is stored."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

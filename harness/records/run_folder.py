@@ -1,7 +1,5 @@
 """The folder of one run: where everything lies."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Pictures are uint8 (H, W, 3), RGB; `picture_uri` makes a data URI of one.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 import json

@@ -1,7 +1,5 @@
 """A profile as rows of a table and as a self-contained page with charts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One run as one self-contained HTML page, openable offline."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

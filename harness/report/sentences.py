@@ -1,7 +1,5 @@
 """The sentences that terminal and report share."""
 
-from __future__ import annotations
-
 from evaluation.base.durations import show_duration
 from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS
 from evaluation.judge.score import Score

@@ -1,7 +1,5 @@
 """The record of a run, put together step by step: each function adds what one step has found."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """What lies in the output folder once nothing can write any more: the whole images, counted and hashed."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass

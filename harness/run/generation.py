@@ -1,7 +1,5 @@
 """Generation under the clock: what it needs, what is started, and how it ended."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Judging a run: all of its images, random real images beside them, and what was on disk at each moment."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The options of `run`, and what `profile` and `tune` share with it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The plan of a run: what it does with its budget, decided once, before the clock starts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 

@@ -1,7 +1,5 @@
 """The main job: plan -> generate under the clock -> collect -> audit -> judge -> record -> report."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

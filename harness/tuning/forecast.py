@@ -8,8 +8,6 @@ is good when there are few images and no better when there are many. The noise i
 the lines fit the pilots less well. This is one linear Gaussian model, solved in closed form.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Pilots: a few images per class of a candidate, made as a run makes them and judged on held-out training images."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager

@@ -1,7 +1,5 @@
 """What `tune` chose, stored on this machine for `run` to pick up."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

@@ -5,8 +5,6 @@ tried at few images per class, forecast at the IPC that the budget would give ea
 dropped before the next, larger pilot, except those that may well be the best.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence

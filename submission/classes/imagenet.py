@@ -1,7 +1,5 @@
 """ImageNet's labels: 0 to 999, its WordNet ids in sorted order, which pretrained class-conditional models count by."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache

@@ -4,8 +4,6 @@ The order is that of the labels because every prompt is made for, or found by, i
 list for CIFAR-100 stood in another order, which put 99 of 100 classes under a wrong label.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Class names as people write them: one thing, words in their usual order, and of one meaning."""
 
-from __future__ import annotations
-
 import re
 
 from evaluation.base.challenge import Challenge

@@ -1,7 +1,5 @@
 """What a generator has to show of how it works, for the report of a run: a few pictures, a row for a class."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

@@ -1,7 +1,5 @@
 """Where pretrained models come from: a local folder, or a hub of models, fetched whole before the clock starts."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence

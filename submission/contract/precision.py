@@ -1,7 +1,5 @@
 """The data type that a generator's networks compute in."""
 
-from __future__ import annotations
-
 import torch
 
 from submission.contract.settings import Settings, choice

@@ -3,8 +3,6 @@
 A counter is hashed with each image's seed, so image i gets the same numbers at every batch size and on every device.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Settings of a generator: declared once in its `GeneratorInfo`, given by the user as `--set NAME=VALUE`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial

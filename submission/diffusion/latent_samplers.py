@@ -1,7 +1,5 @@
 """Samplers of networks that predict the noise at discrete timesteps, with each image's noise from its own seed."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable

@@ -5,8 +5,6 @@ noise so that the variance stays. Both are the same noisy image at another scale
 noise) with sigma^2 = (1 - gamma_t) / gamma_t (arXiv 2206.00364, appendix C.1).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from pathlib import Path

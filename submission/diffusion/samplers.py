@@ -4,8 +4,6 @@ Everywhere, **steps counts evaluations of the denoiser**, which is what takes th
 step, makes half as many and longer steps. (With guidance each evaluation is of two labels and costs twice as much.)
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Models that a prompt tells the class: CLIP's text encoders, and Stable Diffusion 1.5 as a `NoiseModel`."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass

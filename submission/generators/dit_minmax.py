@@ -1,7 +1,5 @@
 """`dit-minmax`: a DiT that `python -m submission.training minmax` has fine-tuned for the challenge."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 What `submission.training.mixtures.matched` trains is the middle of each cluster; drawing from them is the same.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from submission.generators.gaussian import Gaussian

@@ -3,8 +3,6 @@
 It has nothing to do with the audits' probe, which no generator may ask.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor, nn

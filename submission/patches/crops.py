@@ -1,7 +1,5 @@
 """Patches: square regions of images, cut out and resized to the size of an image."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """Both stages over a whole training split."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

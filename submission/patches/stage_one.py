@@ -4,8 +4,6 @@ The model predicts the noise twice, with the class and without; the difference o
 of it belongs to the class. A patch's score is a mean over positions, so one pair of predictions serves all patches.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

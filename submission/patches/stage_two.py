@@ -1,7 +1,5 @@
 """Stage II: diffusion features of the chosen patches, k-means within the class, and one order for every IPC."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 import torch.nn.functional as F

@@ -1,7 +1,5 @@
 """`python -m submission.training VERB ...`: train what a generator needs."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pkgutil import resolve_name

@@ -1,7 +1,5 @@
 """Which batch size is the fastest: what is tried next, and what the trials say."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 # Doubling the batch goes on while it brings at least this many more images a second.

@@ -3,8 +3,6 @@
 Nothing here reads a clock or a disk: the worker tells what it sees. `docs/planning.md` says how the parts fit.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable

@@ -4,8 +4,6 @@ After "Generative Dataset Distillation Based on Diffusion Model" (ECCV 2024 work
 in all for each generated one. It is applied after resizing, in the threads that write, while the generator goes on.
 """
 
-from __future__ import annotations
-
 import os
 import random
 from collections.abc import Callable, Iterable, Sequence

@@ -3,8 +3,6 @@
 It paces itself so that its last image is written and the process gone before the deadline, when the harness kills it.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import time

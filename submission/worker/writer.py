@@ -1,7 +1,5 @@
 """Images to the output folder, atomically, in background threads."""
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """The denoiser around a network: preconditioning and training loss of EDM (arXiv 2206.00364)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 

@@ -1,7 +1,5 @@
 """Checkpoint of a training: one file, replaced as a whole, with all that the next step depends on."""
 
-from __future__ import annotations
-
 import pickle
 import zipfile
 from pathlib import Path

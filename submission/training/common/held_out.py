@@ -1,7 +1,5 @@
 """The tenth of the training split that is kept from training, to choose settings on. The test split only judges."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from evaluation.base.images import ImageSet

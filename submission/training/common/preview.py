@@ -1,7 +1,5 @@
 """A look at a training on the way: a grid of samples, and what the judge's network would learn from them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

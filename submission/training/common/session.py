@@ -1,7 +1,5 @@
 """A session of training: steps until done, out of time or told to stop, with a log, previews and checkpoints."""
 
-from __future__ import annotations
-
 import json
 import math
 import signal

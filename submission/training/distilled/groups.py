@@ -1,7 +1,5 @@
 """Parts of the classes: groups of training images that experts see alike, and the means that prototypes begin at."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

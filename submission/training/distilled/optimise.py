@@ -6,8 +6,6 @@ these tell their class. All is done on normalised pixels; the last steps look at
 storage, so that what is shipped is what was optimised.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Targets: what every expert sees of real images, averaged over each group of each class; kept in a file each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial

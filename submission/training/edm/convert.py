@@ -1,7 +1,5 @@
 """`python -m submission.training convert-edm`: a published EDM pickle to the weights file of `edm`, running nothing."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Mapping
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """`python -m submission.training minmax`: fine-tune a DiT with the min-max losses, in one go or in pieces."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path

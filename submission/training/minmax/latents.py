@@ -1,7 +1,5 @@
 """The latents of a training split: encoded once, kept in a file, read again by every later session."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,8 +5,6 @@ All similarities are cosines between flattened latents; features (B, D) are comp
 `filled_BM` says what has been written yet.
 """
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 import torch

@@ -1,7 +1,5 @@
 """The DiT that is trained: its label embedding for the challenge, which parameters are trained, and its folder."""
 
-from __future__ import annotations
-
 import copy
 import json
 import math

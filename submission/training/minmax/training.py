@@ -1,7 +1,5 @@
 """Min-max training, step by step, and its published numbers. A step depends on the last state and (seed, k) alone."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -3,8 +3,6 @@
 Some are fresh and some older, since the judge's network goes through all of these states.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path

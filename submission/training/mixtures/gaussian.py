@@ -1,7 +1,5 @@
 """`python -m submission.training gaussian`: fit the mixtures of the `gaussian` generator, in seconds."""
 
-from __future__ import annotations
-
 import argparse
 import time
 from collections.abc import Iterator

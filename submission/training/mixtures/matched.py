@@ -1,7 +1,5 @@
 """`python -m submission.training matched`: train the clusters of `matched`, in one go or in pieces."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path

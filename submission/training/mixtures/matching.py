@@ -4,8 +4,6 @@ The mean features of a class's samples, one per cluster, are drawn to those of i
 Zhao and Bilen, 2023), and the samples to where the expert tells their class. Distances between clusters are free.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace

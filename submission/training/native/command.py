@@ -1,7 +1,5 @@
 """What all trainings of the network of `native` have in common: what is trained, on which data, and the export."""
 
-from __future__ import annotations
-
 import json
 from abc import abstractmethod
 from collections.abc import Mapping

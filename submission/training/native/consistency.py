@@ -5,8 +5,6 @@ and at no noise the answer is the image. Diffusion training is the case where th
 weights are the start, and the levels then move towards each other.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """`python -m submission.training distill`: tune trained weights of `native` to make images in one or two steps."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which average of the weights, which solver and how many steps: chosen on held-out training images."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar

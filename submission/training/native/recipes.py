@@ -1,7 +1,5 @@
 """How each preset is trained unless told otherwise, and what that has reached."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from submission.training.common.options import check_ranges, option

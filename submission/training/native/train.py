@@ -1,7 +1,5 @@
 """`python -m submission.training native`: train the network of `native`, in one go or in pieces."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
