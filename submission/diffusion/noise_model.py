@@ -69,9 +69,9 @@ def load_noise_model(path: Path, challenge: Challenge, device: str, dtype: torch
     """The model at `path`, as `find_noise_model` gave it. Raises ValueError where it does not fit `challenge`."""
     kind = kind_of(path)
     if kind == "native":
-        from submission.diffusion import native_model
+        from submission.diffusion import pixel_model
 
-        return native_model.load(path, challenge, device, dtype)
+        return pixel_model.load(path, challenge, device, dtype)
     if kind == "dit":
         from submission.diffusion.dit import DiT
 

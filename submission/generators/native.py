@@ -15,9 +15,9 @@ from submission.contract.seeded import noise
 from submission.contract.settings import COMPILE, Settings, choice, number
 from submission.contract.weights import OwnWeights, read_header
 from submission.diffusion.guidance import GUIDANCE, denoise_guided
-from submission.diffusion.native_model import load_denoiser
 from submission.diffusion.networks.denoiser import Denoiser
 from submission.diffusion.networks.unet import UNet
+from submission.diffusion.pixel_model import load_denoiser
 from submission.diffusion.samplers import CONSISTENCY, SOLVERS, sample, sample_consistency
 
 SOLVER = choice("solver", "dpm2m", (*SOLVERS, CONSISTENCY), "of the sampling; the weights say their own")

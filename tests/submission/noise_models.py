@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from submission.contract.weights import SHIPPED
-from submission.diffusion.native_model import NativeModel, load
+from submission.diffusion.pixel_model import PixelModel, load
 
 
 class Planted:
@@ -48,7 +48,7 @@ class Planted:
         return noise + error
 
 
-def shipped_digits(dtype: torch.dtype = torch.float32) -> NativeModel:
+def shipped_digits(dtype: torch.dtype = torch.float32) -> PixelModel:
     """The project's own model of digits."""
     from evaluation.base.challenge import get_challenge
 

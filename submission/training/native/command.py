@@ -14,9 +14,9 @@ from evaluation.base.files import write_text
 from evaluation.data.datasets import data_folder, load_split
 from submission.contract.precision import fastest_precision
 from submission.contract.weights import export_weights, read_tensors
-from submission.diffusion.native_model import build_network, inference_denoiser, load_tensors
 from submission.diffusion.networks.denoiser import SIGMA_DATA, Denoiser
 from submission.diffusion.networks.unet import UNet, count_macs, count_parameters
+from submission.diffusion.pixel_model import build_network, inference_denoiser, load_tensors
 from submission.generators.native import Native
 from submission.training.common.command import TrainingRun, resumed
 from submission.training.common.held_out import split_held_out

@@ -11,8 +11,8 @@ from evaluation.base.challenge import get_challenge
 from evaluation.data.datasets import load_split
 from submission.contract.seeded import normal
 from submission.contract.weights import SHIPPED
-from submission.diffusion.native_model import NativeModel
 from submission.diffusion.noise_model import NoiseModel, find_noise_model, kind_of, load_noise_model
+from submission.diffusion.pixel_model import PixelModel
 from submission.diffusion.text_model import TextModel
 from tests.submission.noise_models import save_tiny_diffusion, shipped_digits
 
@@ -109,7 +109,7 @@ def test_the_folder_says_what_it_is(tiny: Path, tmp_path: Path) -> None:
     assert kind_of(tmp_path) == "dit"
     assert kind_of(SHIPPED / "native-digits.safetensors") == "native"
     assert find_noise_model(DIGITS, None) == find_noise_model(DIGITS, str(SHIPPED))
-    assert isinstance(load_noise_model(find_noise_model(DIGITS, None), DIGITS, "cpu", torch.float32), NativeModel)
+    assert isinstance(load_noise_model(find_noise_model(DIGITS, None), DIGITS, "cpu", torch.float32), PixelModel)
 
 
 def test_bad_weights_are_told_before_the_clock(tmp_path: Path) -> None:

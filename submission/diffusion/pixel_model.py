@@ -1,4 +1,4 @@
-"""The project's own diffusion model (`native`) as a `NoiseModel`.
+"""A diffusion model on pixels (the project's own, generator `native`) as a `NoiseModel`.
 
 Its network takes the standard deviation sigma of noise that is added to an image; a `NoiseModel` mixes image and
 noise so that the variance stays. Both are the same noisy image at another scale: z_t = sqrt(gamma_t) (z_0 + sigma
@@ -23,7 +23,7 @@ from submission.diffusion.samplers import SIGMA_MAX, SIGMA_MIN
 TIMESTEPS = 1000
 
 
-class NativeModel:
+class PixelModel:
     """See `NoiseModel`; works on pixels in [-1, 1], over the noise levels that the network is sampled at.
 
     Its timesteps follow the cosine schedule (arXiv 2102.09672), which suits small images.
@@ -52,10 +52,10 @@ class NativeModel:
         return (noisy_BCHW - self._denoiser(noisy_BCHW, sigma_B, labels_B)) / sigma_B[:, None, None, None]
 
 
-def load(path: Path, challenge: Challenge, device: str, dtype: torch.dtype) -> NativeModel:
+def load(path: Path, challenge: Challenge, device: str, dtype: torch.dtype) -> PixelModel:
     """The model of a weights file of generator `native`. Raises ValueError where it does not fit `challenge`."""
     denoiser, _ = load_denoiser(path, challenge, device, dtype)
-    return NativeModel(denoiser)
+    return PixelModel(denoiser)
 
 
 def load_denoiser(
