@@ -35,6 +35,8 @@ class ExitCode(IntEnum):
     BAD_INPUT = 2
     NOTHING_TO_JUDGE = 3
     OUR_FAULT = 4
+    NOT_ENOUGH_EVIDENCE = 5
+    NOT_READY = 6
     INTERRUPTED = 130
 
 

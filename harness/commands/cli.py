@@ -10,6 +10,7 @@ import typer
 
 from evaluation.base.command_line import ExitCode, add_command
 from harness.commands.anytime import AnytimeOptions, anytime
+from harness.commands.compare import CompareOptions, compare
 from harness.commands.doctor import DoctorOptions, doctor
 from harness.commands.generators import GeneratorsOptions, generators
 from harness.commands.profile import ProfileOptions, profile
@@ -67,6 +68,7 @@ add(
 )
 add(GeneratorsOptions, generators)
 add(AnytimeOptions, anytime, epilog="Example:  python -m harness anytime runs/mine --at 60,120,300,600 --data DATA")
+add(CompareOptions, compare, epilog="Example:  python -m harness compare runs/before runs/after --fail-below -1.0")
 add(DoctorOptions, doctor, epilog="Example:  python -m harness doctor --data DATA")
 
 

@@ -41,7 +41,7 @@ class DoctorOptions(Options):
 
 
 def doctor(options: DoctorOptions, voice: Voice) -> ExitCode:
-    """What this machine can run, and what is missing, in plain words; exit code 0 if `run --dataset digits` works."""
+    """What this machine can run, and what is missing, in plain words; exit code 6 if digits cannot run."""
     os.environ["HF_HUB_OFFLINE"] = "1"  # no library that could ask a model hub does so here
     return show_checks(examine(options.data), voice)
 
@@ -242,7 +242,7 @@ def is_ready(checks: Sequence[Check]) -> bool:
 def show_checks(checks: Sequence[Check], voice: Voice) -> ExitCode:
     """Print them, as a table or as one JSON object; returns the exit code."""
     ready = is_ready(checks)
-    code = ExitCode.DONE if ready else ExitCode.REGRESSION
+    code = ExitCode.DONE if ready else ExitCode.NOT_READY
     if voice.as_json:
         described = [{**asdict(check), "needed": check.needed} for check in checks]
         print(json.dumps({"ready": ready, "checks": described}, indent=2))

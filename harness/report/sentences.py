@@ -45,6 +45,19 @@ def percent(accuracy: float | None) -> str:
     return "–" if accuracy is None else f"{100 * accuracy:.2f}%"
 
 
+def format_interval(ci95: tuple[float, float] | None, signed: bool = False) -> str:
+    """`[32.40, 33.80]` in percent or points, with signs for a difference; a dash where there is none."""
+    if ci95 is None:
+        return "–"
+    sign = "+" if signed else ""
+    return "[{:{sign}.2f}, {:{sign}.2f}]".format(*(100 * end for end in ci95), sign=sign)
+
+
+def format_p(p: float | None) -> str:
+    """`0.012`, `< 0.001`; a dash where there is none."""
+    return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def format_number(number: float) -> str:
     """`24,000`, `64.1`, `0.0233`: three significant digits, or whole thousands."""
     return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
