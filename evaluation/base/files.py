@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,11 +37,26 @@ def write_text(path: Path, text: str) -> None:
 
 def check_writable(path: Path) -> None:
     """Make and try the folder of `path` before long work. Raises ValueError if it cannot be written."""
+    if why := why_not_writable(path):
+        raise ValueError(f"{path} cannot be written ({why}); name another file")
+
+
+def checkpoint_if_writable(path: Path, say: Callable[[str], None]) -> Path | None:
+    """`path` for checkpoints that nobody asked for; None, and said why, where they cannot be written."""
+    if why := why_not_writable(path):
+        say(f"{path} cannot be written ({why}); an interruption starts the judgement over.")
+        return None
+    return path
+
+
+def why_not_writable(path: Path) -> str | None:
+    """Make and try the folder of `path`: None where the file can be written there, else why not."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
         if path.is_dir():
-            raise IsADirectoryError(None, "it is a folder")
+            return "it is a folder"
     except OSError as error:
-        raise ValueError(f"{path} cannot be written ({error.strerror}); name another file") from None
+        return error.strerror or str(error)
+    return None

@@ -20,6 +20,10 @@ _BLOCK = 2**20
 _CONTENT = "a shard holds `images`, uint8 (N, 3, H, W) or (N, H, W, 3), and `labels`, whole numbers (N,)"
 
 
+class NoImagesInShardError(ValueError):
+    """A whole `.npz` without anything like images: statistics, features, labels of something else."""
+
+
 def write_shard(path: Path, images: ImageSet) -> None:
     """Write `images` uint8 (N, 3, H, W) and `labels` int64 (N,), uncompressed, whole or not at all."""
     with written_whole(path) as part, part.open("wb") as file:
@@ -33,12 +37,15 @@ def read_shard(path: Path, challenge: Challenge) -> ImageSet:
 
     Raises:
         UnreadableFileError: it is no regular file, or cut short or damaged.
+        NoImagesInShardError: nothing in it is named or shaped like images.
         ValueError: it is a whole file with the wrong arrays in it; the sentence says what is wrong.
     """
-    check_regular(path.lstat(), MAX_SET_BYTES)
     name = printable(path.name)
     try:
+        check_regular(path.lstat(), MAX_SET_BYTES)
         with zipfile.ZipFile(path) as archive:
+            if not _holds_images(archive):
+                raise NoImagesInShardError(f"{name} has no array 'images'; {_CONTENT}")
             images = _read_member(archive, "images", name, challenge)
             labels = _read_member(archive, "labels", name, challenge)
     except (zipfile.BadZipFile, EOFError) as error:
@@ -46,6 +53,33 @@ def read_shard(path: Path, challenge: Challenge) -> ImageSet:
     except (OSError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise UnreadableFileError("damaged shard") from error
     return ImageSet(_as_nchw(images, name), _as_labels(labels, len(images), challenge, name))
+
+
+def may_hold_images(path: Path) -> bool:
+    """Whether `read_shard` would not say NoImagesInShardError; True as well for what it cannot read."""
+    try:
+        check_regular(path.lstat(), MAX_SET_BYTES)
+        with zipfile.ZipFile(path) as archive:
+            return _holds_images(archive)
+    except (UnreadableFileError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, zlib.error):
+        return True
+
+
+def _holds_images(archive: zipfile.ZipFile) -> bool:
+    """Whether an array has the name of what a shard holds, or as many dimensions as images have."""
+    names = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+    if any(info.filename in ("images.npy", "labels.npy") for info in names):
+        return True
+    for info in names:
+        with archive.open(info) as member:
+            try:
+                read = npy.read_array_header_1_0 if npy.read_magic(member) == (1, 0) else npy.read_array_header_2_0
+                shape, _, dtype = read(member)
+            except ValueError:
+                continue
+        if len(shape) > 3 or (len(shape) == 3 and dtype == np.uint8):
+            return True
+    return False
 
 
 def _read_member(archive: zipfile.ZipFile, array: str, name: str, challenge: Challenge) -> NDArray[Any]:

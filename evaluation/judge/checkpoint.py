@@ -2,6 +2,7 @@
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
@@ -188,8 +189,15 @@ class Monitor:
                 self._on_round(done)
 
     def _write(self) -> None:
+        from safetensors import SafetensorError
+
         if self.save:
-            self.save(Checkpoint(tuple(self.finished.values()), dict(self.in_progress)))
+            try:
+                self.save(Checkpoint(tuple(self.finished.values()), dict(self.in_progress)))
+            except (OSError, SafetensorError) as error:
+                self.save = None
+                why = getattr(error, "strerror", None) or error
+                warnings.warn(f"no checkpoint can be written any more ({why}); judging goes on", stacklevel=2)
 
     def _progress(self) -> Progress:
         steps_so_far = sum(self._steps_done.values())

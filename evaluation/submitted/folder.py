@@ -1,9 +1,9 @@
 """Read a folder of class folders and shards that anyone wrote, in bounded memory and time."""
 
-import os
+import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,21 +11,18 @@ import numpy as np
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, NormalisedSet
 from evaluation.base.untrusted import (
-    MAX_ENTRIES,
-    MAX_IMAGE_BYTES,
     Dropped,
     DroppedFiles,
     NothingToJudgeError,
     UnreadableFileError,
-    check_regular,
     most_images,
     printable,
 )
-from evaluation.formats.class_folders import accepted, label_of_folder
-from evaluation.formats.decode import SUFFIXES, decode_files, fit_pixels
-from evaluation.formats.shards import read_shard
+from evaluation.formats.class_folders import accepted
+from evaluation.formats.decode import decode_files, fit_pixels
+from evaluation.formats.shards import NoImagesInShardError, read_shard
+from evaluation.submitted.listing import list_folder
 
-_DEPTH = 3  # levels of folders in a class folder, as in `<wnid>/images/`
 _Part = tuple[ImageSet, list[str]]  # images and where each came from
 
 
@@ -38,6 +35,8 @@ class FolderContents:
         paths: where each image came from, relative to the folder; `shard.npz[12]` for the image at 12 of a shard.
         dropped: the first files that were left out, one by one.
         dropped_reasons: reason -> how many, over all files that were left out.
+        not_images: the first files and folders that were never images, and no part of the submission.
+        not_images_count: how many there are in all.
         half_written: how many of these were being written when their writer ended.
         resized: (width, height) -> how many images had that size and were brought to the challenge's.
         warnings: sentences for people.
@@ -47,18 +46,22 @@ class FolderContents:
     paths: tuple[str, ...]
     dropped: tuple[Dropped, ...] = ()
     dropped_reasons: Mapping[str, int] = field(default_factory=dict)
+    not_images: tuple[Dropped, ...] = ()
+    not_images_count: int = 0
     half_written: int = 0
     resized: Mapping[tuple[int, int], int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
 class NoImagesError(NothingToJudgeError):
-    """A folder without one whole image; `dropped` is what was in it instead."""
+    """A folder without one whole image; `dropped` and `not_images`, a count, are what was in it instead."""
 
-    def __init__(self, folder: Path, dropped: DroppedFiles, challenge: Challenge) -> None:
-        left_out = f" ({dropped.total:,} files were left out)" if dropped.total else ""
+    def __init__(self, folder: Path, dropped: DroppedFiles, not_images: int, challenge: Challenge) -> None:
+        told = [f"{dropped.total:,} files were left out"] if dropped.total else []
+        told += [f"{not_images:,} files or folders are not images"] if not_images else []
+        left_out = f" ({', '.join(told)})" if told else ""
         super().__init__(f"{folder} holds no readable image{left_out}; {accepted(challenge)}")
-        self.dropped = dropped
+        self.dropped, self.not_images = dropped, not_images
 
 
 def read_folder(folder: Path, challenge: Challenge) -> FolderContents:
@@ -66,11 +69,12 @@ def read_folder(folder: Path, challenge: Challenge) -> FolderContents:
 
     Class folders are named by label index, class name, WordNet id or `007-name` and hold PNG, JPEG, WebP or BMP of any
     size; shards `*.npz` beside them hold `images` and `labels`. Links are not followed, no code in a file runs, and
-    what cannot be read is left out and told.
+    what cannot be read is left out and told. A shard of nothing but images that were read before is not counted again.
 
     Raises:
         NoImagesError: there is no whole image.
-        ValueError: a class folder names no class or two, or there are more images than fit.
+        ValueError: the folder cannot be listed, a class folder names no class or two, or there are more images than
+            fit.
     """
     listing = list_folder(folder, challenge)
     count = len(listing.images)
@@ -86,17 +90,36 @@ def read_folder(folder: Path, challenge: Challenge) -> FolderContents:
     for name in listing.shards:
         try:
             shard = read_shard(folder / name, challenge)
+        except NoImagesInShardError:
+            listing.not_images.add(name, "shard without images")
+            continue
         except UnreadableFileError as problem:
             listing.dropped.add(name, problem.reason, problem.half_written)
             continue
+        part = _shard_part(shard, name, challenge)
+        if len(shard) and _pictures([part]) <= _pictures(parts):
+            listing.not_images.add(name, "shard of images that are here already")
+            continue
         count += len(shard)
         _check_count(count, folder, challenge)
-        parts.append(_shard_part(shard, name, challenge))
+        parts.append(part)
         sizes[shard.images.shape[3], shard.images.shape[2]] += len(shard)
     images, names = _by_label(parts)
     if not len(images):
-        raise NoImagesError(folder, listing.dropped, challenge)
-    return _contents(images, names, listing.dropped, sizes, challenge)
+        raise NoImagesError(folder, listing.dropped, listing.not_images.total, challenge)
+    contents = _contents(images, names, listing.dropped, sizes, challenge)
+    return replace(contents, not_images=tuple(listing.not_images.first), not_images_count=listing.not_images.total)
+
+
+def _pictures(parts: list[_Part]) -> set[bytes]:
+    """A hash of each image with its label."""
+    return {
+        hashlib.blake2b(
+            np.ascontiguousarray(image).data, digest_size=16, salt=int(label).to_bytes(8, "little")
+        ).digest()
+        for part, _ in parts
+        for image, label in zip(part.images, part.labels, strict=True)
+    }
 
 
 def read_shard_file(path: Path, challenge: Challenge) -> FolderContents:
@@ -163,82 +186,3 @@ def _contents(
         resized=resized,
         warnings=tuple(warnings),
     )
-
-
-@dataclass
-class Listing:
-    """The files of a submission, with paths relative to its folder.
-
-    Attributes:
-        images: label and path of every candidate, sorted.
-        image_bytes: their size on disk together.
-        shards: paths of `*.npz`.
-    """
-
-    images: list[tuple[int, str]] = field(default_factory=list)
-    image_bytes: int = 0
-    shards: list[str] = field(default_factory=list)
-    dropped: DroppedFiles = field(default_factory=DroppedFiles)
-
-
-def list_folder(root: Path, challenge: Challenge) -> Listing:
-    """List class folders and shards. Links are not followed and count as left out, like everything of odd kinds.
-
-    Raises ValueError where a class folder names no class or two, or there are more than MAX_ENTRIES entries.
-    """
-    listing = Listing()
-    entries_left = MAX_ENTRIES
-
-    def entries(folder: str) -> Iterator[tuple[os.DirEntry[str], str]]:
-        nonlocal entries_left
-        found = []
-        with os.scandir(root / folder) as scan:
-            for entry in scan:
-                entries_left -= 1
-                if entries_left < 0:
-                    raise ValueError(f"{root} holds more than {MAX_ENTRIES:,} files and folders; keep fewer images")
-                found.append(entry)
-        return ((entry, f"{folder}{entry.name}") for entry in sorted(found, key=lambda entry: entry.name))
-
-    def list_class(folder: str, label: int, depth: int) -> None:
-        for entry, path in entries(folder):
-            if not entry.is_dir(follow_symlinks=False):
-                _add_image(listing, entry, path, label)
-            elif depth < _DEPTH:
-                list_class(f"{path}/", label, depth + 1)
-            else:
-                listing.dropped.add(path, "folder too deep")
-
-    for entry, path in entries(""):
-        if entry.is_symlink():
-            listing.dropped.add(path, "symbolic link")
-        elif not entry.is_dir(follow_symlinks=False):
-            if entry.name.endswith(".npz"):
-                listing.shards.append(path)
-            else:
-                _drop_other(listing, path, "not in a class folder")
-        elif entry.name.startswith((".", "__")):
-            listing.dropped.add(path, "hidden folder")
-        else:
-            list_class(f"{path}/", label_of_folder(entry.name, challenge), 1)
-    listing.images.sort()
-    return listing
-
-
-def _add_image(listing: Listing, entry: os.DirEntry[str], path: str, label: int) -> None:
-    if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:  # noqa: PTH122  (a hundred thousand times)
-        _drop_other(listing, path, "not PNG, JPEG, WebP or BMP")
-        return
-    try:
-        status = entry.stat(follow_symlinks=False)
-        check_regular(status, MAX_IMAGE_BYTES)
-    except UnreadableFileError as problem:
-        listing.dropped.add(path, problem.reason, problem.half_written)
-    else:
-        listing.images.append((label, path))
-        listing.image_bytes += status.st_size
-
-
-def _drop_other(listing: Listing, path: str, reason: str) -> None:
-    half_written = path.endswith(".part")
-    listing.dropped.add(path, "unfinished *.part file" if half_written else reason, half_written)

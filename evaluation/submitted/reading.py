@@ -7,9 +7,12 @@ from evaluation.base.challenge import Challenge
 from evaluation.base.images import content_hash
 from evaluation.base.untrusted import UnreadableFileError, printable, read_regular
 from evaluation.formats.class_folders import label_of_folder
+from evaluation.formats.kinds import is_hidden
+from evaluation.formats.shards import may_hold_images
 from evaluation.formats.tensors import read_tensor
 from evaluation.submitted.class_order_file import read_order, reorder
 from evaluation.submitted.folder import FolderContents, read_folder, read_shard_file
+from evaluation.submitted.listing import holds_images
 
 _MAX_RECORD_BYTES = 2**26  # of a run's record.json
 
@@ -63,7 +66,10 @@ def read_images(path: Path, challenge: Challenge) -> FolderContents:
 
 def _run_images(run: Path, challenge: Challenge) -> Path:
     """`run/images`. Raises ValueError where class folders or shards stand beside it, which nobody would read."""
-    beside = [entry.name for entry in run.iterdir() if entry.name != "images" and _is_images(entry, challenge)]
+    try:
+        beside = [entry.name for entry in run.iterdir() if entry.name != "images" and _is_images(entry, challenge)]
+    except OSError as error:
+        raise ValueError(f"{run} cannot be listed: {error.strerror or error}") from None
     if beside:
         raise ValueError(
             f"{run} holds images/ and {printable(min(beside))} beside it; give one of the two, or move them together"
@@ -72,10 +78,13 @@ def _run_images(run: Path, challenge: Challenge) -> Path:
 
 
 def _is_images(entry: Path, challenge: Challenge) -> bool:
+    """Whether `entry` is a shard or a class folder with anything to read in it."""
+    if is_hidden(entry.name, entry.is_dir()):
+        return False
     if entry.suffix == ".npz":
-        return True
+        return may_hold_images(entry)
     try:
         label_of_folder(entry.name, challenge)
     except ValueError:
         return False
-    return entry.is_dir()
+    return entry.is_dir() and holds_images(entry)

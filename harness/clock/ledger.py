@@ -69,9 +69,11 @@ def ledger(
 
 
 def _beginnings(events: Path | None, started: float, ended: float) -> list[tuple[float, Phase]]:
-    if events is None or not events.is_file():  # opening a pipe in its place would block
+    if events is None:
         return []
     try:
+        if not events.is_file():  # opening a pipe in its place would block
+            return []
         with events.open("rb") as file:
             lines = file.read(_MOST_BYTES).splitlines()
     except OSError:

@@ -36,7 +36,7 @@ def run(options: RunOptions, voice: Voice) -> ExitCode:
     from harness.run.run import run as run_job
 
     finished = run_job(options, voice, ["python", "-m", "harness", *sys.argv[1:]])
-    voice.finished(finished.record, finished.folder)
+    voice.finished(finished.record, finished.report)
     return finished.exit_code
 
 

@@ -70,13 +70,13 @@ def _cell(value: object) -> str:
 
 
 def read_telemetry(path: Path) -> list[Sample]:
-    """The samples in a file: none where there is no file, and without a last line that is half-written."""
+    """The samples in a file: none where it cannot be read, and without a last line that is half-written."""
     from pydantic import TypeAdapter
 
     try:
         with path.open(encoding="utf-8", newline="") as file:
             lines = list(csv.reader(file))[1:]
-    except FileNotFoundError:
+    except (OSError, UnicodeDecodeError, csv.Error):
         return []
     sample, samples = TypeAdapter(Sample), []
     for cells in lines:

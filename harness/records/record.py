@@ -104,6 +104,8 @@ class FilesPart(Part):
 
     dropped: int = 0
     half_written: int = 0
+    # files and folders that were never images; they count for nothing
+    not_images: int = 0
     examples: list[str] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
 

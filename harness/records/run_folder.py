@@ -1,7 +1,15 @@
 """The folder of one run: where everything lies."""
 
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+
+# record, report with its pictures, class order and log, generously
+RESERVE_BYTES = 4 << 20
 
 
 class RunFolder:
@@ -33,6 +41,42 @@ class RunFolder:
         # where an interrupted judgement resumes
         self.checkpoint = root / "judging.ckpt"
         self.baseline_checkpoint = root / "judging-real.ckpt"
+        # room for record and report, whatever the generator fills; only while it runs
+        self.reserve = root / ".reserve"
+
+    def reserve_room(self) -> None:
+        """Keep room on the disk for what is written after the clock; none where the file system gives none."""
+        with suppress(OSError), self.reserve.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, min(RESERVE_BYTES, shutil.disk_usage(self.root).free // 8))
+
+    def free_room(self) -> None:
+        """Give back what `reserve_room` kept."""
+        with suppress(OSError):
+            self.reserve.unlink()
+
+
+def write_or_rescue(path: Path, write: Callable[[Path], object], say: Callable[[str], None]) -> Path:
+    """`write(path)`, or what it writes into a new folder for temporary files where that cannot be done any more.
+
+    Returns the path that was written to. Raises ValueError where neither can be.
+    """
+    try:
+        write(path)
+        return path
+    except OSError as error:
+        why = error.strerror or str(error)
+    try:
+        rescued = Path(tempfile.mkdtemp(prefix=f"{path.parent.name}-")) / path.name
+        write(rescued)
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be written ({why}), nor can a temporary file ({error.strerror or error}); make room and"
+            " set TMPDIR to a folder that can be written"
+        ) from None
+    with suppress(OSError):  # what stands there tells of the time before
+        path.unlink()
+    say(f"{path} cannot be written ({why}); it is {rescued} instead.")
+    return rescued
 
 
 def new_folder(out: Path | None, dataset: str, generator: str) -> RunFolder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,22 +76,22 @@ class Voice:
         for audit in audits:
             self._to_log(f"audit {audit.name}: {audit.status}: {audit.evidence}")
 
-    def finished(self, record: Record, folder: Path) -> None:
+    def finished(self, record: Record, report: Path) -> None:
         """Print the summary, and with `--json` the record."""
         if self.as_json:
             print(record.to_json())
-        for label, text in summary(record, folder):
+        for label, text in summary(record, report):
             self.console.print(f"[bold]{label:<12}[/bold]", end="")
             self.console.print(text, markup=False)
             self._to_log(f"{label}: {text}")
 
     def _to_log(self, sentence: str) -> None:
-        if self._log:
-            with self._log.open("a", encoding="utf-8") as log:
+        if self._log:  # a full disk, or a folder that a generator removed, does not end a run
+            with suppress(OSError), self._log.open("a", encoding="utf-8") as log:
                 log.write(f"[harness {datetime.now(UTC):%H:%M:%S}] {sentence}\n")
 
 
-def summary(record: Record, folder: Path) -> list[tuple[str, str]]:
+def summary(record: Record, report: Path) -> list[tuple[str, str]]:
     """The closing lines: (label, text)."""
     lines = [("Outcome", describe_outcome(record))]
     if record.ipc:
@@ -114,5 +114,5 @@ def summary(record: Record, folder: Path) -> list[tuple[str, str]]:
     if record.files.dropped:
         incomplete = f", {record.files.half_written} of them incomplete" if record.files.half_written else ""
         lines.append(("Dropped", f"{record.files.dropped:,} files{incomplete}; the report lists them"))
-    lines.append(("Report", str(folder / "report.html")))
+    lines.append(("Report", str(report)))
     return lines

@@ -1,10 +1,9 @@
 """One run as one self-contained HTML page, openable offline."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import suppress
 
 from evaluation.base.challenge import get_challenge
-from evaluation.base.files import write_text
 from evaluation.base.images import ImageSet
 from evaluation.curve.curve import load_curve
 from harness.gpu.telemetry import Sample, read_telemetry
@@ -86,10 +85,12 @@ def render(
     )
 
 
-def write_report(
-    path: Path, record: Record, generated: ImageSet | None, train: ImageSet | None, test: ImageSet | None
-) -> None:
-    """Write the report to `path`, with what else lies in the same folder: telemetry, exhibit, accuracy over time."""
-    folder = RunFolder(path.parent)
+def report_of(
+    folder: RunFolder, record: Record, generated: ImageSet | None, train: ImageSet | None, test: ImageSet | None
+) -> str:
+    """The report with what else lies in the run's folder, as far as it can be read: telemetry, exhibit, anytime."""
     telemetry, exhibit = read_telemetry(folder.telemetry) if record.gpu else [], read_exhibit(folder.exhibit)
-    write_text(path, render(record, generated, train, test, Anytime.load(folder.anytime), telemetry, exhibit))
+    anytime = None
+    with suppress(OSError, ValueError):
+        anytime = Anytime.load(folder.anytime)
+    return render(record, generated, train, test, anytime, telemetry, exhibit)

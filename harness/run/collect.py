@@ -1,5 +1,6 @@
 """What lies in the output folder once nothing can write any more: the whole images, counted and hashed."""
 
+import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class Collected:
         per_class: whole images by label.
         invalid: why the folder could not be read as labelled images; None where it could.
         dropped, half_written: files left out, and how many of these were being written when their writer ended.
+        not_images: files and folders that were never images and are no part of the output.
         examples, warnings: sentences on them.
         over_time: (seconds since the start, whole images by then).
     """
@@ -41,6 +43,7 @@ class Collected:
     invalid: str | None = None
     dropped: int = 0
     half_written: int = 0
+    not_images: int = 0
     examples: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     over_time: tuple[tuple[float, int], ...] = ()
@@ -51,19 +54,27 @@ class Collected:
 
 
 def collect(folder: Path, challenge: Challenge, started_at: datetime | None = None) -> Collected:
-    """Read the output folder; one that was replaced by a link holds what somebody else wrote and is not read.
+    """Read the output folder, whatever became of it; nothing that the file system says is raised.
 
-    With `started_at`, when the clock started, also the images over time.
+    One that was replaced by a link holds what somebody else wrote and is not read. With `started_at`, when the clock
+    started, also the images over time.
     """
-    if folder.is_symlink():
-        return Collected(invalid=f"the output folder {folder} was replaced by a symbolic link")
     try:
+        if instead := _instead_of_folder(folder):
+            return Collected(invalid=f"the output folder {folder} {instead}")
         contents = read_folder(folder, challenge)
     except NoImagesError as nothing:
         left_out = nothing.dropped
-        return Collected(dropped=left_out.total, half_written=left_out.half_written, examples=examples(left_out.first))
+        return Collected(
+            dropped=left_out.total,
+            half_written=left_out.half_written,
+            not_images=nothing.not_images,
+            examples=examples(left_out.first),
+        )
     except ValueError as error:
         return Collected(invalid=str(error))
+    except (OSError, MemoryError) as error:
+        return Collected(invalid=f"the output folder {folder} cannot be read: {error}")
     return Collected(
         contents=contents,
         pixels=denormalise(contents.images, challenge),
@@ -71,10 +82,22 @@ def collect(folder: Path, challenge: Challenge, started_at: datetime | None = No
         images_hash=content_hash(contents.images),
         dropped=sum(contents.dropped_reasons.values()),
         half_written=contents.half_written,
+        not_images=contents.not_images_count,
         examples=examples(contents.dropped),
         warnings=contents.warnings,
         over_time=over_time(folder, contents, started_at) if started_at else (),
     )
+
+
+def _instead_of_folder(folder: Path) -> str | None:
+    """What became of the folder, as the end of a sentence; None where it still is one."""
+    try:
+        mode = folder.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "is gone: it was removed while the clock ran"
+    if stat.S_ISLNK(mode):
+        return "was replaced by a symbolic link"
+    return None if stat.S_ISDIR(mode) else "was replaced by a file"
 
 
 def examples(dropped: Sequence[Dropped]) -> tuple[str, ...]:

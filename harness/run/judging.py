@@ -9,6 +9,7 @@ import numpy as np
 
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.durations import show_duration
+from evaluation.base.files import checkpoint_if_writable, write_text
 from evaluation.base.images import ImageSet, NormalisedSet, denormalise, random_subset
 from evaluation.base.machine import resolve_device
 from evaluation.data.datasets import load_split
@@ -20,7 +21,7 @@ from harness.records.record import BaselinePart, Record
 from harness.records.run_folder import RunFolder
 from harness.report import charts
 from harness.report.console import Voice
-from harness.report.run_page import write_report
+from harness.report.run_page import report_of
 from harness.run.collect import image_times, recollect
 from harness.run.options import RunOptions
 
@@ -52,7 +53,8 @@ class Judge:
         return estimate(images, self.challenge, device=self.device, test_images=len(self.test), **how)
 
     def score(self, what: str, images: Images, checkpoint: Path) -> Score:
-        """The score of `images`, with a progress bar that calls them `what`."""
+        """The score of `images`, with a progress bar that calls them `what`; no `checkpoint` where there is no room."""
+        usable = checkpoint_if_writable(checkpoint, self.voice.say)
         with self.voice.judging(what) as on_progress:
             return judge(
                 images,
@@ -61,7 +63,7 @@ class Judge:
                 **self.how.model_dump(),
                 device=self.device,
                 on_progress=on_progress,
-                checkpoint=checkpoint,
+                checkpoint=usable,
             )
 
 
@@ -169,7 +171,6 @@ def judge_prefixes(
     for leftover in folder.root.glob("anytime-*.ckpt"):
         leftover.unlink()
     charts.save_anytime(found, folder.anytime_plot)
-    write_report(
-        folder.report, record, collected.pixels, load_split(challenge, "train", data), denormalise(test, challenge)
-    )
+    real = load_split(challenge, "train", data), denormalise(test, challenge)
+    write_text(folder.report, report_of(folder, record, collected.pixels, *real))
     return found

@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from evaluation.audits.run import run_audits
 from evaluation.base.command_line import ExitCode
+from evaluation.base.files import write_text
 from evaluation.base.images import ImageSet, NormalisedSet, denormalise
 from evaluation.data.datasets import is_at_hand, load_split
 from evaluation.submitted.class_order_file import write_order
 from harness.clock.launch import Needs
 from harness.records.record import Outcome, Record
-from harness.records.run_folder import RunFolder, existing_folder, new_folder
+from harness.records.run_folder import RunFolder, existing_folder, new_folder, write_or_rescue
 from harness.report.console import Voice
-from harness.report.run_page import write_report
+from harness.report.run_page import report_of
 from harness.run.assemble import first_record, with_accuracy, with_audits, with_generation, with_trial
 from harness.run.collect import Collected, collect, recollect
 from harness.run.generation import check_command, fetch_needs, generate
@@ -31,6 +33,7 @@ class Finished:
 
     record: Record
     folder: Path
+    report: Path
     exit_code: ExitCode
 
 
@@ -56,8 +59,14 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     else:
         record, code = audit_and_judge(record, folder, collected, train, test, options, voice)
     shown = denormalise(test, challenge) if test is not None else None
-    write_report(folder.report, record, collected.pixels, train, shown)
-    return Finished(record, folder.root, code)
+    page = report_of(folder, record, collected.pixels, train, shown)
+    folder.report = write_or_rescue(folder.report, lambda path: write_text(path, page), voice.say)
+    return Finished(record, folder.root, folder.report, code)
+
+
+def save(record: Record, folder: RunFolder, voice: Voice) -> None:
+    """Save the record, whatever became of the run's folder while the clock ran."""
+    folder.record = write_or_rescue(folder.record, record.save, voice.say)
 
 
 def make_run(options: RunOptions, voice: Voice, command: Sequence[str]) -> tuple[RunFolder, Record, Collected]:
@@ -75,10 +84,14 @@ def make_run(options: RunOptions, voice: Voice, command: Sequence[str]) -> tuple
         voice.say(sentence)
     record = first_record(options, maker, plan, command)
     record.save(folder.record)  # what is left if the harness itself is killed
-    generation = generate(options, plan, needs, folder, voice)
+    folder.reserve_room()
+    try:
+        generation = generate(options, plan, needs, folder, voice)
+    finally:
+        folder.free_room()
     collected = collect(folder.images, options.challenge, generation.ending.started_at)
     record = with_trial(with_generation(record, generation, collected), generation.trial)
-    record.save(folder.record)
+    save(record, folder, voice)
     return folder, record, collected
 
 
@@ -108,10 +121,11 @@ def audit_and_judge(
     """`record` with audits and, unless one is fatal or nothing is to be judged, accuracy; saved after each step."""
     assert collected.contents is not None, "there is something to judge"
     record = with_audits(record, run_audits(collected.contents, options.challenge, train, test))
-    record.save(folder.record)
+    save(record, folder, voice)
     voice.audited(record.audits)
     for order in (audit.numbers["order"] for audit in record.audits if "order" in audit.numbers):
-        write_order(folder.class_order, np.array(order, np.int64), options.challenge)
+        write = partial(write_order, order=np.array(order, np.int64), challenge=options.challenge)
+        folder.class_order = write_or_rescue(folder.class_order, write, voice.say)
         voice.say(
             f"The order that the images suggest is in {folder.class_order}; to judge them in it: python -m evaluation"
             f" {folder.images} --dataset {options.dataset} --class-order {folder.class_order}"
@@ -127,7 +141,7 @@ def audit_and_judge(
         voice.say("Interrupted while judging; the images are safe. Continue with --resume and the same --out.")
         return record, ExitCode.INTERRUPTED
     record = with_accuracy(record, accuracy, baseline, options.challenge)
-    record.save(folder.record)
+    save(record, folder, voice)
     for checkpoint in (folder.checkpoint, folder.baseline_checkpoint):
         checkpoint.unlink(missing_ok=True)
     return record, ExitCode.DONE

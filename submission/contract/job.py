@@ -83,10 +83,12 @@ class EventLog:
 
 def read_events(path: Path) -> list[dict[str, Any]]:
     """The events in `path`; lines that are no JSON object with a time (a kill, a stranger) are passed over."""
-    if not path.exists():
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # the generator may have removed it
         return []
     events = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in lines:
         try:
             event = json.loads(line)
         except ValueError:

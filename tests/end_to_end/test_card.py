@@ -38,7 +38,7 @@ def test_a_hot_card_in_company_is_marked(
     command = f"{sys.executable} {program} {{output}}"
     voice = Voice()
     done = run(RunOptions("digits", command=command, judged=False, out=tmp_path / "run"), voice, ["test"])
-    voice.finished(done.record, done.folder)
+    voice.finished(done.record, done.report)
     gpu = Record.load(tmp_path / "run" / "record.json").gpu
     assert gpu is not None
     assert (gpu.count, gpu.throttled, gpu.others_present, gpu.driver) == (2, True, True, "550.54.14")

@@ -71,6 +71,7 @@ def test_any_other_name_is_refused_on_one_line(name: str) -> None:
 @pytest.mark.parametrize("name", ["100", "-1", "cat_dog", "007-", "n01443537", "¹", "1e1", "007-unknown", "0x1"])
 def test_names_of_no_class_are_refused_with_what_is_accepted(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
+    Image.new("RGB", (32, 32)).save(tmp_path / name / "0.png")
     with pytest.raises(ValueError, match=r"names no class|can be read in two ways"):
         read_images(tmp_path, CIFAR)
 
@@ -181,12 +182,14 @@ def test_what_was_left_out_is_told(tmp_path: Path) -> None:
     assert {(entry.path, entry.half_written) for entry in contents.dropped} == {
         ("000-0/000001.png.part", True),
         ("001-1/000002.png", True),
-        ("notes.txt", False),
-        (".cache", False),
+    }
+    assert {(entry.path, entry.reason) for entry in contents.not_images} == {
+        ("notes.txt", "no image"),
+        (".cache", "hidden folder"),
     }
     assert contents.half_written == 2
     assert contents.warnings == (
-        "4 files were left out, 2 of them half-written",
+        "2 files were left out, 2 of them half-written",
         "8 of 10 classes have no image",
     )
 

@@ -41,3 +41,22 @@ def test_images_over_time_are_counted_by_the_last_write_of_their_files(
     assert collect(tmp_path, DIGITS, started_at).over_time == tuple(zip(seconds, range(1, 11), strict=True))
     monkeypatch.setattr(collecting, "POINTS", 3)
     assert collect(tmp_path, DIGITS, started_at).over_time == ((0.0, 1), (4.0, 5), (14.0, 10))
+
+
+def test_an_output_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    for made, told in ((None, "is gone"), ("file", "replaced by a file"), ("pipe", "replaced by a file")):
+        output = tmp_path / str(made) / "images"
+        if made:
+            output.parent.mkdir()
+            output.touch() if made == "file" else os.mkfifo(output)
+        found = collect(output, DIGITS)
+        assert found.count == 0 and found.invalid is not None and told in found.invalid
+
+
+def test_whatever_the_disk_says_while_reading_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_arguments: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(collecting, "read_folder", broken)
+    found = collect(tmp_path, DIGITS)
+    assert found.invalid is not None and "cannot be read" in found.invalid and "Input/output error" in found.invalid

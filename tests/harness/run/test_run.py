@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,3 +90,57 @@ def test_what_cannot_be_resumed_is_refused(copied: Path, tmp_path: Path) -> None
     Record.load(folder.record).model_copy(update={"clock": None}).save(folder.record)
     with pytest.raises(ValueError, match="start a new run"):
         run(resumed(copied), Voice(), [])
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome", "said"),
+    [
+        ("rm -r $out", Outcome.INVALID_OUTPUT, "is gone"),
+        ("rm -r $out; echo x > $out", Outcome.INVALID_OUTPUT, "replaced by a file"),
+        ("rm -r $run", Outcome.INVALID_OUTPUT, "is gone"),
+        ("rm -r $run; echo x > $run", Outcome.INVALID_OUTPUT, "is gone"),
+        ("rm $run/record.json; mkdir $run/record.json $run/report.html", Outcome.NO_IMAGES, "without an image"),
+    ],
+)
+def test_a_clock_that_was_held_is_recorded_whatever_became_of_the_folder(
+    tmp_path: Path, script: str, outcome: Outcome, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    finished = run(shell(tmp_path, script), Voice(), [])
+    assert finished.exit_code is ExitCode.NOTHING_TO_JUDGE and finished.report.is_file()
+    (found,) = (path for path in tmp_path.rglob("record.json") if path.is_file())
+    record = Record.load(found)
+    assert record.outcome is outcome and record.detail is not None and said in record.detail
+    assert record.clock is not None and record.clock.ledger.total == record.clock.ended - record.clock.started > 0
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
+@pytest.mark.parametrize("size", ["6m", "300k"])
+def test_a_full_disk_keeps_what_was_whole_and_leaves_record_and_report(
+    tmp_path: Path, generated: Finished, size: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room that is kept on a disk of some megabytes is enough; on a smaller one they are written elsewhere."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        fill = f"cp -r {generated.folder}/images/. $out; dd if=/dev/zero of=$out/fill bs=4k; exit 0"
+        finished = run(replace(shell(tmp_path, fill), out=disk / "run", judged=True, epochs=1, rounds=1), Voice(), [])
+        (record,) = tmp_path.rglob("record.json")
+        assert finished.exit_code is ExitCode.DONE and finished.report.is_file()
+        assert (finished.report.parent == disk / "run") == (size == "6m")
+        assert Record.load(record) == finished.record
+        assert (finished.record.images, finished.record.outcome) == (20, Outcome.OK)
+        assert finished.record.clock is not None and finished.record.accuracy is not None
+        assert not list(tmp_path.rglob("*.part"))
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def shell(folder: Path, script: str) -> RunOptions:
+    """A run of a shell script that finds its output folder as $out and the run's as $run."""
+    (folder / "make.sh").write_text(f"out=$1\nrun=$(dirname $1)\n{script}\n")
+    return RunOptions("digits", command=f"sh {folder / 'make.sh'} {{output}}", judged=False, out=folder / "run")
