@@ -46,9 +46,10 @@ def choose_norm_relu_pool(device: torch.device, expected_steps: float) -> NormRe
             minute, so short jobs do without.
     """
     if device.type == "cpu":
-        if kernel := build_cpp_kernel():
+        kernel, why_none = build_cpp_kernel()
+        if kernel:
             return fused(kernel.forward, kernel.backward)
-        warnings.warn("no C++ compiler works here, so the fast judge runs uncompiled and slower", stacklevel=2)
+        warnings.warn(f"{why_none}, so the fast judge runs uncompiled and slower", stacklevel=2)
     elif expected_steps >= COMPILE_FROM_STEPS:
         return _compiled_norm_relu_pool(device)
     return plain_norm_relu_pool
@@ -177,20 +178,36 @@ def find_compiler() -> str | None:
 
 
 @cache
-def build_cpp_kernel() -> CppKernel | None:
-    """Compile the kernel, which takes about a second, once per process; None where no compiler works."""
+def build_cpp_kernel() -> tuple[CppKernel | None, str]:
+    """Compile the kernel, which takes about a second, once per process; or None and why there is none."""
     compiler = find_compiler()
     if not compiler:
-        return None
+        return None, "there is no C++ compiler here"
     flags = _CPP_FLAGS + (_X86_CPP_FLAGS if platform.machine() == "x86_64" else ())
-    with tempfile.TemporaryDirectory() as folder:
-        built = Path(folder) / "norm_relu_pool.so"
-        command = [*shlex.split(compiler), *flags, str(_CPP_SOURCE), "-o", str(built)]
-        try:
-            subprocess.run(command, check=True, capture_output=True, timeout=120)
-            return CppKernel(ctypes.CDLL(str(built)))
-        except (OSError, subprocess.SubprocessError):
-            return None
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            built = Path(folder) / "norm_relu_pool.so"
+            command = [*shlex.split(compiler), *flags, str(_CPP_SOURCE), "-o", str(built)]
+            try:
+                subprocess.run(command, check=True, capture_output=True, timeout=120)
+            except (OSError, subprocess.SubprocessError) as error:
+                return None, f"the C++ compiler {compiler} does not work ({type(error).__name__})"
+            code = built.read_bytes()
+    except OSError as error:
+        return None, f"there is no temporary folder to compile in ({error.strerror})"
+    try:
+        return CppKernel(_load(code)), ""
+    except OSError as error:
+        return None, f"what the C++ compiler makes cannot be loaded ({error})"
+
+
+def _load(code: bytes) -> ctypes.CDLL:
+    """A library from memory: where a container's /tmp is mounted `noexec`, none in it can be loaded."""
+    memory = os.memfd_create("norm_relu_pool", os.MFD_CLOEXEC)
+    with os.fdopen(memory, "wb") as file:
+        file.write(code)
+        file.flush()
+        return ctypes.CDLL(f"/proc/self/fd/{memory}")
 
 
 def _pointers(tensors: tuple[Tensor, ...]) -> list[int]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import tempfile
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -32,9 +35,9 @@ def the_form(name: str) -> NormReluPool:
         return plain_norm_relu_pool
     if name == "tensors":
         return fused(tensor_forward, tensor_backward)
-    kernel = build_cpp_kernel()
+    kernel, why_none = build_cpp_kernel()
     if kernel is None:
-        pytest.skip("no C++ compiler on this machine")
+        pytest.skip(why_none)
     return fused(kernel.forward, kernel.backward)
 
 
@@ -144,8 +147,32 @@ def test_without_a_compiler_it_says_so_and_works(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(subprocess, "run", no_compiler)
     build_cpp_kernel.cache_clear()
-    with pytest.warns(UserWarning, match="no C\\+\\+ compiler works here"):
+    with pytest.warns(UserWarning, match="does not work \\(FileNotFoundError\\), so the fast judge runs uncompiled"):
         assert choose_norm_relu_pool(CPU, 0) is plain_norm_relu_pool
+    build_cpp_kernel.cache_clear()
+
+
+def test_the_kernel_loads_where_temporary_files_may_not_be_executed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "noexec", "none", tmp_path]).returncode:
+        pytest.skip("only root can mount a folder without exec")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    build_cpp_kernel.cache_clear()
+    try:
+        kernel, why_none = build_cpp_kernel()
+        assert kernel is not None or "cannot be loaded" not in why_none
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        build_cpp_kernel.cache_clear()
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_without_a_temporary_folder_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    the_form("kernel")
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    build_cpp_kernel.cache_clear()
+    assert build_cpp_kernel() == (None, "there is no temporary folder to compile in (No such file or directory)")
     build_cpp_kernel.cache_clear()
 
 
