@@ -5,6 +5,7 @@ import sys
 from typer import Typer
 
 from evaluation.base.command_line import add_command
+from evaluation.base.limits import limit_threads
 from evaluation.commands.audit import AuditOptions, audit
 from evaluation.commands.curve import CurveOptions, curve
 from evaluation.commands.export import ExportOptions, export
@@ -31,4 +32,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    limit_threads()
     main()

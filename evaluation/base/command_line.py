@@ -12,6 +12,7 @@ Each field of such a class declares its flag, help and parser beside its type:
 Whoever calls from Python makes an instance of the class; both get the same checks.
 """
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import MISSING, dataclass, fields
 from enum import IntEnum
+from errno import EACCES, EPERM, EROFS
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -26,6 +28,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 from typer import Exit, Option, Typer
 from typer.models import ParameterInfo
 
+from evaluation.base.container import permission_advice
 from evaluation.base.untrusted import NothingToJudgeError
 
 
@@ -55,7 +58,9 @@ def guarded(debug: bool) -> Iterator[None]:
         _fail(f"Error: {error}", ExitCode.BAD_INPUT, debug)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _fail(f"Error: {where}{error.strerror or error}", ExitCode.BAD_INPUT, debug)
+        refused = error.filename and error.errno in (EACCES, EPERM, EROFS)
+        advice = f"; {told}" if refused and (told := permission_advice(Path(os.fsdecode(error.filename)))) else ""
+        _fail(f"Error: {where}{error.strerror or error}{advice}", ExitCode.BAD_INPUT, debug)
     except Exception as error:
         sentence = (
             f"A bug in this program: {type(error).__name__}: {error}. Run again with --debug and report what it shows."

@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 
 from evaluation.base.challenge import folder_safe
+from evaluation.base.container import container_kind
+from evaluation.base.limits import total_memory, usable_cores
 
 _PACKAGES = ("torch", "numpy", "scipy", "pillow", "safetensors", "scikit-learn", "triton")
 
@@ -34,11 +36,15 @@ class Machine:
 
     Attributes:
         label: short, for file names: the GPU, or the processor and its cores.
-        processor, cores, memory_gb, threads: of the host; `cores` that this process may use, PyTorch's threads.
+        processor: of the host.
+        cores, memory_gb: that this process may use, by affinity and the limits of its container.
+        threads: PyTorch's.
         gpu, gpu_memory_gb: None without one.
+        container: what kind this runs in, None outside of one.
         load: mean number of processes wanting a core in the minute before; more than `cores` means a busy machine.
         versions: of Python, the packages and, with a GPU, CUDA.
-        commit: of this project; ends in `+` where files were changed since; None outside a checkout.
+        commit: of this project; ends in `+` where files were changed since; None where neither
+            a checkout nor the image says.
         command: as it was called; of absolute paths their last part.
         at: UTC.
     """
@@ -49,6 +55,7 @@ class Machine:
     memory_gb: float
     gpu: str | None
     gpu_memory_gb: float | None
+    container: str | None
     threads: int
     load: float
     versions: dict[str, str]
@@ -59,15 +66,16 @@ class Machine:
 
 def this_machine(device: str = "cpu") -> Machine:
     """The facts of this machine and process; the GPU's only where `device` is one."""
-    processor, cores = _processor(), len(os.sched_getaffinity(0))
+    processor, cores = _processor(), usable_cores()
     gpu = torch.cuda.get_device_properties(device) if device.startswith("cuda") else None
     return Machine(
         label=folder_safe(gpu.name if gpu else f"{processor}-{cores}-core").replace("_", "-"),
         processor=processor,
         cores=cores,
-        memory_gb=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        memory_gb=round(total_memory() / 2**30, 1),
         gpu=gpu.name if gpu else None,
         gpu_memory_gb=round(gpu.total_memory / 2**30, 1) if gpu else None,
+        container=container_kind(),
         threads=torch.get_num_threads(),
         load=round(os.getloadavg()[0], 2),
         versions=versions(),
@@ -99,7 +107,10 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The commit of this code, with `+` behind it where tracked files differ; None outside a checkout."""
+    """The commit of this code, with `+` behind it where tracked files differ; else what its image was built from.
+
+    None where neither is known. The image's is in SUBMISSION_COMMIT.
+    """
 
     def git(*arguments: str) -> str:
         here = Path(__file__).parent
@@ -109,7 +120,7 @@ def commit() -> str | None:
     try:
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.SubprocessError):
-        return None
+        return os.environ.get("SUBMISSION_COMMIT") or None
 
 
 def _module_call() -> list[str]:

@@ -1,7 +1,6 @@
 """Encoded images -> pixels at a challenge's size, by many threads, with limits that hold for files by strangers."""
 
 import io
-import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from evaluation.base.limits import usable_cores
 from evaluation.base.untrusted import MAX_IMAGE_BYTES, UnreadableFileError, read_regular
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
@@ -109,7 +109,7 @@ def decode_files(paths: Sequence[Path], size: int, mean_bytes: float = np.inf) -
                 problems[position] = problem.with_traceback(None)
         return sizes, problems
 
-    threads = 1 if mean_bytes < _SMALL_FILE_BYTES else min(8, os.cpu_count() or 1)
+    threads = 1 if mean_bytes < _SMALL_FILE_BYTES else min(8, usable_cores())
     pixels = 0
     with ThreadPoolExecutor(threads) as pool:
         for sizes, problems in pool.map(decode_chunk, range(0, len(paths), _CHUNK)):

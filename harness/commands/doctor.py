@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -102,9 +101,20 @@ def check_torch(version: str, cuda_build: str | None, cuda_works: bool, cards: i
     return Check("torch", "warn", f"PyTorch {version} {found}.", todo)
 
 
-def check_disk(free_gb: float, writable: bool, place: str) -> Check:
+def check_container(kind: str | None, cores: int, memory_gb: float, lost: Sequence[str]) -> Check:
+    """`lost`: options of `docker run` that would keep what is lost with the container, by what is lost."""
+    where = f"In a container ({kind})" if kind else "In no container"
+    found = f"{where}, with {cores} cores and {memory_gb:.1f} GB of memory"
+    if not lost:
+        return Check("container", "ok", f"{found}.")
+    return Check("container", "warn", f"{found}; what it writes is lost with it.", f"Give {' and '.join(lost)}.")
+
+
+def check_disk(free_gb: float, writable: bool, place: str, advice: str = "") -> Check:
+    """`advice`: on permissions in a container."""
     if not writable:
-        return Check("disk", "missing", f"Nothing can be written to {place}.", "Go to another folder, or give --out.")
+        todo = f"{advice[:1].upper()}{advice[1:]}." if advice else "Go to another folder, or give --out."
+        return Check("disk", "missing", f"Nothing can be written to {place}.", todo)
     found = f"{free_gb:.1f} GB free for runs in {place}."
     if free_gb < MIN_DISK_GB:
         return Check("disk", "missing", found, f"Make room, or write elsewhere: {MIN_DISK_GB:g} GB at least.")
@@ -177,6 +187,8 @@ def examine(data: Path | None) -> list[Check]:
     """Every check of this machine, in the order shown; `data`: folder of the real data sets."""
     import torch
 
+    from evaluation.base.container import KEEP_CACHE, KEEP_RESULTS, container_kind, is_lost, permission_advice
+    from evaluation.base.limits import available_memory, total_memory, usable_cores
     from evaluation.data.datasets import cache_folder, is_at_hand
     from evaluation.judge.norm_relu_pool import find_compiler
     from harness.commands.generators import rows
@@ -186,6 +198,7 @@ def examine(data: Path | None) -> list[Check]:
     cards, driver = (nvml.cards(), nvml.driver()) if nvml else ((), None)
     if nvml:
         nvml.close()
+    here, available = Path.cwd(), available_memory()
     cgroup = make_cgroup()
     if cgroup:
         cgroup.remove()
@@ -196,8 +209,16 @@ def examine(data: Path | None) -> list[Check]:
         check_torch(str(torch.__version__), torch.version.cuda, torch.cuda.is_available(), len(cards)),
         check_clock(platform.system() == "Linux" and can_follow_families(), cgroup is not None),
         check_gpu(cards, driver, why),
-        check_disk(shutil.disk_usage(Path.cwd()).free / 1e9, os.access(Path.cwd(), os.W_OK), "this folder"),
-        check_memory(available_memory_gb()),
+        check_container(
+            container_kind(),
+            usable_cores(),
+            total_memory() / 1e9,
+            [keep for folder, keep in ((here, KEEP_RESULTS), (cache_folder(), KEEP_CACHE)) if is_lost(folder)],
+        ),
+        check_disk(
+            shutil.disk_usage(here).free / 1e9, os.access(here, os.W_OK), "this folder", permission_advice(here)
+        ),
+        check_memory(available / 1e9 if available is not None else None),
         check_default(generators, defaults(CHECKED)),
         *(
             check_data(each, {split: is_at_hand(each, split, data) for split in ("train", "test")}, places)
@@ -207,18 +228,6 @@ def examine(data: Path | None) -> list[Check]:
         check_compiler(find_compiler()),
         check_docker(*docker()),
     ]
-
-
-def available_memory_gb() -> float | None:
-    """What the system can give, and this process's control group allows; None where it does not say."""
-    found = []
-    with suppress(OSError):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        found += [int(line.split()[1]) * 1024 / 1e9 for line in lines if line.startswith("MemAvailable:")]
-    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with suppress(OSError, ValueError):  # `max` is no number
-            found.append(int(Path(file).read_text(encoding="ascii")) / 1e9)
-    return min(found, default=None)
 
 
 def docker() -> tuple[bool, str | None]:

@@ -138,11 +138,13 @@ class OtherCardPart(Part):
 
 
 class MachinePart(Part):
-    """The host, without its name."""
+    """The host, without its name; cores and memory as its container may use them."""
 
     cpu: str
     cores: int
     memory_gb: float
+    # docker, podman or apptainer; null outside of one
+    container: str | None = None
 
 
 class GeneratorPart(Part):

@@ -6,7 +6,10 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from errno import EACCES, EPERM, EROFS
 from pathlib import Path
+
+from evaluation.base.container import permission_advice
 
 # record, report with its pictures, class order and log, generously
 RESERVE_BYTES = 4 << 20
@@ -93,7 +96,9 @@ def new_folder(out: Path | None, dataset: str, generator: str) -> RunFolder:
         folder = RunFolder(out.resolve())
         folder.images.mkdir(parents=True)
     except OSError as error:
-        raise ValueError(f"cannot make the folder {out}: {error.strerror}; choose another --out") from None
+        advice = permission_advice(out) if error.errno in (EACCES, EPERM, EROFS) else ""
+        told = f"cannot make the folder {out.absolute()}: {error.strerror}; {advice or 'choose another --out'}"
+        raise ValueError(told) from None
     return folder
 
 

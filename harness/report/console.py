@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.audits.audit import Audit
+from evaluation.base.container import as_seen_outside
 from evaluation.base.progress_bar import plain_console, progress_bar
 from evaluation.commands.display import judging, show_audits
 from evaluation.curve.real_equivalent import worth_words
@@ -114,5 +115,5 @@ def summary(record: Record, report: Path) -> list[tuple[str, str]]:
     if record.files.dropped:
         incomplete = f", {record.files.half_written} of them incomplete" if record.files.half_written else ""
         lines.append(("Dropped", f"{record.files.dropped:,} files{incomplete}; the report lists them"))
-    lines.append(("Report", str(report)))
+    lines.append(("Report", as_seen_outside(report)))
     return lines

@@ -57,7 +57,7 @@ def first_record(options: RunOptions, maker: type[GeneratorBase] | None, plan: P
         ),
         profile=asdict(plan.profile) if plan.profile else None,
         other_card=plan.other_card,
-        machine=MachinePart(cpu=here.processor, cores=here.cores, memory_gb=here.memory_gb),
+        machine=MachinePart(cpu=here.processor, cores=here.cores, memory_gb=here.memory_gb, container=here.container),
         versions=here.versions,
         commit=here.commit,
         command=list(command),

@@ -9,6 +9,7 @@ import numpy as np
 
 from evaluation.audits.run import run_audits
 from evaluation.base.command_line import ExitCode
+from evaluation.base.container import KEEP_RESULTS, tell_if_lost
 from evaluation.base.files import write_text
 from evaluation.base.images import ImageSet, NormalisedSet, denormalise
 from evaluation.data.datasets import is_at_hand, load_split
@@ -75,6 +76,7 @@ def make_run(options: RunOptions, voice: Voice, command: Sequence[str]) -> tuple
     needs = fetch_needs(options) if maker else Needs(None, None, "cpu")
     plan = make_plan(options, maker, needs, card_budget(options, voice))
     folder = new_folder(options.out, options.dataset, options.generator_name)
+    tell_if_lost(folder.root, "The run", KEEP_RESULTS)
     check_command(options, plan, folder)
     voice.log_to(folder.log)
     voice.say(

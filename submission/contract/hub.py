@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
 
+from evaluation.base.container import KEEP_CACHE, tell_if_lost
+
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -67,7 +69,7 @@ def files_of(folder: Path, needed: Sequence[str]) -> list[str]:
 
 
 def _snapshot(model: Model, fetch: bool) -> Path:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     with suppress(LocalEntryNotFoundError):
@@ -78,6 +80,7 @@ def _snapshot(model: Model, fetch: bool) -> Path:
         raise ValueError(
             f"{model.repository} is not on this machine yet; a run fetches it, or give its folder as {model.option}"
         )
+    tell_if_lost(Path(constants.HF_HUB_CACHE), "The model", KEEP_CACHE)
     try:
         return Path(snapshot_download(model.repository, allow_patterns=list(model.files)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:

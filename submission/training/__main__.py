@@ -4,6 +4,8 @@ import argparse
 import sys
 from pkgutil import resolve_name
 
+from evaluation.base.limits import limit_threads
+
 # verb -> (what has `add_arguments` and `run`, what it does)
 VERBS = {
     "native": ("submission.training.native.train:DiffusionRun", "train the project's own diffusion model"),
@@ -50,4 +52,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    limit_threads()
     sys.exit(main())

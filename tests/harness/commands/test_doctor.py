@@ -7,9 +7,9 @@ from evaluation.base.challenge import challenges, get_challenge
 from evaluation.base.command_line import ExitCode
 from harness.commands.doctor import (
     Check,
-    available_memory_gb,
     check_clock,
     check_compiler,
+    check_container,
     check_data,
     check_default,
     check_disk,
@@ -58,6 +58,10 @@ READY, HALF, BARE = (
         (check_disk(3, True, "this folder"), "warn", "3.0 GB"),
         (check_disk(50, True, "this folder"), "ok", "50.0 GB"),
         (check_disk(50, False, "this folder"), "missing", "Nothing can be written"),
+        (check_disk(50, False, "this folder", "give --user"), "missing", "Nothing can be written"),
+        (check_container(None, 2, 8, []), "ok", "In no container, with 2 cores and 8.0 GB"),
+        (check_container("docker", 2, 8, []), "ok", "In a container (docker), with 2 cores"),
+        (check_container("podman", 2, 8, ["-v a:/results"]), "warn", "lost with it"),
         (check_memory(0.5), "missing", "0.5 GB"),
         (check_memory(4), "warn", "4.0 GB"),
         (check_memory(16), "ok", "16.0 GB"),
@@ -114,8 +118,3 @@ def test_real_data_is_found_where_it_lies(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert not is_at_hand(CIFAR, "train", tmp_path)
     assert is_at_hand(CIFAR, "train", real_data("cifar-100-python"))
-
-
-def test_memory_is_told_in_gigabytes() -> None:
-    found = available_memory_gb()
-    assert found is None or 0.05 < found < 100_000

@@ -1,0 +1,82 @@
+"""What a container changes for its user, from what the kernel says of its mounts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from evaluation.base.command_line import guarded
+from evaluation.base.container import as_seen_outside, container_kind, is_lost, mount_of, permission_advice
+
+OVERLAY = "100 90 0:50 / / rw,relatime - overlay overlay rw\n"
+RESULTS = "101 100 8:1 /home/me/results /results rw,relatime - ext4 /dev/sda1 rw\n"
+SCRATCH = "102 100 0:51 / /tmp rw,nosuid,noexec - tmpfs tmpfs rw\n"
+DISK = "100 90 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n"
+
+
+def inside(root: Path, mountinfo: str, marker: str = ".dockerenv", uid_map: str = "0 0 4294967295") -> Path:
+    (root / "proc/self").mkdir(parents=True)
+    (root / "run").mkdir()
+    (root / marker).touch()
+    (root / "proc/self/mountinfo").write_text(mountinfo)
+    (root / "proc/self/uid_map").write_text(uid_map + "\n")
+    return root
+
+
+def test_kinds_of_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert container_kind(inside(tmp_path / "a", OVERLAY)) == "docker"
+    assert container_kind(inside(tmp_path / "b", OVERLAY, "run/.containerenv")) == "podman"
+    assert container_kind(inside(tmp_path / "c", OVERLAY, "nothing")) is None
+    assert container_kind(inside(tmp_path / "d", DISK)) is None, "a virtual machine that was made from an image"
+    monkeypatch.setenv("APPTAINER_CONTAINER", "/somewhere/image.sif")
+    assert container_kind(tmp_path / "c") == "apptainer"
+
+
+def test_what_is_on_no_mount_is_lost(tmp_path: Path) -> None:
+    root = inside(tmp_path, OVERLAY + RESULTS + SCRATCH)
+    assert mount_of(Path("/results/runs/a"), root).point == Path("/results")
+    assert not is_lost(Path("/results/runs/not there yet"), root)
+    assert is_lost(Path("/cache"), root) and is_lost(Path("/tmp/a"), root) and is_lost(Path("/resultsandmore"), root)
+
+
+def test_nothing_is_lost_outside_a_container(tmp_path: Path) -> None:
+    assert not is_lost(Path("/tmp"), inside(tmp_path, OVERLAY, "nothing"))
+
+
+def test_paths_are_told_as_the_user_finds_them(tmp_path: Path) -> None:
+    root = inside(tmp_path, OVERLAY + RESULTS)
+    assert as_seen_outside(Path("/results/runs/a"), root) == "runs/a in the folder mounted at /results"
+    assert as_seen_outside(Path("/elsewhere/a"), root) == "/elsewhere/a"
+
+
+def test_advice_on_permissions_names_the_options_that_help(tmp_path: Path) -> None:
+    mounted = OVERLAY + RESULTS.replace("/results rw", f"{tmp_path} rw")
+    owner = tmp_path.stat().st_uid
+    told = permission_advice(tmp_path / "runs", inside(tmp_path / "a", mounted))
+    assert f"{tmp_path} belongs to user {owner} and this is user {os.getuid()}; " in told
+    assert '--user "$(id -u):$(id -g)"' in told and "docker run -v" in told
+    rootless = permission_advice(tmp_path / "runs", inside(tmp_path / "b", mounted, uid_map="0 1000 1"))
+    assert rootless.endswith("give --user 0:0")
+    assert '-v "$PWD/results:/results"' in permission_advice(Path("/cache/a"), inside(tmp_path / "c", OVERLAY))
+    assert permission_advice(Path("/cache/a"), inside(tmp_path / "d", DISK)) == ""
+
+
+def test_a_refused_file_is_told_with_that_advice(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("evaluation.base.command_line.permission_advice", lambda path: f"advice on {path}")
+    for error, told in (
+        (
+            PermissionError(13, "Permission denied", "/cache/a"),
+            "Error: /cache/a: Permission denied; advice on /cache/a\n",
+        ),
+        (OSError(30, "Read-only file system", "/cache/a"), "Read-only file system; advice on /cache/a\n"),
+        (OSError(28, "No space left on device", "/cache/a"), "Error: /cache/a: No space left on device\n"),
+        (OSError(30, "Read-only file system"), "Error: Read-only file system\n"),
+    ):
+        with pytest.raises(BaseException) as stopped, guarded(debug=False):
+            raise error
+        assert getattr(stopped.value, "exit_code", None) == 2
+        assert capsys.readouterr().err.endswith(told)
