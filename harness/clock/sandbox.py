@@ -23,7 +23,8 @@ from harness.clock.guard import Channel
 from harness.clock.launch import ROOT, Launch
 from harness.clock.processes import Cgroup, make_cgroup
 
-Isolation = Literal["cgroup", "process"]
+Route = Literal["cgroup", "process"]
+Isolation = Literal["cgroup", "process", "container"]  # the routes, and a container of its own
 
 # Appended, so that the standard library comes first and no file here hides one of its modules.
 _START_GUARD = "import sys; sys.path.append(sys.argv.pop(1)); from harness.clock.guard import main; main()"
@@ -45,12 +46,14 @@ class Extinction:
         cause: why the guard ended it.
         returncode: of the main process, minus the signal that killed it.
         stragglers: processes that lived on when the main process had exited.
+        out_of_memory: whether memory ran out inside; None where only the kernel's count can tell.
     """
 
     ended: float
     cause: Literal["exited", "deadline", "told"] | None
     returncode: int | None
     stragglers: int
+    out_of_memory: bool | None = None
 
 
 class Sandbox:
@@ -62,7 +65,7 @@ class Sandbox:
         self._over = False
 
     @property
-    def isolation(self) -> Isolation:
+    def isolation(self) -> Route:
         return "cgroup" if self._cgroup else "process"
 
     def fileno(self) -> int:
@@ -177,7 +180,7 @@ class Sandbox:
 
 
 @contextmanager
-def open_sandbox(log: Path, isolation: Isolation | Literal["auto"]) -> Iterator[Sandbox]:
+def open_sandbox(log: Path, isolation: Route | Literal["auto"]) -> Iterator[Sandbox]:
     """A sandbox with its guard running and nothing started. When it closes, nothing of the generator is left.
 
     Args:

@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Literal
+from typing import Literal, Protocol
 
 from harness.clock.launch import Launch
 from harness.clock.processes import oom_kills
-from harness.clock.sandbox import Extinction, Isolation, Sandbox, open_sandbox
+from harness.clock.sandbox import Extinction, Isolation, Route, open_sandbox
 
 Reason = Literal["exited", "deadline", "interrupted", "guard_lost"]
 
@@ -67,6 +67,21 @@ class Ending:
     isolation: Isolation
 
 
+class Held(Protocol):
+    """What the clock holds: a generator that was started, and the way to end all of it."""
+
+    @property
+    def isolation(self) -> Isolation: ...
+
+    def fileno(self) -> int:
+        """Readable when the generator is over."""
+        ...
+
+    def extinguish(self) -> Extinction:
+        """Kill all of it and wait until nothing is left. Raises as `hold` does."""
+        ...
+
+
 def supervise(
     prepare: Callable[[Clock], Launch],
     *,
@@ -74,7 +89,7 @@ def supervise(
     grace_s: float = 0.0,
     log: Path,
     on_tick: Callable[[float], None] | None = None,
-    isolation: Isolation | Literal["auto"] = "auto",
+    isolation: Route | Literal["auto"] = "auto",
 ) -> Ending:
     """Run a generator under the clock.
 
@@ -93,25 +108,54 @@ def supervise(
         ValueError: the budget, the grace period or the isolation is invalid, or the generator cannot be started.
         StillAliveError: a process of the generator cannot be killed.
     """
+    check_times(budget_s, grace_s)
+    if not _one_at_a_time.acquire(blocking=False):
+        raise ValueError("another generator is on the clock in this process already; wait until it has ended")
+    try:
+        with open_sandbox(log, isolation) as sandbox:
+
+            def start() -> Clock:
+                started = time.monotonic()
+                clock = Clock(started, started + budget_s)
+                sandbox.start(prepare(clock), clock.deadline - grace_s, clock.deadline)
+                return clock
+
+            return hold(sandbox, start, grace_s, on_tick)
+    finally:
+        _one_at_a_time.release()
+
+
+def check_times(budget_s: float, grace_s: float) -> None:
+    """Raises ValueError for a budget or a grace period that makes no sense."""
     if not 0 < budget_s < math.inf:
         raise ValueError(f"the budget must be a number of seconds above 0, not {budget_s}")
     if not 0 <= grace_s < budget_s:
         raise ValueError(f"the grace period must be at least 0, shorter than the budget of {budget_s} s, not {grace_s}")
-    if not _one_at_a_time.acquire(blocking=False):
-        raise ValueError("another generator is on the clock in this process already; wait until it has ended")
-    try:
-        with open_sandbox(log, isolation) as sandbox, _interruptions() as interruption:
-            oom_kills_before = oom_kills()
-            started_at, started = datetime.now(UTC), time.monotonic()
-            clock = Clock(started, started + budget_s)
-            warn_at = clock.deadline - grace_s
-            sandbox.start(prepare(clock), warn_at, clock.deadline)
-            _watch(sandbox, interruption, clock, on_tick)
-            extinction = sandbox.extinguish()
-            reason = _reason(_is_readable(interruption), extinction, warn_at)
-    finally:
-        _one_at_a_time.release()
-    failed = reason == "exited" and extinction.returncode != 0
+
+
+def hold(held: Held, start: Callable[[], Clock], grace_s: float, on_tick: Callable[[float], None] | None) -> Ending:
+    """Start a generator, hold the clock over it, and return when nothing of it is alive.
+
+    Signals to the harness are taken as in `supervise`, and so are `grace_s` and `on_tick`.
+
+    Args:
+        held: what is started and ended.
+        start: starts it, without waiting for it, and tells its clock.
+
+    Raises:
+        ValueError: it cannot be started.
+        StillAliveError: it cannot be killed.
+    """
+    with _interruptions() as interruption:
+        oom_kills_before = oom_kills()
+        clock = start()
+        started_at = datetime.now(UTC) - timedelta(seconds=time.monotonic() - clock.started)
+        _watch(held, interruption, clock, on_tick)
+        extinction = held.extinguish()
+        reason = _reason(_is_readable(interruption), extinction, clock.deadline - grace_s)
+    kernel_killed = extinction.out_of_memory
+    if kernel_killed is None:
+        kernel_killed = oom_kills() != oom_kills_before
     return Ending(
         started=clock.started,
         deadline=clock.deadline,
@@ -120,16 +164,16 @@ def supervise(
         reason=reason,
         killed_after_s=max(0.0, extinction.ended - clock.deadline) or None if reason == "deadline" else None,
         returncode=extinction.returncode,
-        out_of_memory=failed and oom_kills() != oom_kills_before,
+        out_of_memory=reason == "exited" and extinction.returncode != 0 and kernel_killed,
         stragglers=extinction.stragglers,
-        isolation=sandbox.isolation,
+        isolation=held.isolation,
     )
 
 
-def _watch(sandbox: Sandbox, interruption: int, clock: Clock, on_tick: Callable[[float], None] | None) -> None:
+def _watch(held: Held, interruption: int, clock: Clock, on_tick: Callable[[float], None] | None) -> None:
     """Wait until the generator has ended or must end, calling `on_tick` meanwhile."""
     events = select.poll()
-    events.register(sandbox, select.POLLIN)
+    events.register(held, select.POLLIN)
     events.register(interruption, select.POLLIN)
     tick_at = clock.started if on_tick else math.inf
     while (now := time.monotonic()) < clock.deadline:
