@@ -129,6 +129,11 @@ def environment(base: Mapping[str, str], terms: Terms, deadline: float, data: Pa
     return inherited(base, data) | {_OURS + name.upper(): value for name, value in told.items()}
 
 
+def container_environment(terms: Terms, deadline: float) -> dict[str, str]:
+    """What a container is told beside its image's own environment: nothing of ours, and a home that is there."""
+    return {"HOME": "/tmp", **environment({}, terms, deadline, None)}
+
+
 def with_compile_cache(base: Mapping[str, str], folder: Path) -> dict[str, str]:
     """`base` with an empty folder for what is compiled, so that every start is a cold one, on the clock."""
     return {**base, "TORCHINDUCTOR_CACHE_DIR": str(folder)}

@@ -9,6 +9,7 @@ from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.machine import this_machine
 from evaluation.curve.real_equivalent import worth_of
 from evaluation.judge.score import Score
+from harness.clock.container.sandbox import Visitor
 from harness.planning.batch_trial import BatchTrial
 from harness.records.record import (
     BaselinePart,
@@ -31,11 +32,19 @@ from submission.contract.settings import compiles
 from submission.worker.pda import generated_images
 
 
-def first_record(options: RunOptions, maker: type[GeneratorBase] | None, plan: Plan, command: Sequence[str]) -> Record:
+def first_record(
+    options: RunOptions,
+    maker: type[GeneratorBase] | None,
+    plan: Plan,
+    command: Sequence[str],
+    visitor: Visitor | None = None,
+) -> Record:
     """The record before anything has happened: an interrupted run without a clock."""
     here = this_machine()
     settings: dict[str, Any] = dict(plan.settings)
-    settings |= {"command": options.command} if options.command is not None else {"pda": plan.pda}
+    settings |= {"command": options.command} if options.command is not None else {}
+    settings |= {"pda": plan.pda} if options.own else {}
+    settings |= visitor.described if visitor else {}
     settings |= {"ipc_cap": plan.ipc_cap, "grace_s": options.grace_s}
     return Record(
         schema=1,

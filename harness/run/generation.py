@@ -11,12 +11,15 @@ from typing import Any
 
 from evaluation.base.machine import resolve_device
 from evaluation.data.datasets import cache_folder, training_images_file
+from harness.clock.container.limits import CLASSES, OUTPUT
+from harness.clock.container.sandbox import Visitor, supervise_container
 from harness.clock.launch import (
     Launch,
     Needs,
     Terms,
     check_program,
     command_line,
+    container_environment,
     environment,
     launch_worker,
     with_compile_cache,
@@ -48,6 +51,7 @@ class Generation:
         detail: one sentence on it.
         gpu: what the card did; None without one.
         trial: the batch sizes that the worker tried, None where it tried none.
+        notes: sentences on files that do not count.
     """
 
     ending: Ending
@@ -57,6 +61,7 @@ class Generation:
     detail: str | None
     gpu: GpuSummary | None = None
     trial: BatchTrial | None = None
+    notes: tuple[str, ...] = ()
 
 
 def fetch_needs(options: GeneratorOptions) -> Needs:
@@ -75,11 +80,16 @@ def fetch_needs(options: GeneratorOptions) -> Needs:
     return Needs(weights, training_images, resolve_device(options.device))
 
 
-def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, voice: Voice) -> Generation:
+def generate(
+    options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, voice: Voice, visitor: Visitor | None = None
+) -> Generation:
     """Start the generator and hold the clock until nothing of it is left.
 
+    Args:
+        visitor: the container of `--image`.
+
     Raises:
-        ValueError: the command cannot be started.
+        ValueError: the command or the container cannot be started.
     """
     write_classes(options.challenge, folder.classes)
     with (
@@ -91,9 +101,17 @@ def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, v
             monitor.begin(clock.started)
             return launch(clock, options, plan, needs, folder)
 
-        ending = supervise(prepare, budget_s=plan.budget_s, grace_s=options.grace_s, log=folder.log, on_tick=on_tick)
+        notes: tuple[str, ...] = ()
+        budget_s, grace_s, log = plan.budget_s, options.grace_s, folder.log
+        if visitor is None:
+            ending = supervise(prepare, budget_s=budget_s, grace_s=grace_s, log=log, on_tick=on_tick)
+        else:
+            ending, copied = supervise_container(
+                visitor, prepare, output=folder.images, budget_s=budget_s, grace_s=grace_s, log=log, on_tick=on_tick
+            )
+            notes = copied.notes
     shutil.rmtree(folder.compiled, ignore_errors=True)
-    own = options.command is None
+    own = options.own
     events = read_events(folder.events) if own else []
     phase: Phase = "load" if own else "generate"
     time_spent = ledger(folder.events, ending.started, ending.ended, phase, ending.killed_after_s)
@@ -101,12 +119,15 @@ def generate(options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder, v
     # A card that was there and not used says nothing of the run; what a command used nobody knows.
     gpu = monitor.summary() if not own or needs.device != "cpu" else None
     trial = trial_in(events, ending.deadline, needs.device)
-    return Generation(ending, time_spent, ended_by(ending, events, own), error, detail, gpu, trial)
+    return Generation(ending, time_spent, ended_by(ending, events, own), error, detail, gpu, trial, notes)
 
 
 def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder) -> Launch:
     """The command, environment and folder of the generator's process."""
     terms = terms_of(options, plan, folder)
+    if options.image is not None:
+        command = command_line(options.command, terms) if options.command is not None else []
+        return Launch(command, container_environment(terms, clock.deadline), folder.root)
     env = environment(os.environ, terms, clock.deadline, options.data)
     if options.command is not None:
         return Launch(command_line(options.command, terms), env, Path.cwd())
@@ -131,14 +152,16 @@ def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: 
 
 def terms_of(options: RunOptions, plan: Plan, folder: RunFolder) -> Terms:
     """What a generator of any kind is given."""
-    return Terms(folder.images, options.dataset, plan.budget_s, options.seed, folder.classes)
+    output, classes = (folder.images, folder.classes) if options.image is None else (Path(OUTPUT), Path(CLASSES))
+    return Terms(output, options.dataset, plan.budget_s, options.seed, classes)
 
 
 def check_command(options: RunOptions, plan: Plan, folder: RunFolder) -> None:
     """Raises ValueError, before the clock, for a `--command` that cannot be started."""
     if options.command is not None:
         command = command_line(options.command, terms_of(options, plan, folder))
-        check_program(Launch(command, os.environ, Path.cwd()))
+        if options.image is None:
+            check_program(Launch(command, os.environ, Path.cwd()))
 
 
 def images_so_far(events: Path) -> int | None:

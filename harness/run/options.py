@@ -27,6 +27,7 @@ from harness.cards.other_card import get_card
 from submission.contract.generator import get_generator
 
 COMMAND = "command"
+IMAGE = "image"
 WITH_WEIGHTS = "native"  # the generator that weights are for where none is named
 _USUAL = ("matched", "gaussian")
 _OTHERWISE = {"digits": ("native", "matched", "gaussian"), "cifar100": ("distilled", "matched", "gaussian")}
@@ -153,6 +154,10 @@ class RunOptions(ImagesOptions):
         str | None,
         Option(help="Anybody's program instead. Placeholders: {output} {dataset} {budget} {seed} {classes}."),
     ] = None
+    image: Annotated[
+        str | None,
+        Option(help="Anybody's container image instead, shut in; --command then replaces the image's own command."),
+    ] = None
     steps: Annotated[
         int | None, Option(min=1, parser=parse_steps, show_default="auto", help="Denoising steps: auto or a number.")
     ] = None
@@ -175,13 +180,16 @@ class RunOptions(ImagesOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.generator is not None and self.command is not None:
-            raise ValueError("--generator and --command exclude each other; give one of them")
-        if self.command is not None:
+        if self.generator is not None and not self.own:
+            raise ValueError(
+                f"--generator and {'--image' if self.image else '--command'} exclude each other; give one of them"
+            )
+        if not self.own:
+            place = "the image" if self.image else "--command"
             for name in ("steps", "batch_size", "weights", "pda"):
                 if getattr(self, name) not in (None, 1):
                     option = flag(name, declared(type(self))[name])
-                    raise ValueError(f"{option} is for the project's own generators; put it into --command itself")
+                    raise ValueError(f"{option} is for the project's own generators; put it into {place} itself")
         if not 0 <= self.grace_s < self.budget:
             raise ValueError(f"--grace must be less than the budget of {self.budget:g} s, not {self.grace_s:g} s")
         if self.as_card is not None:
@@ -190,6 +198,13 @@ class RunOptions(ImagesOptions):
                 raise ValueError("--as is for a new run; the one to resume has had its budget")
 
     @property
+    def own(self) -> bool:
+        """Whether it is one of the project's own generators, or of its plugins, that runs."""
+        return self.command is None and self.image is None
+
+    @property
     def generator_name(self) -> str:
         """The name that the record carries."""
+        if self.image is not None:
+            return IMAGE
         return COMMAND if self.command is not None else super().generator_name

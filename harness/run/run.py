@@ -1,7 +1,7 @@
 """The main job: plan -> generate under the clock -> collect -> audit -> judge -> record -> report."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from harness.run.generation import check_command, fetch_needs, generate
 from harness.run.judging import judge_images
 from harness.run.options import RunOptions
 from harness.run.plan import card_budget, make_plan, plan_sentences
+from harness.run.visitor import find_visitor
 from submission.contract.generator import get_generator
 
 
@@ -72,8 +73,9 @@ def save(record: Record, folder: RunFolder, voice: Voice) -> None:
 
 def make_run(options: RunOptions, voice: Voice, command: Sequence[str]) -> tuple[RunFolder, Record, Collected]:
     """Plan, generate under the clock and collect: the folder, the record so far, and the images."""
-    maker = get_generator(options.generator_name) if options.command is None else None
+    maker = get_generator(options.generator_name) if options.own else None
     needs = fetch_needs(options) if maker else Needs(None, None, "cpu")
+    visitor = find_visitor(options, voice) if options.image is not None else None
     plan = make_plan(options, maker, needs, card_budget(options, voice))
     folder = new_folder(options.out, options.dataset, options.generator_name)
     tell_if_lost(folder.root, "The run", KEEP_RESULTS)
@@ -84,14 +86,15 @@ def make_run(options: RunOptions, voice: Voice, command: Sequence[str]) -> tuple
     )
     for sentence in plan_sentences(plan):
         voice.say(sentence)
-    record = first_record(options, maker, plan, command)
+    record = first_record(options, maker, plan, command, visitor)
     record.save(folder.record)  # what is left if the harness itself is killed
     folder.reserve_room()
     try:
-        generation = generate(options, plan, needs, folder, voice)
+        generation = generate(options, plan, needs, folder, voice, visitor)
     finally:
         folder.free_room()
     collected = collect(folder.images, options.challenge, generation.ending.started_at)
+    collected = replace(collected, warnings=(*generation.notes, *collected.warnings))
     record = with_trial(with_generation(record, generation, collected), generation.trial)
     save(record, folder, voice)
     return folder, record, collected

@@ -1,0 +1,1 @@
+"""A stranger's container under the clock: engine, limits, guard, and its images copied out after its death."""

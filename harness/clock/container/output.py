@@ -1,0 +1,138 @@
+"""Copying a dead container's output folder out: regular files only, nothing later than the deadline, bounded bytes."""
+
+import os
+import shutil
+import tarfile
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BufferedReader, RawIOBase
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+MOST_DEPTH = 4  # folders above a file; the judge reads one
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass
+class Copied:
+    """What was copied, in files; `late` are newer than the deadline, `left_out` no plain files, too deep or too many.
+
+    `late` is None where the engine does not tell when a file was last changed.
+    """
+
+    files: int = 0
+    late: int | None = None
+    left_out: int = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what does not count."""
+        said = []
+        if self.late:
+            said.append(f"{self.late:,} files in /output were written after the deadline; they do not count")
+        if self.left_out:
+            said.append(
+                f"{self.left_out:,} entries in /output were not copied: no plain files, too deep or too large in all"
+            )
+        return tuple(said)
+
+
+class _Target:
+    """The folder that is copied to, and how many bytes there still is room for."""
+
+    def __init__(self, folder: Path, room: int) -> None:
+        self._folder, self._room = folder, room
+
+    def make(self, place: PurePosixPath) -> None:
+        (self._folder / place).mkdir(parents=True, exist_ok=True)
+
+    def take(self, source: IO[bytes], place: PurePosixPath, size: int, modified_ns: int) -> bool:
+        """Copy one file with its time; whether there was room for it."""
+        if size > self._room or len(place.parts) > MOST_DEPTH + 1:
+            return False
+        self._room -= size
+        self.make(place.parent)
+        with (self._folder / place).open("wb") as target:
+            shutil.copyfileobj(source, target, _CHUNK_BYTES)
+            target.flush()
+            with suppress(OSError, OverflowError):  # a time that this file system cannot hold
+                os.utime(target.fileno(), ns=(modified_ns, modified_ns))
+        return True
+
+
+def copy_folder(source: int, folder: Path, most_bytes: int, until: float) -> Copied:
+    """Copy the folder open as descriptor `source` into `folder`; links are never followed.
+
+    Args:
+        most_bytes: of all files together, as long as they say they are: a file full of holes, or one with many names,
+            would else grow beyond what the volume holds.
+        until: UNIX seconds; what the kernel says was changed later does not count.
+    """
+    target, copied = _Target(folder, most_bytes), Copied(late=0)
+    _copy_entries(source, PurePosixPath(), target, until, copied)
+    return copied
+
+
+def _copy_entries(source: int, place: PurePosixPath, target: _Target, until: float, copied: Copied) -> None:
+    with os.scandir(source) as entries:
+        for entry in entries:
+            inside = place / entry.name
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if not (is_folder or entry.is_file(follow_symlinks=False)) or len(inside.parts) > MOST_DEPTH + 1:
+                copied.left_out += 1
+                continue
+            opened = os.open(entry.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=source)
+            if is_folder:
+                target.make(inside)
+                try:
+                    _copy_entries(opened, inside, target, until, copied)
+                finally:
+                    os.close(opened)
+                continue
+            with os.fdopen(opened, "rb") as file:
+                status = os.fstat(opened)
+                if status.st_ctime > until:
+                    copied.late = (copied.late or 0) + 1
+                elif target.take(file, inside, status.st_size, status.st_mtime_ns):
+                    copied.files += 1
+                else:
+                    copied.left_out += 1
+
+
+class _Chunks(RawIOBase):
+    """Chunks of bytes, as they come, as a file."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks, self._rest = iter(chunks), b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the base takes any buffer
+        if not self._rest:
+            self._rest = next(self._chunks, b"")
+        count = min(len(buffer), len(self._rest))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count
+
+
+def copy_archive(chunks: Iterable[bytes], folder: Path, most_bytes: int) -> Copied:
+    """Copy a folder that comes as a tar archive, with its own name first, into `folder`; see `copy_folder`."""
+    target, copied = _Target(folder, most_bytes), Copied()
+    with tarfile.open(fileobj=BufferedReader(_Chunks(chunks), _CHUNK_BYTES), mode="r|") as tar:
+        for entry in tar:
+            place = PurePosixPath(*PurePosixPath(entry.name).parts[1:])
+            if place == PurePosixPath():
+                continue
+            source = tar.extractfile(entry) if entry.isreg() else None
+            strange = not (source or entry.isdir()) or ".." in place.parts or len(place.parts) > MOST_DEPTH + 1
+            if strange:
+                copied.left_out += 1
+            elif source is None:
+                target.make(place)
+            elif target.take(source, place, entry.size, int(entry.mtime * 1e9)):
+                copied.files += 1
+            else:
+                copied.left_out += 1
+    return copied
