@@ -61,15 +61,19 @@ def explain(problem: Exception) -> str:
 def connect() -> DockerClient:
     """The engine that DOCKER_HOST names, else Docker's usual socket. Raises ValueError where none answers."""
     from docker import from_env
+    from docker.constants import DEFAULT_UNIX_SOCKET
 
-    try:
-        return from_env(timeout=ANSWERS_IN_S)
-    except problems() as problem:
-        where = os.environ.get("DOCKER_HOST") or "Docker's usual socket"
-        raise ValueError(
-            f"no container engine answers at {where} ({explain(problem)}); start Docker and see that you may use it, or"
-            " set DOCKER_HOST to the socket of Docker or of `podman system service`"
-        ) from None
+    where = os.environ.get("DOCKER_HOST") or DEFAULT_UNIX_SOCKET.removeprefix("http+")
+    why = "there is no such socket"
+    if not where.startswith("unix://") or Path(where.removeprefix("unix://")).is_socket():
+        try:
+            return from_env(timeout=ANSWERS_IN_S)
+        except problems() as problem:
+            why = explain(problem)
+    raise ValueError(
+        f"no container engine answers at {where}: {why}; start Docker and see that you may use it, or set DOCKER_HOST"
+        " to the socket of Docker or of `podman system service`"
+    )
 
 
 @contextmanager

@@ -33,7 +33,8 @@ class Copied:
             said.append(f"{self.late:,} files in /output were written after the deadline; they do not count")
         if self.left_out:
             said.append(
-                f"{self.left_out:,} entries in /output were not copied: no plain files, too deep or too large in all"
+                f"{self.left_out:,} entries in /output were not copied: no plain files, too deep, too large in all or"
+                " more than fits on the disk"
             )
         return tuple(said)
 
@@ -44,20 +45,22 @@ class _Target:
     def __init__(self, folder: Path, room: int) -> None:
         self._folder, self._room = folder, room
 
-    def make(self, place: PurePosixPath) -> None:
-        (self._folder / place).mkdir(parents=True, exist_ok=True)
-
     def take(self, source: IO[bytes], place: PurePosixPath, size: int, modified_ns: int) -> bool:
-        """Copy one file with its time; whether there was room for it."""
-        if size > self._room or len(place.parts) > MOST_DEPTH + 1:
+        """Copy one file with its time; whether there was room for it, in all and on the disk."""
+        if size > self._room:
             return False
         self._room -= size
-        self.make(place.parent)
-        with (self._folder / place).open("wb") as target:
-            shutil.copyfileobj(source, target, _CHUNK_BYTES)
-            target.flush()
-            with suppress(OSError, OverflowError):  # a time that this file system cannot hold
-                os.utime(target.fileno(), ns=(modified_ns, modified_ns))
+        try:
+            (self._folder / place).parent.mkdir(parents=True, exist_ok=True)
+            with (self._folder / place).open("wb") as target:
+                shutil.copyfileobj(source, target, _CHUNK_BYTES)
+                target.flush()
+                with suppress(OverflowError):  # a time that the system cannot hold
+                    os.utime(target.fileno(), ns=(modified_ns, modified_ns))
+        except OSError:  # the disk is full
+            with suppress(OSError):
+                (self._folder / place).unlink(missing_ok=True)
+            return False
         return True
 
 
@@ -84,7 +87,6 @@ def _copy_entries(source: int, place: PurePosixPath, target: _Target, until: flo
                 continue
             opened = os.open(entry.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=source)
             if is_folder:
-                target.make(inside)
                 try:
                     _copy_entries(opened, inside, target, until, copied)
                 finally:
@@ -122,15 +124,12 @@ def copy_archive(chunks: Iterable[bytes], folder: Path, most_bytes: int) -> Copi
     target, copied = _Target(folder, most_bytes), Copied()
     with tarfile.open(fileobj=BufferedReader(_Chunks(chunks), _CHUNK_BYTES), mode="r|") as tar:
         for entry in tar:
-            place = PurePosixPath(*PurePosixPath(entry.name).parts[1:])
-            if place == PurePosixPath():
+            if entry.isdir():
                 continue
+            place = PurePosixPath(*PurePosixPath(entry.name).parts[1:])
             source = tar.extractfile(entry) if entry.isreg() else None
-            strange = not (source or entry.isdir()) or ".." in place.parts or len(place.parts) > MOST_DEPTH + 1
-            if strange:
+            if source is None or ".." in place.parts or not 0 < len(place.parts) <= MOST_DEPTH + 1:
                 copied.left_out += 1
-            elif source is None:
-                target.make(place)
             elif target.take(source, place, entry.size, int(entry.mtime * 1e9)):
                 copied.files += 1
             else:
