@@ -30,7 +30,10 @@ class Copied:
         """Sentences on what does not count."""
         said = []
         if self.late:
-            said.append(f"{self.late:,} files in /output were written after the deadline; they do not count")
+            said.append(
+                f"{self.late:,} files in /output were changed after the deadline, or too shortly before it to tell;"
+                " they do not count"
+            )
         if self.left_out:
             said.append(
                 f"{self.left_out:,} entries in /output were not copied: no plain files, too deep, too large in all or"

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 # making the holder took.
 _LEAD_S = 0.5
 _LEAD_RATIO = 4.0
+# File systems stamp changes with a clock (CLOCK_REALTIME_COARSE) that stands between ticks: on a busy machine it was
+# seen 15 ms behind. So a change stamped this shortly before the deadline may have come after it.
+_STAMPS_LAG_S = 0.02
 _GUARD_ENDS_IN_S = 20.0
 
 
@@ -156,7 +159,7 @@ class Container:
         """Copy what the dead generator has left in its output folder to `folder`.
 
         Args:
-            until: UNIX seconds of the deadline.
+            until: UNIX seconds; what was changed later does not count.
 
         Raises:
             ValueError: the engine does not give it.
@@ -269,7 +272,7 @@ def supervise_container(
     with open_container(visitor, log, budget_s) as container:
         ending = hold(container, lambda: container.start(prepare, budget_s, grace_s), grace_s, on_tick)
         deadline = time.time() - time.monotonic() + ending.deadline  # on the wall clock, as it is now
-        return ending, container.copy_output(output, deadline)
+        return ending, container.copy_output(output, deadline - _STAMPS_LAG_S)
 
 
 def _start_guard(log: Path, run: str) -> tuple[subprocess.Popen[bytes], Channel]:
