@@ -77,7 +77,7 @@ def originals(images: ImageSet, challenge: Challenge) -> NDArray[np.int64]:
         members = np.flatnonzero(images.labels == label)
         repeated[0, members] = members[originals_within_class(images.images[members], _SAME_ROTATED[challenge.name])]
         if aligned is not None:
-            repeated[1, members] = members[_repeated(aligned.earlier(members), least)]
+            repeated[1, members] = members[_repeated(aligned.earlier(members, least), least)]
     repeated[2] = _repeated(ReferenceSet(images.images).earlier(), _SAME_ANYWHERE)
     ends = (np.tile(positions, 3), repeated.ravel())
     links = coo_array((np.ones(repeated.size, bool), ends), shape=(len(images), len(images)))

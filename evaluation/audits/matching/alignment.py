@@ -53,14 +53,17 @@ class AlignedSet:
             self._compare(images[block], self._candidates.closeness(images[block]), found, start)
         return found
 
-    def earlier(self, members: NDArray[np.int64]) -> Nearest:
-        """The same for the references at `members` int64 (N,), each among those before it; `index` is into these."""
+    def earlier(self, members: NDArray[np.int64], enough: float) -> Nearest:
+        """The same for the references at `members` int64 (N,), each among those before it; `index` is into these.
+
+        `enough` is a correlation from which an original is found, and not aligned more exactly.
+        """
         found = Nearest.none(len(members))
         for start in range(0, len(members), _QUERIES):
             images = self.images[members[start : start + _QUERIES]]
             closeness = self._candidates.closeness(images, torch.from_numpy(members[: start + len(images)]))
             before = torch.ones(closeness.shape, dtype=torch.bool).tril(start - 1)
-            self._compare(images, closeness.where(before, -torch.inf), found, start, members)
+            self._compare(images, closeness.where(before, -torch.inf), found, start, members, enough)
         return found
 
     def _compare(
@@ -70,6 +73,7 @@ class AlignedSet:
         found: Nearest,
         start: int,
         members: NDArray[np.int64] | None = None,
+        enough: float = 1.0,
     ) -> None:
         """Write to `found`, from `start` on, the originals of `images`, given their closeness (B, references)."""
         likely, shortlist = closeness.topk(min(_CANDIDATES, closeness.shape[1]))  # (B, C)
@@ -85,7 +89,7 @@ class AlignedSet:
         for number, oriented in enumerate(_orientations(details[rows])):
             queries[turns == number] = oriented[turns == number]
         references = self.images[positions[rows.numpy(), chosen.numpy()]]
-        correlation = _fine_correlations(queries, _high_pass(grey(references)))
+        correlation = _fine_correlations(queries, _high_pass(grey(references)), enough)
         for row, place, value in zip(rows.tolist(), chosen.tolist(), correlation.tolist(), strict=True):
             if value > found.correlation[start + row]:
                 found.index[start + row], found.correlation[start + row] = shortlist[row, place], value
@@ -133,14 +137,14 @@ def _coarse_correlations(images: Tensor, references: Tensor) -> Tensor:
     return torch.stack(best, 2)
 
 
-def _fine_correlations(images: Tensor, references: Tensor) -> Tensor:
-    """float32 (P, 32, 32) twice -> float32 (P,): the best correlations; of dissimilar pairs a lower bound."""
+def _fine_correlations(images: Tensor, references: Tensor, enough: float) -> Tensor:
+    """float32 (P, 32, 32) twice -> float32 (P,): the best correlations; a lower bound outside [_CLOSE, enough)."""
     correlation = torch.zeros(len(images))
     for start in range(0, len(images), _PAIRS):
         windows = _windows(images[start : start + _PAIRS], _PATCH).transpose(1, 2)
         block = references[start : start + _PAIRS]
         found, change = (_patches(block, _PATCH, _FINE_CHANGES) @ windows).abs().amax(2).max(1)
-        close = torch.nonzero(found >= _CLOSE)[:, 0]
+        close = torch.nonzero((found >= _CLOSE) & (found < enough))[:, 0]
         best = _FINE_CHANGES[change[close], None]
         around = torch.where(torch.tensor([False, True, False, False]), best * _AROUND, best + _AROUND)
         refined = (_patches(block[close], _PATCH, around) @ windows[close]).abs().amax((1, 2))
