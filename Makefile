@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= --dataset digits --generator native --epochs 60
 
-.PHONY: run test test-slow test-all lint types clean
+.PHONY: run test test-slow test-all docker-test image lint types clean
 
 $(VENV)/.run: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -25,6 +25,12 @@ test-slow: $(VENV)/.dev  ## the slow tier alone
 	$(BIN)/python -m pytest -n 2 -m slow
 
 test-all: test test-slow  ## both tiers
+
+docker-test: $(VENV)/.dev  ## the image, with a Docker engine that is started where none runs
+	tests/docker/engine.sh with $(BIN)/python -m pytest -n 0 --timeout 1200 -m docker tests/docker
+
+image: Dockerfile  ## the image `submission`, which knows the commit it was built from
+	docker build --tag submission --build-arg COMMIT="$$(git describe --always --abbrev=40 --dirty=+ --exclude '*')" .
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
