@@ -1,5 +1,8 @@
+from evaluation.base.interruption import as_a_command
 from evaluation.base.limits import limit_threads
-from harness.commands.cli import main
 
-limit_threads()
-main()
+with as_a_command():
+    from harness.commands.cli import main
+
+    limit_threads()
+    main()

@@ -29,6 +29,7 @@ from typer import Exit, Option, Typer
 from typer.models import ParameterInfo
 
 from evaluation.base.container import permission_advice
+from evaluation.base.interruption import EXIT_CODE, interruptible
 from evaluation.base.untrusted import NothingToJudgeError
 
 
@@ -40,14 +41,15 @@ class ExitCode(IntEnum):
     OUR_FAULT = 4
     NOT_ENOUGH_EVIDENCE = 5
     NOT_READY = 6
-    INTERRUPTED = 130
+    INTERRUPTED = EXIT_CODE
 
 
 @contextmanager
 def guarded(debug: bool) -> Iterator[None]:
     """Turn an exception into a sentence on standard error and an exit code; the traceback only with `debug`."""
     try:
-        yield
+        with interruptible():
+            yield
     except Exit:
         raise
     except KeyboardInterrupt:

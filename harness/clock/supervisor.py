@@ -4,19 +4,16 @@ The rules are in docs/clock.md. All times are CLOCK_MONOTONIC seconds, which no 
 """
 
 import math
-import os
 import select
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import FrameType
 from typing import Literal, Protocol
 
+from evaluation.base.interruption import Interruption, held_back
 from harness.clock.launch import Launch
 from harness.clock.processes import oom_kills
 from harness.clock.sandbox import Extinction, Isolation, Route, open_sandbox
@@ -25,7 +22,6 @@ Reason = Literal["exited", "deadline", "interrupted", "guard_lost"]
 
 _TICK_S = 0.25
 _LONGEST_WAIT_S = 3600.0  # poll takes no more than some weeks
-_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _one_at_a_time = threading.Lock()
 
 
@@ -146,13 +142,13 @@ def hold(held: Held, start: Callable[[], Clock], grace_s: float, on_tick: Callab
         ValueError: it cannot be started.
         StillAliveError: it cannot be killed.
     """
-    with _interruptions() as interruption:
+    with held_back(raises=False) as interruption:
         oom_kills_before = oom_kills()
         clock = start()
         started_at = datetime.now(UTC) - timedelta(seconds=time.monotonic() - clock.started)
         _watch(held, interruption, clock, on_tick)
         extinction = held.extinguish()
-        reason = _reason(_is_readable(interruption), extinction, clock.deadline - grace_s)
+        reason = _reason(interruption.is_set(), extinction, clock.deadline - grace_s)
     kernel_killed = extinction.out_of_memory
     if kernel_killed is None:
         kernel_killed = oom_kills() != oom_kills_before
@@ -170,7 +166,7 @@ def hold(held: Held, start: Callable[[], Clock], grace_s: float, on_tick: Callab
     )
 
 
-def _watch(held: Held, interruption: int, clock: Clock, on_tick: Callable[[float], None] | None) -> None:
+def _watch(held: Held, interruption: Interruption, clock: Clock, on_tick: Callable[[float], None] | None) -> None:
     """Wait until the generator has ended or must end, calling `on_tick` meanwhile."""
     events = select.poll()
     events.register(held, select.POLLIN)
@@ -191,32 +187,3 @@ def _reason(interrupted: bool, extinction: Extinction, left_alone_until: float) 
     if extinction.ended > left_alone_until:
         return "deadline"
     return "exited" if extinction.cause == "exited" else "guard_lost"
-
-
-@contextmanager
-def _interruptions() -> Iterator[int]:
-    """Inside, a signal that would end the harness makes the yielded descriptor readable instead."""
-    interruption, on_signal = os.pipe()
-    os.set_blocking(on_signal, False)
-
-    def note(number: int, frame: FrameType | None) -> None:
-        with suppress(BlockingIOError):
-            os.write(on_signal, b"!")
-
-    before = {}
-    if threading.current_thread() is threading.main_thread():  # no other thread may set a handler, or runs one
-        ours = [number for number in _INTERRUPTIONS if signal.getsignal(number) is not signal.SIG_IGN]
-        before = {number: signal.signal(number, note) for number in ours}
-    try:
-        yield interruption
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        os.close(interruption)
-        os.close(on_signal)
-
-
-def _is_readable(descriptor: int) -> bool:
-    events = select.poll()
-    events.register(descriptor, select.POLLIN)
-    return bool(events.poll(0))

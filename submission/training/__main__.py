@@ -4,6 +4,7 @@ import argparse
 import sys
 from pkgutil import resolve_name
 
+from evaluation.base.interruption import as_a_command
 from evaluation.base.limits import limit_threads
 
 # verb -> (what has `add_arguments` and `run`, what it does)
@@ -52,5 +53,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    limit_threads()
-    sys.exit(main())
+    with as_a_command():
+        limit_threads()
+        sys.exit(main())

@@ -147,7 +147,7 @@ def test_a_broken_record_is_named(real_digits: Path, tmp_path: Path, content: st
 _HURRIED = """
 import sys
 from evaluation.judge import checkpoint
-from evaluation.__main__ import main
+from evaluation.commands.cli import main
 checkpoint.SAVE_EVERY_S = 0.0
 sys.argv[0] = "evaluation"
 main()
