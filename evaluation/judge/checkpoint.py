@@ -167,11 +167,9 @@ class Monitor:
         with self._lock:
             self._steps_done[seed] = steps_done
             if self.save and now - self._saved.setdefault(seed, now) >= SAVE_EVERY_S:
-                current = state()  # cloned, because other rounds' checkpoints hold it while this one goes on
-                clones = {name: tensor.clone() for name, tensor in current.tensors.items()}
-                self.in_progress[seed] = replace(current, tensors=clones)
+                self._keep(seed, state())
                 self._saved[seed] = now
-                self._write()
+                self.write()
             if self._report:
                 self._loss_sum = self._loss_sum + loss
                 self._losses += 1
@@ -179,16 +177,27 @@ class Monitor:
                     self._report(self._progress())
                     self._reported = now
 
+    def keep(self, seed: int, state: Callable[[], RoundState]) -> None:
+        """Remember a round as it is now, for the next `write`."""
+        with self._lock:
+            self._keep(seed, state())
+
+    def _keep(self, seed: int, state: RoundState) -> None:
+        # cloned, because other rounds' checkpoints hold it while this one goes on
+        clones = {name: tensor.clone() for name, tensor in state.tensors.items()}
+        self.in_progress[seed] = replace(state, tensors=clones)
+
     def after_round(self, done: Round) -> None:
         """What `train_round` returns."""
         with self._lock:
             self.finished[done.seed] = done
             self.in_progress.pop(done.seed, None)
-            self._write()
+            self.write()
             if self._on_round:
                 self._on_round(done)
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Save all that is kept."""
         from safetensors import SafetensorError
 
         if self.save:

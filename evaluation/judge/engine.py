@@ -1,7 +1,7 @@
 """Engine: what trains the judge's network, one step at a time, and DeviceSet: the images that it trains on."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,7 +124,10 @@ class Engine(ABC):
         """How its arithmetic differs from the protocol's float32, one sentence each; empty if it does not."""
 
     @torch.no_grad()
-    def predict(self, test: DeviceSet) -> Tensor:
-        """The predicted label of every image of `test`, int64 (N,)."""
-        parts = (slice(i, i + PREDICT_BATCH) for i in range(0, len(test), PREDICT_BATCH))
-        return torch.cat([self.logits(test.normalised(part)).argmax(dim=1) for part in parts])
+    def predict(self, test: DeviceSet, before_part: Callable[[], None] = lambda: None) -> Tensor:
+        """The predicted label of every image of `test`, int64 (N,); calls `before_part` a few times a second."""
+        found = []
+        for first in range(0, len(test), PREDICT_BATCH):
+            before_part()
+            found.append(self.logits(test.normalised(slice(first, first + PREDICT_BATCH))).argmax(dim=1))
+        return torch.cat(found)

@@ -10,10 +10,11 @@ import os
 import platform
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -189,7 +190,7 @@ def build_cpp_kernel() -> tuple[CppKernel | None, str]:
             built = Path(folder) / "norm_relu_pool.so"
             command = [*shlex.split(compiler), *flags, str(_CPP_SOURCE), "-o", str(built)]
             try:
-                subprocess.run(command, check=True, capture_output=True, timeout=120)
+                _run_alone(command)
             except (OSError, subprocess.SubprocessError) as error:
                 return None, f"the C++ compiler {compiler} does not work ({type(error).__name__})"
             code = built.read_bytes()
@@ -208,6 +209,18 @@ def _load(code: bytes) -> ctypes.CDLL:
         file.write(code)
         file.flush()
         return ctypes.CDLL(f"/proc/self/fd/{memory}")
+
+
+def _run_alone(command: Sequence[str]) -> None:
+    """Run a compiler; an interruption ends the programs that it has started too. Raises SubprocessError or OSError."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0) as compiler:
+        try:
+            code = compiler.wait(timeout=120)
+        except BaseException:
+            os.killpg(compiler.pid, signal.SIGKILL)
+            raise
+    if code:
+        raise subprocess.CalledProcessError(code, command)
 
 
 def _pointers(tensors: tuple[Tensor, ...]) -> list[int]:

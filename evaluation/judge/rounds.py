@@ -12,6 +12,7 @@ from torch import Tensor
 
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, NormalisedSet
+from evaluation.base.interruption import held_back
 from evaluation.judge.checkpoint import Monitor, RoundState, fingerprint, load_checkpoint, save_checkpoint
 from evaluation.judge.draws import draw_pass
 from evaluation.judge.engine import DeviceSet, Engine, put_on_device
@@ -48,6 +49,7 @@ def train_round(
     *,
     resume: RoundState | None = None,
     after_step: Callable[[int, Tensor, Callable[[], RoundState]], None] | None = None,
+    check: Callable[[Callable[[], RoundState]], None] = lambda state: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Round:
     """Train one network from scratch and test it once, after the last pass.
@@ -58,6 +60,7 @@ def train_round(
         resume: where to go on; None to begin.
         after_step: called after each step with the steps done, the step's loss (0-dim, on the device), and a function
             that gives the state for a checkpoint.
+        check: called before each step and each part of the test with that function; what it raises ends the round.
         clock: seconds, which time the round.
     """
     protocol, began, before = engine.protocol, clock(), resume.seconds if resume else 0.0
@@ -77,12 +80,13 @@ def train_round(
             engine.set_rate(protocol.lr_after_drop)
         draws = draw_pass(seed, index, len(engine.train), protocol.batch_size).to(engine.train.device)
         for index_B, drawn in draws.batches(first_step):
+            check(state)
             loss = engine.step(index_B, drawn)
             steps_done += 1
             if after_step:
                 after_step(steps_done, loss, state)
         first_step = 0
-    accuracy, per_class = _accuracies(engine.predict(test), test.labels, engine.classes)
+    accuracy, per_class = _accuracies(engine.predict(test, lambda: check(state)), test.labels, engine.classes)
     return Round(seed, accuracy, per_class, before + clock() - began, protocol.passes)
 
 
@@ -117,6 +121,7 @@ def train_rounds(
 
     Raises:
         ValueError: images or labels do not fit the challenge, or the checkpoint is of another judgement.
+        KeyboardInterrupt: interrupted; the checkpoint then holds all that was done.
     """
     engine_class, torch_device = get_engine(engine), torch.device(device)
     steps_per_pass = protocol.steps_per_pass(images)
@@ -140,9 +145,11 @@ def train_rounds(
             monitor.save = partial(save_checkpoint, checkpoint, identity)
         waiting = iter([job for job in jobs if job.seed not in monitor.finished])
 
-        def after_step(seed: int, steps_done: int, loss: Tensor, state: Callable[[], RoundState]) -> None:
+        def check(seed: int, state: Callable[[], RoundState]) -> None:
+            if interruption.is_set():
+                monitor.keep(seed, state)
+                raise KeyboardInterrupt
             slots.check()
-            monitor.after_step(seed, steps_done, loss, state)
 
         def train_waiting(engine_for: Callable[[Images], Engine]) -> None:
             for job in waiting:  # one iterator for all slots: each takes what is next
@@ -152,12 +159,17 @@ def train_rounds(
                         test_set,
                         job.seed,
                         resume=monitor.in_progress.get(job.seed),
-                        after_step=partial(after_step, job.seed),
+                        after_step=partial(monitor.after_step, job.seed),
+                        check=partial(check, job.seed),
                         clock=slots.clock.now,
                     )
                     monitor.after_round(done)
 
-        slots.run(train_waiting, engine_of_slot)
+        with held_back() as interruption:
+            try:
+                slots.run(train_waiting, engine_of_slot)
+            except KeyboardInterrupt:  # of each slot, once it has kept its state
+                monitor.write()
     return [monitor.finished[job.seed] for job in jobs], deviations
 
 
