@@ -1,5 +1,6 @@
 """Files that are whole or not there."""
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -33,6 +34,24 @@ def write_text(path: Path, text: str) -> None:
     """`text` as the file `path` in UTF-8, whole or not at all."""
     with written_whole(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[bool]:
+    """Inside, the folder belongs to this process: yields False where another has it. A process that dies lets go.
+
+    Where the file system knows no locks, everybody may have it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except OSError as error:
+            free = not isinstance(error, BlockingIOError)
+        yield free
+    finally:
+        os.close(descriptor)
 
 
 def check_writable(path: Path) -> None:

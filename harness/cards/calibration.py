@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from harness.clock.launch import ROOT
+from harness.clock.processes import die_with_parent
 
 TIMEOUT_S = 300.0
 HOST_IMAGES = 64
@@ -55,7 +56,15 @@ def calibrate(device: str) -> dict[str, float]:
     Raises ValueError where it cannot be measured.
     """
     command = [sys.executable, "-m", "harness.cards.calibration", device]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+        preexec_fn=die_with_parent,
+    )
     if done.returncode != 0:
         why = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise ValueError(f"this machine's speed cannot be measured ({why}); free the device or leave out --as")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,21 +100,24 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
         pda=options.pda,
         settings=dict(options.settings),
     )
-    predicted = _predictions(options, job, candidates, voice)
-    with TemporaryDirectory(dir=out, prefix=".pilots-") as scratch:
-        if needs.training_images:  # without those that candidates are judged on
-            np.savez(Path(scratch) / "training.npz", images=rest.images, labels=rest.labels)
-            job = replace(job, training_images=str(Path(scratch) / "training.npz"))
-        place = Path(scratch).resolve()
-        pilots = Pilots(job, held_out, options.rounds, options.epochs, options.data, place, voice.judging)
+    with _gone_if_unused(out):
+        predicted = _predictions(options, job, candidates, voice)
+        with TemporaryDirectory(dir=out, prefix=".pilots-") as scratch:
+            if needs.training_images:  # without those that candidates are judged on
+                np.savez(Path(scratch) / "training.npz", images=rest.images, labels=rest.labels)
+                job = replace(job, training_images=str(Path(scratch) / "training.npz"))
+            place = Path(scratch).resolve()
+            pilots = Pilots(job, held_out, options.rounds, options.epochs, options.data, place, voice.judging)
 
-        def on_level(level: int, results: Sequence[CandidateResult]) -> None:
-            forecasts = (
-                f"{each.candidate.name} {100 * each.forecast.accuracy:.1f}%" for each in results if each.level == level
-            )
-            voice.say(f"Level {level}, forecast for the budget: {', '.join(forecasts)}")
+            def on_level(level: int, results: Sequence[CandidateResult]) -> None:
+                forecasts = (
+                    f"{each.candidate.name} {100 * each.forecast.accuracy:.1f}%"
+                    for each in results
+                    if each.level == level
+                )
+                voice.say(f"Level {level}, forecast for the budget: {', '.join(forecasts)}")
 
-        result = choose(candidates, lambda candidate: predicted[candidate.name].ipc, pilots.measure, on_level)
+            result = choose(candidates, lambda candidate: predicted[candidate.name].ipc, pilots.measure, on_level)
     choice = _choice(options, needs, result)
     stored = store_choice(choice)
     report = _report(options, result, predicted, choice)
@@ -133,6 +137,17 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
         voice.say(f"`run` with --steps auto and the same budget now uses it: {stored.name} in the cache.")
     voice.say(f"Written: {page}")
     return ExitCode.DONE
+
+
+@contextmanager
+def _gone_if_unused(folder: Path) -> Iterator[None]:
+    """Remove the folder where an error or an interruption comes before anything was put into it."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()
+        raise
 
 
 def _predictions(

@@ -3,12 +3,7 @@
 The generator runs in a process of its own (`submission.worker.measure`), so that its crash costs one point.
 """
 
-import json
-import os
-import select
-import signal
-import subprocess
-import sys
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -18,13 +13,14 @@ from itertools import product
 from pathlib import Path
 from statistics import mean, median
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from evaluation.base.challenge import get_challenge
+from evaluation.base.files import claimed
 from evaluation.base.machine import commit
-from harness.clock.launch import ROOT, inherited, with_compile_cache
+from harness.planning.measured_process import MeasuredProcess, ProcessDied
 from harness.planning.profile import (
     ColdStart,
     Failed,
@@ -46,12 +42,11 @@ REPEATS = 3
 POINT_S = 1.0  # of batches at each point, where they are short
 SUSTAINED_S = 15.0  # long enough for the swings of a machine that others use as well
 MAX_BATCH_S = 60.0  # no larger batch is tried after one that took this long
-MAX_ANSWER_S = 900.0
 MAX_BATCH_SIZE = 1 << 14
-SIGKILL_IS_MEMORY = -signal.SIGKILL
+_FOLDER = ".profile-"
+_YOUNG_S = 10.0
 
 Say = Callable[[str], None]
-Reason = Literal["out_of_memory", "crashed", "too_slow"]
 
 
 @dataclass(frozen=True)
@@ -69,64 +64,6 @@ class Wanted:
         if self.steps and self.batch_sizes:
             return found >= set(product(self.steps, self.batch_sizes))
         return steps >= set(self.steps) and sizes >= set(self.batch_sizes)
-
-
-class ProcessDied(Exception):  # noqa: N818 - it is an event, and expected
-    """The process that is measured is gone."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason: Reason = reason
-
-
-class MeasuredProcess:
-    """The process that is measured."""
-
-    def __init__(self, job: Path, data: Path | None, log: Path) -> None:
-        self._log = log
-        self.spawned = time.monotonic()
-        with log.open("ab") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "submission.worker.measure", str(job)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                cwd=ROOT,
-                env=with_compile_cache(inherited(os.environ, data), log.parent / "compiled"),
-                start_new_session=True,
-            )
-        self.startup = self._answer()
-
-    def ask(self, **what: Any) -> dict[str, Any]:
-        """Raises ProcessDied."""
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):
-            self._process.stdin.write((json.dumps(what) + "\n").encode())
-            self._process.stdin.flush()
-        return self._answer()
-
-    def end(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            with suppress(OSError):
-                assert pipe is not None
-                pipe.close()
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        if not select.select([self._process.stdout], [], [], MAX_ANSWER_S)[0]:
-            self.end()
-            raise ProcessDied("too_slow", f"no answer within {MAX_ANSWER_S:g} s")
-        if line := self._process.stdout.readline():
-            answer: dict[str, Any] = json.loads(line)
-            return answer
-        code = self._process.wait()
-        self.end()
-        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        detail = lines[-1] if lines and code > 0 else f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        raise ProcessDied("out_of_memory" if code == SIGKILL_IS_MEMORY else "crashed", detail)
 
 
 def take_profile(
@@ -165,11 +102,23 @@ def take_profile(
 
 def measure_profile(key: ProfileKey, job: Job, wanted: Wanted, data: Path | None, scratch: Path, say: Say) -> Profile:
     """Measure what `job` runs, whose key is `key`; arguments and errors as of `take_profile`."""
+    _clear_away_dead(scratch)
     with (
-        TemporaryDirectory(dir=scratch, prefix=".profile-") as folder,
+        TemporaryDirectory(dir=scratch, prefix=_FOLDER) as folder,
+        claimed(Path(folder)),
         closing(Measurement(Path(folder), job, data, say)) as measurement,
     ):
         return measurement.run(key, wanted)
+
+
+def _clear_away_dead(scratch: Path) -> None:
+    """Remove the folders of measurements that were killed; a living one has claimed its own."""
+    for folder in scratch.glob(_FOLDER + "*"):
+        if time.time() - folder.stat().st_mtime < _YOUNG_S:  # perhaps not claimed yet
+            continue
+        with suppress(OSError), claimed(folder) as dead:
+            if dead:
+                shutil.rmtree(folder)
 
 
 class Measurement:
