@@ -3,13 +3,14 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from errno import EACCES, EPERM, EROFS
 from pathlib import Path
 
 from evaluation.base.container import permission_advice
+from evaluation.base.files import claimed
 
 # record, report with its pictures, class order and log, generously
 RESERVE_BYTES = 4 << 20
@@ -28,6 +29,8 @@ class RunFolder:
         self.log = root / "log.txt"
         self.job = root / "job.json"
         self.events = root / "events.jsonl"
+        # how the clock ended, from the moment at which nothing of the generator is left until its images are counted
+        self.generation = root / ".generation.json"
         # what the generator has to show of how it works, where it has anything
         self.exhibit = root / "exhibit.json"
         # what the generator compiled; only while it runs
@@ -100,6 +103,15 @@ def new_folder(out: Path | None, dataset: str, generator: str) -> RunFolder:
         told = f"cannot make the folder {out.absolute()}: {error.strerror}; {advice or 'choose another --out'}"
         raise ValueError(told) from None
     return folder
+
+
+@contextmanager
+def held(folder: RunFolder) -> Iterator[None]:
+    """Inside, no other harness works in the folder. Raises ValueError where one does."""
+    with claimed(folder.root) as free:
+        if not free:
+            raise ValueError(f"another harness is at work in {folder.root}; wait until it has ended, then use --resume")
+        yield
 
 
 def existing_folder(out: Path | None) -> RunFolder:

@@ -73,26 +73,37 @@ def first_record(
     )
 
 
+def without_count(record: Record, generation: Generation) -> Record:
+    """`record` with what the clock says, as long as the output folder has not been read."""
+    update = {"clock": clock_part(record, generation), "gpu": generation.gpu, "detail": "Its images were not counted"}
+    return record.model_copy(update=update)
+
+
+def clock_part(record: Record, generation: Generation) -> ClockPart:
+    """The record's `clock`."""
+    ending = generation.ending
+    return ClockPart(
+        started_at=ending.started_at.isoformat(),
+        started=ending.started,
+        deadline=ending.deadline,
+        ended=ending.ended,
+        ended_by=generation.ended_by,
+        isolation=ending.isolation,
+        stragglers=ending.stragglers,
+        cold=True if compiles(record.settings) else None,
+        ledger=generation.ledger,
+    )
+
+
 def with_generation(record: Record, generation: Generation, collected: Collected) -> Record:
     """`record` with what the clock, the worker and the output folder say."""
-    ending = generation.ending
     how, detail = outcome(generation, collected.count, collected.invalid)
-    used_s = ending.ended - ending.started
+    used_s = generation.ending.ended - generation.ending.started
     return record.model_copy(
         update={
             "outcome": how,
             "detail": detail,
-            "clock": ClockPart(
-                started_at=ending.started_at.isoformat(),
-                started=ending.started,
-                deadline=ending.deadline,
-                ended=ending.ended,
-                ended_by=generation.ended_by,
-                isolation=ending.isolation,
-                stragglers=ending.stragglers,
-                cold=True if compiles(record.settings) else None,
-                ledger=generation.ledger,
-            ),
+            "clock": clock_part(record, generation),
             "gpu": generation.gpu,
             "images": collected.count,
             "images_hash": collected.images_hash,

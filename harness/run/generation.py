@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from evaluation.base.files import write_text
 from evaluation.base.machine import resolve_device
 from evaluation.data.datasets import cache_folder, training_images_file
 from harness.clock.container.limits import CLASSES, OUTPUT
@@ -62,6 +65,21 @@ class Generation:
     gpu: GpuSummary | None = None
     trial: BatchTrial | None = None
     notes: tuple[str, ...] = ()
+
+    def save(self, path: Path) -> None:
+        """Write it whole or not at all."""
+        write_text(path, _AS_JSON.dump_json(self).decode())
+
+    @classmethod
+    def load(cls, path: Path) -> "Generation":
+        """What `save` has written. Raises ValueError for anything else."""
+        try:
+            return _AS_JSON.validate_json(path.read_bytes())
+        except ValidationError:
+            raise ValueError(f"{path} does not say how the clock ended; start a new run") from None
+
+
+_AS_JSON = TypeAdapter(Generation)
 
 
 def fetch_needs(options: GeneratorOptions) -> Needs:

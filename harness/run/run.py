@@ -1,7 +1,8 @@
 """The main job: plan -> generate under the clock -> collect -> audit -> judge -> record -> report."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,16 +13,17 @@ from evaluation.base.command_line import ExitCode
 from evaluation.base.container import KEEP_RESULTS, tell_if_lost
 from evaluation.base.files import write_text
 from evaluation.base.images import ImageSet, NormalisedSet, denormalise
+from evaluation.base.interruption import held_back
 from evaluation.data.datasets import is_at_hand, load_split
 from evaluation.submitted.class_order_file import write_order
 from harness.clock.launch import Needs
 from harness.records.record import Outcome, Record
-from harness.records.run_folder import RunFolder, existing_folder, new_folder, write_or_rescue
+from harness.records.run_folder import RunFolder, existing_folder, held, new_folder, write_or_rescue
 from harness.report.console import Voice
 from harness.report.run_page import report_of
-from harness.run.assemble import first_record, with_accuracy, with_audits, with_generation, with_trial
+from harness.run.assemble import first_record, with_accuracy, with_audits, with_generation, with_trial, without_count
 from harness.run.collect import Collected, collect, recollect
-from harness.run.generation import check_command, fetch_needs, generate
+from harness.run.generation import Generation, check_command, fetch_needs, generate
 from harness.run.judging import judge_images
 from harness.run.options import RunOptions
 from harness.run.plan import card_budget, make_plan, plan_sentences
@@ -31,12 +33,38 @@ from submission.contract.generator import get_generator
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that is over."""
+    """A run that is over; its report is in its folder, or elsewhere where that could not be written."""
 
     record: Record
     folder: Path
     report: Path
     exit_code: ExitCode
+
+
+@dataclass
+class Work:
+    """A run under way: what is known of it so far.
+
+    Attributes:
+        generation: how the clock ended, while the images have not been counted; None before and afterwards.
+        collected: the images once they are counted.
+    """
+
+    folder: RunFolder
+    record: Record
+    voice: Voice
+    generation: Generation | None = None
+    collected: Collected = field(default_factory=Collected)
+
+    def keep(self, record: Record) -> None:
+        """From now on `record`, on disk too, whatever became of the run's folder while the clock ran."""
+        self.record = record
+        self.folder.record = write_or_rescue(self.folder.record, record.save, self.voice.say)
+
+    def report(self, train: ImageSet | None, test: ImageSet | None) -> None:
+        """Write the report of what is known; `train` and `test` are for pictures to compare with."""
+        page = report_of(self.folder, self.record, self.collected.pixels, train, test)
+        self.folder.report = write_or_rescue(self.folder.report, lambda path: write_text(path, page), self.voice.say)
 
 
 def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
@@ -50,103 +78,136 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     challenge, data, judged = options.challenge, options.data, options.judged
     train = load_split(challenge, "train", data) if judged or is_at_hand(challenge, "train", data) else None
     test = load_split(challenge, "test", data) if judged or is_at_hand(challenge, "test", data) else None
-    if options.resume:
-        folder, record, collected = find_run(options, voice)
-    else:
-        folder, record, collected = make_run(options, voice, command)
-    if record.outcome is Outcome.INTERRUPTED:
-        code = ExitCode.INTERRUPTED
-    elif collected.contents is None:
-        code = ExitCode.NOTHING_TO_JUDGE
-    else:
-        record, code = audit_and_judge(record, folder, collected, train, test, options, voice)
-    shown = denormalise(test, challenge) if test is not None else None
-    page = report_of(folder, record, collected.pixels, train, shown)
-    folder.report = write_or_rescue(folder.report, lambda path: write_text(path, page), voice.say)
-    return Finished(record, folder.root, folder.report, code)
+    with ExitStack() as until_done:
+        if options.resume:
+            work, interrupted = find_run(options, voice, until_done), False
+        else:
+            work, interrupted = make_run(options, voice, command, until_done)
+        try:
+            code = finish(work, interrupted, train, test, options)
+        except KeyboardInterrupt:
+            voice.say("Interrupted; the images are safe. Continue with --resume and the same --out.")
+            code = ExitCode.INTERRUPTED
+        finally:  # of a run that ends in an error too
+            shown = denormalise(test, challenge) if test is not None else None
+            with held_back():
+                work.report(train, shown)
+    return Finished(work.record, work.folder.root, work.folder.report, code)
 
 
-def save(record: Record, folder: RunFolder, voice: Voice) -> None:
-    """Save the record, whatever became of the run's folder while the clock ran."""
-    folder.record = write_or_rescue(folder.record, record.save, voice.say)
+def make_run(options: RunOptions, voice: Voice, command: Sequence[str], until_done: ExitStack) -> tuple[Work, bool]:
+    """Plan, and generate under the clock: the run so far, and whether it was interrupted.
 
-
-def make_run(options: RunOptions, voice: Voice, command: Sequence[str]) -> tuple[RunFolder, Record, Collected]:
-    """Plan, generate under the clock and collect: the folder, the record so far, and the images."""
+    No other harness may work in its folder `until_done`.
+    """
     maker = get_generator(options.generator_name) if options.own else None
     needs = fetch_needs(options) if maker else Needs(None, None, "cpu")
     visitor = find_visitor(options, voice) if options.image is not None else None
     plan = make_plan(options, maker, needs, card_budget(options, voice))
-    folder = new_folder(options.out, options.dataset, options.generator_name)
-    tell_if_lost(folder.root, "The run", KEEP_RESULTS)
-    check_command(options, plan, folder)
-    voice.log_to(folder.log)
-    voice.say(
-        f"{options.challenge.title}, {options.generator_name}: {plan.budget_s:g} s on the clock. Run: {folder.root}"
-    )
-    for sentence in plan_sentences(plan):
-        voice.say(sentence)
-    record = first_record(options, maker, plan, command, visitor)
-    record.save(folder.record)  # what is left if the harness itself is killed
-    folder.reserve_room()
-    try:
-        generation = generate(options, plan, needs, folder, voice, visitor)
-    finally:
-        folder.free_room()
-    collected = collect(folder.images, options.challenge, generation.ending.started_at)
-    collected = replace(collected, warnings=(*generation.notes, *collected.warnings))
-    record = with_trial(with_generation(record, generation, collected), generation.trial)
-    save(record, folder, voice)
-    return folder, record, collected
+    with held_back(raises=False) as interruption:  # from here on there is something to keep
+        folder = new_folder(options.out, options.dataset, options.generator_name)
+        until_done.enter_context(held(folder))
+        tell_if_lost(folder.root, "The run", KEEP_RESULTS)
+        check_command(options, plan, folder)
+        voice.log_to(folder.log)
+        voice.say(
+            f"{options.challenge.title}, {options.generator_name}: {plan.budget_s:g} s on the clock. Run: {folder.root}"
+        )
+        for sentence in plan_sentences(plan):
+            voice.say(sentence)
+        work = Work(folder, first_record(options, maker, plan, command, visitor), voice)
+        work.record.save(folder.record)  # what is left if the harness itself is killed
+        folder.reserve_room()
+        try:
+            work.generation = generate(options, plan, needs, folder, voice, visitor)
+        finally:
+            folder.free_room()
+        with suppress(OSError):  # only a resumption needs it
+            work.generation.save(folder.generation)
+        work.keep(without_count(work.record, work.generation))
+        return work, interruption.is_set()
 
 
-def find_run(options: RunOptions, voice: Voice) -> tuple[RunFolder, Record, Collected]:
-    """The run in `--out`, to go on with: its folder, record and images. Raises ValueError where that cannot be."""
+def find_run(options: RunOptions, voice: Voice, until_done: ExitStack) -> Work:
+    """The run in `--out`, to go on with where it stopped; no other harness may work in its folder `until_done`.
+
+    Raises ValueError where it cannot go on.
+    """
     folder = existing_folder(options.out)
+    until_done.enter_context(held(folder))
     record = Record.load(folder.record)
-    if record.clock is None or record.outcome is Outcome.INTERRUPTED:
+    if record.clock is None or record.clock.ended_by == "interrupt":
         raise ValueError(
             f"the run in {folder.root} was stopped while its images were made; a clock cannot go on, so start a new run"
         )
     if record.dataset != options.dataset:
         raise ValueError(f"the run in {folder.root} is of {record.dataset}, not of {options.dataset}")
     voice.log_to(folder.log)
-    return folder, record, recollect(folder.images, options.challenge, record.images_hash)
+    if folder.generation.exists():
+        return Work(folder, record, voice, Generation.load(folder.generation))
+    return Work(folder, record, voice, collected=recollect(folder.images, options.challenge, record.images_hash))
 
 
-def audit_and_judge(
-    record: Record,
-    folder: RunFolder,
-    collected: Collected,
+def finish(
+    work: Work,
+    interrupted: bool,
     train: ImageSet | None,
     test: ImageSet | NormalisedSet | None,
     options: RunOptions,
-    voice: Voice,
-) -> tuple[Record, ExitCode]:
-    """`record` with audits and, unless one is fatal or nothing is to be judged, accuracy; saved after each step."""
-    assert collected.contents is not None, "there is something to judge"
-    record = with_audits(record, run_audits(collected.contents, options.challenge, train, test))
-    save(record, folder, voice)
-    voice.audited(record.audits)
-    for order in (audit.numbers["order"] for audit in record.audits if "order" in audit.numbers):
+) -> ExitCode:
+    """Everything after the clock: count the images, audit, judge.
+
+    Args:
+        interrupted: whether generating was, or what followed it; images that were made until then are still counted.
+    """
+    if work.generation is not None:
+        if interrupted and work.generation.ending.reason != "interrupted":
+            raise KeyboardInterrupt
+        count(work, options)
+    if work.record.outcome is Outcome.INTERRUPTED:
+        return ExitCode.INTERRUPTED
+    if work.collected.contents is None:
+        return ExitCode.NOTHING_TO_JUDGE
+    return audit_and_judge(work, train, test, options)
+
+
+def count(work: Work, options: RunOptions) -> None:
+    """Count the images that the clock left."""
+    assert work.generation is not None, "the clock has ended"
+    collected = collect(work.folder.images, options.challenge, work.generation.ending.started_at)
+    work.collected = replace(collected, warnings=(*work.generation.notes, *collected.warnings))
+    counted = with_generation(work.record, work.generation, work.collected)
+    work.keep(with_trial(counted, work.generation.trial))
+    with suppress(OSError):
+        work.folder.generation.unlink(missing_ok=True)
+    work.generation = None
+
+
+def audit_and_judge(
+    work: Work,
+    train: ImageSet | None,
+    test: ImageSet | NormalisedSet | None,
+    options: RunOptions,
+) -> ExitCode:
+    """Audits and, unless one is fatal or nothing is to be judged, accuracy; the record is saved after each step."""
+    folder, contents, voice = work.folder, work.collected.contents, work.voice
+    assert contents is not None, "there is something to judge"
+    work.keep(with_audits(work.record, run_audits(contents, options.challenge, train, test)))
+    voice.audited(work.record.audits)
+    for order in (audit.numbers["order"] for audit in work.record.audits if "order" in audit.numbers):
         write = partial(write_order, order=np.array(order, np.int64), challenge=options.challenge)
         folder.class_order = write_or_rescue(folder.class_order, write, voice.say)
         voice.say(
             f"The order that the images suggest is in {folder.class_order}; to judge them in it: python -m evaluation"
             f" {folder.images} --dataset {options.dataset} --class-order {folder.class_order}"
         )
-    if options.strict and any(audit.status == "fail" for audit in record.audits):
+    if options.strict and any(audit.status == "fail" for audit in work.record.audits):
         voice.say("Not judged: an audit failed, which --strict makes fatal.")
-        return record, ExitCode.REGRESSION
+        return ExitCode.REGRESSION
     if not options.judged or test is None:
-        return record, ExitCode.DONE
-    try:
-        accuracy, baseline = judge_images(collected.contents.images, train, test, folder, options, voice)
-    except KeyboardInterrupt:
-        voice.say("Interrupted while judging; the images are safe. Continue with --resume and the same --out.")
-        return record, ExitCode.INTERRUPTED
-    record = with_accuracy(record, accuracy, baseline, options.challenge)
-    save(record, folder, voice)
+        return ExitCode.DONE
+    accuracy, baseline = judge_images(contents.images, train, test, folder, options, voice)
+    work.keep(with_accuracy(work.record, accuracy, baseline, options.challenge))
     for checkpoint in (folder.checkpoint, folder.baseline_checkpoint):
         checkpoint.unlink(missing_ok=True)
-    return record, ExitCode.DONE
+    return ExitCode.DONE
