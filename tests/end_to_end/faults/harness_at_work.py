@@ -1,0 +1,127 @@
+"""The harness as a process that a test can stop, interrupt and kill at a chosen moment.
+
+It is forked from a process that has imported everything, which spares each test some seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.end_to_end.harness_process import marked
+
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["harness.run.run", "harness.commands.cli", "evaluation.commands.judge"])
+
+PATIENCE_S = 60.0
+
+
+class HarnessAtWork:
+    """`python -m harness` or another of the project's commands, in a session of its own.
+
+    Args:
+        folder: for its output and for what is planted.
+        arguments: of the command.
+        plant: called in the new process before the command; it can slow a phase down and tell that it is `reached`.
+        module: whose command it is.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        arguments: list[str],
+        plant: Callable[[Path], None] | None = None,
+        module: str = "harness",
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._process = _forks.Process(target=_run, args=(folder, module, arguments, plant), daemon=True)
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def printed(self) -> str:
+        return (self.folder / "printed.txt").read_text()
+
+    def wait_for(self, condition: Callable[[], object], what: str) -> None:
+        """Until it is so, or the command has ended."""
+        give_up = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert self._process.is_alive(), f"it ended before {what}: {self.printed}"
+            assert time.monotonic() < give_up, f"{what} does not come: {self.printed}"
+            time.sleep(0.01)
+
+    def wait_until_reached(self) -> None:
+        """Until what was planted says so."""
+        self.wait_for((self.folder / "reached").exists, "the phase")
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def ended(self) -> int:
+        """Wait for its end: its exit code, or minus the signal that killed it; none of its processes is left then."""
+        self._process.join(PATIENCE_S)
+        code = self._process.exitcode
+        assert code is not None, f"it does not end: {self.printed}"
+        give_up = time.monotonic() + PATIENCE_S
+        while left := marked(str(self.folder)):
+            assert time.monotonic() < give_up, f"left behind: {left}"
+            time.sleep(0.01)
+        return code
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+
+def reached(folder: Path) -> None:
+    """What a plant calls once the phase has begun."""
+    (folder / "reached").touch()
+
+
+def slowed(module: Any, name: str, folder: Path) -> None:
+    """Let `module.name` tell that it is reached and then take ten minutes, as with a disk that hardly answers."""
+    whole = getattr(module, name)
+
+    def slow(*arguments: Any, **named: Any) -> Any:
+        reached(folder)
+        for _ in range(60_000):
+            time.sleep(0.01)
+        return whole(*arguments, **named)
+
+    setattr(module, name, slow)
+
+
+def record_of(run: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((run / "record.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def _run(folder: Path, module: str, arguments: list[str], plant: Callable[[Path], None] | None) -> None:
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    os.environ |= {"TEST_MARK": str(folder), "NO_COLOR": "1", "XDG_CACHE_HOME": str(folder / "cache")}
+    os.chdir(folder)
+    out = os.open(folder / "printed.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    sys.argv = [module, *arguments]
+    if plant:
+        plant(folder)
+    if module == "harness":
+        from harness.commands.cli import main
+    else:
+        from evaluation.commands.cli import main
+    main()
