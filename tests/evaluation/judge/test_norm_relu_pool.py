@@ -145,7 +145,7 @@ def test_without_a_compiler_it_says_so_and_works(monkeypatch: pytest.MonkeyPatch
     def no_compiler(*_: object, **__: object) -> None:
         raise FileNotFoundError
 
-    monkeypatch.setattr(subprocess, "run", no_compiler)
+    monkeypatch.setattr(subprocess, "Popen", no_compiler)
     build_cpp_kernel.cache_clear()
     with pytest.warns(UserWarning, match="does not work \\(FileNotFoundError\\), so the fast judge runs uncompiled"):
         assert choose_norm_relu_pool(CPU, 0) is plain_norm_relu_pool

@@ -7,15 +7,20 @@ import shutil
 import subprocess
 import tempfile
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import harness.run.judging as judging
 from evaluation.base.command_line import ExitCode
+from harness.clock.ledger import Ledger
+from harness.clock.supervisor import Ending
+from harness.planning.batch_trial import BatchTrial, Pace
 from harness.records.record import Outcome, Record
-from harness.records.run_folder import RunFolder
+from harness.records.run_folder import RunFolder, held
 from harness.report.console import Voice
+from harness.run.generation import Generation
 from harness.run.options import RunOptions
 from harness.run.run import Finished, run
 
@@ -144,3 +149,32 @@ def shell(folder: Path, script: str) -> RunOptions:
     """A run of a shell script that finds its output folder as $out and the run's as $run."""
     (folder / "make.sh").write_text(f"out=$1\nrun=$(dirname $1)\n{script}\n")
     return RunOptions("digits", command=f"sh {folder / 'make.sh'} {{output}}", judged=False, out=folder / "run")
+
+
+def test_two_harnesses_do_not_work_in_one_folder(copied: Path) -> None:
+    with held(RunFolder(copied)), pytest.raises(ValueError, match="another harness is at work"):
+        run(resumed(copied), Voice(), [])
+
+
+def test_how_the_clock_ended_survives_as_a_file(tmp_path: Path) -> None:
+    ending = Ending(
+        started=1.5,
+        deadline=4.0,
+        ended=4.25,
+        started_at=datetime(2026, 1, 1, tzinfo=UTC),
+        reason="deadline",
+        killed_after_s=0.25,
+        returncode=-9,
+        out_of_memory=False,
+        stragglers=2,
+        isolation="process",
+    )
+    trial = BatchTrial(((8, 0.5),), 8, 16, 1.0, Pace(32, 4.0, 0.5))
+    clocked = Generation(
+        ending, Ledger(load=1.0, generate=1.75, killed_after_s=0.25), "clock", None, "why", None, trial
+    )
+    clocked.save(tmp_path / "generation.json")
+    assert Generation.load(tmp_path / "generation.json") == clocked
+    (tmp_path / "generation.json").write_text("{}")
+    with pytest.raises(ValueError, match="start a new run"):
+        Generation.load(tmp_path / "generation.json")
