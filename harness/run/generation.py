@@ -16,6 +16,7 @@ from evaluation.base.machine import resolve_device
 from evaluation.data.datasets import cache_folder, training_images_file
 from harness.clock.container.limits import CLASSES, OUTPUT
 from harness.clock.container.sandbox import Visitor, supervise_container
+from harness.clock.late import last_moment, late_note, remove_late
 from harness.clock.launch import (
     Launch,
     Needs,
@@ -123,6 +124,8 @@ def generate(
         budget_s, grace_s, log = plan.budget_s, options.grace_s, folder.log
         if visitor is None:
             ending = supervise(prepare, budget_s=budget_s, grace_s=grace_s, log=log, on_tick=on_tick)
+            if late := remove_late(folder.images, last_moment(ending, folder.root)):
+                notes = (late_note(late),)
         else:
             ending, copied = supervise_container(
                 visitor, prepare, output=folder.images, budget_s=budget_s, grace_s=grace_s, log=log, on_tick=on_tick

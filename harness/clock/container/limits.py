@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from evaluation.base.limits import usable_cores
 from evaluation.base.untrusted import MAX_SET_BYTES
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Limits:
         memory = int(info["MemTotal"])
         return cls(
             memory_bytes=int(memory * _MEMORY_SHARE),
-            cores=min(int(info["NCPU"]), len(os.sched_getaffinity(0))),
+            cores=min(int(info["NCPU"]), usable_cores()),
             processes=_PROCESSES,
             output_bytes=min(MAX_SET_BYTES, int(memory * _OUTPUT_SHARE)),
             output_files=_OUTPUT_FILES,

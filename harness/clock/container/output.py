@@ -10,6 +10,8 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from harness.clock.late import late_note
+
 MOST_DEPTH = 4  # folders above a file; the judge reads one
 _CHUNK_BYTES = 1 << 20
 
@@ -30,10 +32,7 @@ class Copied:
         """Sentences on what does not count."""
         said = []
         if self.late:
-            said.append(
-                f"{self.late:,} files in /output were changed after the deadline, or too shortly before it to tell;"
-                " they do not count"
-            )
+            said.append(late_note(self.late))
         if self.left_out:
             said.append(
                 f"{self.left_out:,} entries in /output were not copied: no plain files, too deep, too large in all or"

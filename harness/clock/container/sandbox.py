@@ -23,6 +23,7 @@ from harness.clock.container.holder import HOLD, archive, holding_program
 from harness.clock.container.limits import CLASSES, OUTPUT, TERMS, Limits, restrictions
 from harness.clock.container.output import Copied, copy_archive, copy_folder
 from harness.clock.guard import Channel
+from harness.clock.late import last_moment
 from harness.clock.launch import ROOT, Launch
 from harness.clock.sandbox import Extinction, Isolation, StillAliveError
 from harness.clock.supervisor import Clock, Ending, check_times, hold
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 # making the holder took.
 _LEAD_S = 0.5
 _LEAD_RATIO = 4.0
-# File systems stamp changes with a clock (CLOCK_REALTIME_COARSE) that stands between ticks: on a busy machine it was
-# seen 15 ms behind. So a change stamped this shortly before the deadline may have come after it.
-_STAMPS_LAG_S = 0.02
 _GUARD_ENDS_IN_S = 20.0
 
 
@@ -271,8 +269,7 @@ def supervise_container(
     check_times(budget_s, grace_s)
     with open_container(visitor, log, budget_s) as container:
         ending = hold(container, lambda: container.start(prepare, budget_s, grace_s), grace_s, on_tick)
-        deadline = time.time() - time.monotonic() + ending.deadline  # on the wall clock, as it is now
-        return ending, container.copy_output(output, deadline - _STAMPS_LAG_S)
+        return ending, container.copy_output(output, last_moment(ending))
 
 
 def _start_guard(log: Path, run: str) -> tuple[subprocess.Popen[bytes], Channel]:
