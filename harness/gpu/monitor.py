@@ -57,13 +57,15 @@ class Monitor:
         self._thread: threading.Thread | None = None
         self._samples: list[Sample] = []
         before = frozenset[int]().union(*(nvml.processes(card.index) or () for card in self._cards) if nvml else ())
-        self._others = OtherProcesses(before, run_processes, _exists)
+        self._others = OtherProcesses(before, run_processes if nvml else set, _exists)
 
     def begin(self, started: float) -> None:
         """Start sampling, where there is a card; the clock `started` at these CLOCK_MONOTONIC seconds."""
         if self._cards:
-            self._thread = threading.Thread(target=self._run, args=(started,), name="gpu", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, args=(started,), name="gpu", daemon=True)
+            with suppress(RuntimeError):  # no more threads are allowed here
+                thread.start()
+                self._thread = thread
 
     def end(self) -> None:
         """Stop sampling and close the driver's library, unless the driver hangs."""
@@ -74,8 +76,10 @@ class Monitor:
             self._nvml.close()
 
     def summary(self) -> GpuSummary | None:
-        """The record's `gpu`; None without a card."""
-        return summarise(list(self._samples), self._cards, self._present, self._driver)
+        """The record's `gpu`; None without a card, or where what the driver said makes no sense."""
+        with suppress(Exception):
+            return summarise(list(self._samples), self._cards, self._present, self._driver)
+        return None
 
     def _run(self, started: float) -> None:
         # a full disk, or a driver that breaks its documentation, ends the sampling and not the run
@@ -108,7 +112,11 @@ def monitoring(path: Path, budget_s: float, environ: Mapping[str, str], library:
         library: the module `pynvml`, or a fake of it.
     """
     nvml, _ = open_nvml(library)
-    monitor = Monitor(nvml, environ, path, max(EVERY_S, budget_s / MAX_SAMPLES))
+    every_s = max(EVERY_S, budget_s / MAX_SAMPLES)
+    try:
+        monitor = Monitor(nvml, environ, path, every_s)
+    except Exception:  # the process table, the environment: a run without figures is better than none
+        monitor = Monitor(None, environ, path, every_s)
     try:
         yield monitor
     finally:

@@ -117,6 +117,29 @@ def test_no_error_beside_the_library_ends_a_run(tmp_path: Path, monkeypatch: pyt
     assert summary is not None and summary.samples == 0
 
 
+@pytest.mark.parametrize("breaks", ["run_processes", "visible", "summarise"])
+def test_no_error_of_the_monitor_itself_ends_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breaks: str
+) -> None:
+    def fails(*_arguments: object) -> None:
+        if breaks != "visible" or _arguments[0]:
+            raise PermissionError("/proc is hidden")
+
+    monkeypatch.setattr(monitor, breaks, fails)
+    with monitoring(tmp_path / "telemetry.csv", 60.0, {}, FakeCards()) as watched:
+        watched.begin(time.monotonic())
+    assert watched.summary() is None
+
+
+def test_a_machine_without_another_thread_has_no_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fails)
+    summary = monitored(tmp_path / "telemetry.csv", FakeCards(), lambda: True).summary()
+    assert summary is not None and summary.samples == 0
+
+
 def test_it_is_remembered_who_was_ours_and_who_was_there_before() -> None:
     own = {10}
     others = OtherProcesses(frozenset({10, 20}), lambda: set(own), lambda pid: pid == 30)
