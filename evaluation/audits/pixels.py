@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from evaluation.audits.audit import Finding, Number, worst
 from evaluation.audits.probe import Facts
+from evaluation.audits.whitening import WHITENED, correlation
 from evaluation.base.challenge import Challenge, challenges
 from evaluation.base.images import ImageSet, NormalisedSet
 from evaluation.submitted.folder import FolderContents
@@ -24,6 +25,7 @@ _BLACK_OR_WHITE = 0.6  # fraction of values at 0 or 255; real: 0.02 (CIFAR-100),
 _MEAN_OFF, _LEAST_STD, _MOST_STD = 0.2, 0.4, 1.8
 _FLOAT_SAMPLE = 4096  # float images whose normalisation is examined
 _ON_GRID = 0.05  # mean distance to whole levels; 0.25 for continuous values
+_HUGE = 1e5  # beyond any normalisation of 16-bit values
 _OUTSIDE = 0.02  # of the pixel range: further out is not rounding
 _FITS = 0.04  # sum of the distances of the extremes from black and white, per channel
 _BETTER = 0.03  # by which another normalisation must fit better to be believed
@@ -42,7 +44,8 @@ def audit_pixels(contents: FolderContents, pixels: ImageSet, challenge: Challeng
     `contents` may hold floats; `pixels` are the same images in 8 bits.
 
     Numbers: `plain` (fraction of images of nearly one colour), `zeros`, `black_or_white` (fractions of values),
-    `mean_off`, `std_ratio`, `resized`; for floats `not_finite`, `normalisation`, `outside`; where colours can be
+    `mean_off`, `std_ratio`, `resized`; for floats `not_finite`, `normalisation`, `outside`, or `largest` where a value
+    is beyond any normalisation; where colours can be
     compared `colours_z` (by how many standard deviations of random class orders a change of the colours agrees better).
     """
     findings = [_plain(pixels), _values(pixels, challenge), _colours(pixels, challenge, facts), _size(contents)]
@@ -60,7 +63,18 @@ def _floats(images: NormalisedSet, challenge: Challenge) -> Iterator[Finding]:
     evidence = f"{broken:,} images contain values that are not finite" if broken else ""
     yield Finding("fail" if broken else "pass", evidence, {"not_finite": broken})
     if broken < len(images):
-        yield _normalisation(images.images[finite] if broken else images.images, challenge)
+        known = images.images[finite] if broken else images.images
+        largest = float(np.abs(known).max())
+        if largest > _HUGE:
+            evidence = f"values reach {largest:.2g}, and those of normalised pixels {_largest(challenge):.1f}"
+            yield Finding("fail", evidence, {"normalisation": None, "largest": largest})
+        else:
+            yield _normalisation(known, challenge)
+
+
+def _largest(challenge: Challenge) -> float:
+    """The largest value that a pixel has after the challenge's normalisation."""
+    return max(max(m, 1 - m) / s for m, s in zip(challenge.mean, challenge.std, strict=True))
 
 
 class Normalisation(NamedTuple):
@@ -104,6 +118,13 @@ def _normalisation(images: NDArray[np.float32], challenge: Challenge) -> Finding
     pixels = [normalisation.undo(sample) for normalisation in known]
     outside = float(((pixels[0] < -_OUTSIDE) | (pixels[0] > 1 + _OUTSIDE)).mean())
     certain = next((number for number, found in enumerate(pixels) if _on_grid(found)), None)
+    if certain is None and (found := correlation(NormalisedSet(sample, np.zeros(len(sample), np.int64)))).whitened:
+        evidence = (
+            f"the images seem to be normalised by another rule: {WHITENED}, as trajectory-matching code saves them; the"
+            f" judge's test images are not whitened (correlation of pixels side by side {found.near:.2f}, two apart"
+            f" {found.far:.2f})"
+        )
+        return Finding("fail", evidence, {"normalisation": WHITENED, "outside": outside})
     misfits = [_misfit(found) for found in pixels]
     likely = int(np.argmin(misfits))
     if certain is None and (misfits[likely] > _FITS or misfits[0] <= misfits[likely] + _BETTER):

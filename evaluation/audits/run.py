@@ -11,6 +11,7 @@ from evaluation.audits.duplicates import audit_duplicates
 from evaluation.audits.leakage import audit_leakage
 from evaluation.audits.pixels import audit_pixels
 from evaluation.audits.probe import Probe, load_probe
+from evaluation.audits.whitening import WHITENED, are_whitened
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, NormalisedSet, denormalise
 from evaluation.submitted.folder import FolderContents
@@ -30,7 +31,7 @@ class AuditInput:
 
 # The keys are the audits' names, in the order of reports; records store them.
 AUDITS: dict[str, Callable[[AuditInput], Finding]] = {
-    "class_order": lambda given: audit_class_order(given.pixels, given.challenge, given.probe),
+    "class_order": lambda given: _class_order(given),
     "leakage": lambda given: audit_leakage(given.pixels, given.challenge, given.train, given.test),
     "duplicates": lambda given: audit_duplicates(given.pixels, given.challenge),
     "diversity": lambda given: audit_diversity(given.pixels, given.challenge, given.probe.facts),
@@ -38,6 +39,12 @@ AUDITS: dict[str, Callable[[AuditInput], Finding]] = {
     "pixels": lambda given: audit_pixels(given.contents, given.pixels, given.challenge, given.probe.facts),
     "files": lambda given: audit_files(given.contents),
 }
+
+
+def _class_order(given: AuditInput) -> Finding:
+    if are_whitened(given.contents.images):
+        return Finding("warn", f"it cannot be told: the images seem to be normalised by {WHITENED}", {})
+    return audit_class_order(given.pixels, given.challenge, given.probe)
 
 
 def run_audits(

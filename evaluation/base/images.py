@@ -77,7 +77,8 @@ def denormalise(images: ImageSet | NormalisedSet, challenge: Challenge) -> Image
     mean, std = _columns(challenge)
     pixels = np.empty(images.images.shape, np.uint8)
     for start in range(0, len(images), 1024):  # in blocks: the floats are four times the size of the result
-        block = (images.images[start : start + 1024] * std + mean) * np.float32(255)
+        with np.errstate(over="ignore", invalid="ignore"):  # values of any size end up as black or white
+            block = (images.images[start : start + 1024] * std + mean) * np.float32(255)
         block = np.nan_to_num(block, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
         pixels[start : start + 1024] = np.clip(np.rint(block), 0, 255)
     return ImageSet(pixels, images.labels)

@@ -22,7 +22,6 @@ class ExportOptions(Options):
 
 def export(options: ExportOptions) -> ExitCode:
     """Write a submission as the challenge's own evaluator reads it: class-major, normalised, float32."""
-    from evaluation.base.images import NormalisedSet
     from evaluation.base.progress_bar import plain_console
     from evaluation.formats.tensors import write_tensor
     from evaluation.submitted.reading import read_images
@@ -30,8 +29,6 @@ def export(options: ExportOptions) -> ExitCode:
     challenge = get_challenge(options.dataset)
     check_writable(options.out)
     images = read_images(options.submission, challenge).images
-    if isinstance(images, NormalisedSet):
-        raise ValueError(f"{options.submission} is in the challenge's format already; copy the file")
     write_tensor(options.out, images, challenge, options.ipc)
     plain_console().print(f"{options.out}: a float32 tensor, class after class, normalised", markup=False)
     return ExitCode.DONE

@@ -12,6 +12,7 @@ import numpy as np
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet
 from evaluation.formats.decode import decode_files
+from evaluation.formats.kinds import is_hidden
 
 FOLDER = "tiny-imagenet-200"
 VALIDATION_IMAGES = 10_000
@@ -39,7 +40,7 @@ def _training_files(folder: Path, challenge: Challenge) -> list[tuple[Path, int]
     files = []
     for label, wnid in enumerate(challenge.wnids):
         images = folder / "train" / wnid / "images"
-        found = sorted(images.glob("*.JPEG"))
+        found = sorted(path for path in images.glob("*.JPEG") if not is_hidden(path.name, folder=False))
         if not found:
             raise ValueError(f"{images} holds no training images (*.JPEG); unpack the archive {FOLDER}.zip again")
         files += [(path, label) for path in found]

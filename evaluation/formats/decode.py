@@ -1,9 +1,11 @@
 """Encoded images -> pixels at a challenge's size, by many threads, with limits that hold for files by strangers."""
 
 import io
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +15,9 @@ from PIL import Image, ImageOps
 
 from evaluation.base.limits import usable_cores
 from evaluation.base.untrusted import MAX_IMAGE_BYTES, UnreadableFileError, read_regular
+from evaluation.formats.damage import is_damaged
+
+warnings.filterwarnings("ignore", "Corrupt EXIF data", UserWarning)  # it turns nothing, and says nothing
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
@@ -40,7 +45,7 @@ class Decoded:
 
 
 def decode(data: bytes, size: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """Decode one image; anything but `size` x `size` is cropped to its central square and resampled (bicubic).
+    """Decode one image, turned as its EXIF says; all but `size` x `size` is cropped centrally and resampled (bicubic).
 
     Returns:
         uint8 (3, size, size) and the (width, height) that the file had.
@@ -57,6 +62,10 @@ def decode(data: bytes, size: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
                 raise UnreadableFileError("too many pixels")
             if image.mode.startswith(("I", "F")):
                 raise UnreadableFileError("more than 8 bits a channel")
+            if is_damaged(data):
+                raise ValueError("its contents contradict its checksum, or lack their end")
+            with suppress(Exception):  # EXIF that nobody can read turns nothing
+                ImageOps.exif_transpose(image, in_place=True)
             return _fit(image.convert("RGB"), size), had
     except Image.DecompressionBombError:
         raise UnreadableFileError("too many pixels") from None

@@ -6,6 +6,7 @@ Files by strangers are loaded weights-only, and what they declare is checked bef
 import pickle
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,17 @@ import numpy as np
 from evaluation.base.challenge import Challenge
 from evaluation.base.files import written_whole
 from evaluation.base.images import ImageSet, NormalisedSet, normalise
-from evaluation.base.untrusted import MAX_SET_BYTES, UnreadableFileError, check_regular, most_images
+from evaluation.base.untrusted import MAX_SET_BYTES, UnreadableFileError, check_regular, most_images, printable
 
+_BLOCK = 1 << 20
+_TAR_HEADER, _TAR_MAGIC_AT = 512, 257
 _MAX_FILE_BYTES = 4 * MAX_SET_BYTES  # floats take four bytes a channel value
 
 
-def write_tensor(path: Path, images: ImageSet, challenge: Challenge, ipc: int | None = None) -> None:
+def write_tensor(path: Path, images: ImageSet | NormalisedSet, challenge: Challenge, ipc: int | None = None) -> None:
     """Export for the challenge's evaluator: float32 (classes * ipc, 3, H, W), normalised, class-major.
+
+    What is normalised already keeps its values.
 
     Keeps the first `ipc` images of each class, all for None. Raises ValueError where a class has fewer than that, or
     than others where all are kept.
@@ -42,7 +47,9 @@ def write_tensor(path: Path, images: ImageSet, challenge: Challenge, ipc: int | 
     starts = np.cumsum(counts) - counts
     chosen = order[(starts[:, None] + np.arange(keep)).ravel()]
     with written_whole(path) as part:
-        torch.save(torch.from_numpy(normalise(images.images[chosen], challenge)), part)
+        kept = images.images[chosen]
+        floats = kept if isinstance(images, NormalisedSet) else normalise(kept, challenge)
+        torch.save(torch.from_numpy(floats), part)
 
 
 def read_tensor(path: Path, challenge: Challenge) -> NormalisedSet:
@@ -65,9 +72,11 @@ def load_weights_only(path: Path) -> Any:
         check_regular(path.lstat() if path.is_symlink() else path.stat(), _MAX_FILE_BYTES)
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                declared = sum(member.file_size for member in archive.infolist())
-            if declared > path.stat().st_size:  # torch stores without compression, a bomb does not
-                raise ValueError(f"{path} is compressed, which torch.save never does; save it again with torch.save")
+                _check_archive(archive, path)
+        elif _is_tar(path):
+            raise ValueError(
+                f"{path} is in the tar format of PyTorch before 0.1.10; load it there and save it again with torch.save"
+            )
         with warnings.catch_warnings(action="ignore"):  # of torch, about what is refused with a sentence of ours
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnreadableFileError as problem:
@@ -78,6 +87,40 @@ def load_weights_only(path: Path) -> Any:
         ) from error
     except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, MemoryError, OverflowError) as error:
         raise ValueError(f"{path} is not a complete torch.save file; it may be half-written") from error
+
+
+def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
+    """Raises ValueError for an archive that torch.save does not write, or whose members contradict their checksums."""
+    members = archive.infolist()
+    if any(member.filename.endswith("/constants.pkl") for member in members):
+        raise ValueError(
+            f"{path} is a TorchScript archive, a saved program; save the tensor that it holds with torch.save"
+        )
+    if sum(member.file_size for member in members) > path.stat().st_size:  # torch stores without compression
+        raise ValueError(f"{path} is compressed, which torch.save never does; save it again with torch.save")
+    for member in members:
+        # zeros stand where `torch.serialization.set_crc32_options(False)` left the checksums out
+        if member.CRC and not _agrees(archive, member):
+            raise ValueError(
+                f"{path} is damaged: {printable(member.filename)} in it contradicts its checksum; copy the file again"
+            )
+
+
+def _is_tar(path: Path) -> bool:
+    """Whether the first member of a tar archive begins here."""
+    with path.open("rb") as file:
+        return file.read(_TAR_HEADER)[_TAR_MAGIC_AT:].startswith(b"ustar")
+
+
+def _agrees(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    """Whether a member can be read and is what its checksum is of."""
+    try:
+        with archive.open(member) as content:
+            while content.read(_BLOCK):
+                pass
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error):
+        return False
+    return True
 
 
 def to_normalised(images: Any, labels: Any, challenge: Challenge, origin: str) -> NormalisedSet:

@@ -35,6 +35,16 @@ class RoundJob(NamedTuple):
     images: Images
 
 
+class DivergedError(ValueError):
+    """A training whose weights are no numbers any more, which earns no score."""
+
+    def __init__(self, passes: int) -> None:
+        super().__init__(
+            f"the judge's training has come to NaN after pass {passes:,}, so there is no score: the images hold values"
+            " that are not finite or far beyond those of pixels; look at the audit `pixels`"
+        )
+
+
 def get_engine(name: str) -> type[Engine]:
     """The engine called `name`. Raises ValueError where there is none."""
     if name not in ENGINES:
@@ -62,6 +72,9 @@ def train_round(
             that gives the state for a checkpoint.
         check: called before each step and each part of the test with that function; what it raises ends the round.
         clock: seconds, which time the round.
+
+    Raises:
+        DivergedError: the weights are no numbers any more.
     """
     protocol, began, before = engine.protocol, clock(), resume.seconds if resume else 0.0
     steps_per_pass = protocol.steps_per_pass(len(engine.train))
@@ -86,8 +99,16 @@ def train_round(
             if after_step:
                 after_step(steps_done, loss, state)
         first_step = 0
+        if index in (first_pass, protocol.passes - 1):  # not in each, as the host waits for it
+            _check_finite(engine, index + 1)
     accuracy, per_class = _accuracies(engine.predict(test, lambda: check(state)), test.labels, engine.classes)
     return Round(seed, accuracy, per_class, before + clock() - began, protocol.passes)
+
+
+def _check_finite(engine: Engine, passes: int) -> None:
+    """Raises DivergedError where a weight is no number any more; the loss need not show it."""
+    if not all(tensor.isfinite().all() for tensor in engine.state().values()):
+        raise DivergedError(passes)
 
 
 def train_rounds(
@@ -120,7 +141,8 @@ def train_rounds(
         The rounds in the order of their jobs, and how their arithmetic differs from the protocol's, one sentence each.
 
     Raises:
-        ValueError: images or labels do not fit the challenge, or the checkpoint is of another judgement.
+        ValueError: images or labels do not fit the challenge, the checkpoint is of another judgement, or a training
+            came to NaN.
         KeyboardInterrupt: interrupted; the checkpoint then holds all that was done.
     """
     engine_class, torch_device = get_engine(engine), torch.device(device)

@@ -96,8 +96,8 @@ def judge(
         device, on_progress, checkpoint: as for `train_rounds`.
 
     Raises:
-        ValueError: images or labels do not fit the challenge, fewer than one round or epoch, an unknown engine, or
-            a checkpoint of another judgement or one that cannot be written.
+        ValueError: images or labels do not fit the challenge, fewer than one round or epoch, an unknown engine, a
+            checkpoint of another judgement or one that cannot be written, or a training that came to NaN.
     """
     check_judging(engine, rounds, epochs)
     if checkpoint is not None:

@@ -83,6 +83,17 @@ def test_free_floats_of_the_right_normalisation_pass_and_wild_ones_are_told() ->
     assert "outside the range of pixels" in wild.evidence
 
 
+@pytest.mark.parametrize("largest", [1e6, 1e30, 3e38])
+def test_huge_values_are_told_in_a_sentence_and_nothing_else(largest: float, recwarn: pytest.WarningsRecorder) -> None:
+    floats = np.random.default_rng(0).normal(size=(100, 3, 32, 32)).astype(np.float32)
+    floats[7, 1, 3, 3] = -largest
+    audit = _audit(NormalisedSet(floats, np.arange(100)))
+    assert (
+        audit.status == "fail" and f"values reach {largest:.2g}, and those of normalised pixels 2.0" in audit.evidence
+    )
+    assert not recwarn.list
+
+
 def test_values_that_are_no_numbers_fail() -> None:
     images = _real()
     floats = normalise(images.images, CIFAR)

@@ -102,6 +102,15 @@ def _tiny_tree(root: Path, per_class: int = 2) -> Path:
     return root
 
 
+def test_hidden_things_in_real_data_are_passed_over(tmp_path: Path) -> None:
+    challenge, root = get_challenge("tiny-imagenet"), _tiny_tree(tmp_path / "data", per_class=1)
+    images = root / "tiny-imagenet-200/train/n01443537/images"
+    (images / "._n01443537_0.JPEG").write_bytes(b"\0\5\x16\7")
+    (images / ".thumbnails").mkdir()
+    (images / "n01443537_boxes.txt").write_text("n01443537_0.JPEG\t0\t0\t3\t3\n")
+    assert len(load_split(challenge, "train", root)) == 200
+
+
 def test_tiny_imagenet_counts_what_is_there_and_names_what_is_missing(tmp_path: Path) -> None:
     challenge, root = get_challenge("tiny-imagenet"), _tiny_tree(tmp_path / "data")
     train = load_split(challenge, "train", root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,59 @@ def test_foreign_floats_are_left_as_they_are(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_tensor(tmp_path / "wild.pt", CIFAR).images, wild.float().numpy())
     torch.save({"images": wild[:7], "labels": torch.arange(7, dtype=torch.int32)}, tmp_path / "wild.pt")
     assert read_tensor(tmp_path / "wild.pt", CIFAR).labels.tolist() == list(range(7))
+
+
+def test_a_labelled_tensor_is_exported_class_after_class_with_its_values(tmp_path: Path) -> None:
+    wild = torch.randn(200, 3, 32, 32) * 50
+    torch.save({"images": wild, "labels": torch.arange(200) % 100}, tmp_path / "mine.pt")
+    write_tensor(tmp_path / "cifar100.pt", read_tensor(tmp_path / "mine.pt", CIFAR), CIFAR)
+    exported = torch.load(tmp_path / "cifar100.pt", weights_only=True)
+    assert torch.equal(exported, wild.reshape(2, 100, 3, 32, 32).transpose(0, 1).reshape(200, 3, 32, 32))
+    write_tensor(tmp_path / "one.pt", read_tensor(tmp_path / "cifar100.pt", CIFAR), CIFAR, ipc=1)
+    assert torch.equal(torch.load(tmp_path / "one.pt", weights_only=True), wild[:100])
+
+
+def _saved(tmp_path: Path) -> tuple[bytearray, int]:
+    """A sound file, and where its floats begin."""
+    floats = torch.randn(100, 3, 32, 32)
+    torch.save(floats, tmp_path / "x.pt")
+    data = bytearray((tmp_path / "x.pt").read_bytes())
+    return data, data.find(floats.numpy().tobytes()[:64])
+
+
+@pytest.mark.parametrize("damage", ["zeros at the end", "one bit", "zeros in the middle"])
+def test_damage_at_the_right_size_is_refused(tmp_path: Path, damage: str) -> None:
+    data, at = _saved(tmp_path)
+    if damage == "one bit":
+        data[at + 77_777] ^= 1
+    else:
+        start, length = (at + 600_000, 628_800) if damage == "zeros at the end" else (at + 4096, 4096)
+        data[start : start + length] = bytes(length)
+    (tmp_path / "x.pt").write_bytes(data)
+    with pytest.raises(ValueError, match="is damaged: x/data/0 in it contradicts its checksum; copy the file again"):
+        read_tensor(tmp_path / "x.pt", CIFAR)
+
+
+def test_a_file_without_checksums_is_read(tmp_path: Path) -> None:
+    torch.serialization.set_crc32_options(False)
+    try:
+        _saved(tmp_path)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert len(read_tensor(tmp_path / "x.pt", CIFAR)) == 100
+
+
+def test_other_files_called_pt_are_named(tmp_path: Path) -> None:
+    torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / "script.pt")
+    with pytest.raises(ValueError, match="is a TorchScript archive, a saved program"):
+        read_tensor(tmp_path / "script.pt", CIFAR)
+    with tarfile.open(tmp_path / "legacy.pt", "w") as archive:
+        archive.addfile(tarfile.TarInfo("sys_info"))
+    with pytest.raises(ValueError, match=r"tar format of PyTorch before 0\.1\.10"):
+        read_tensor(tmp_path / "legacy.pt", CIFAR)
+    (tmp_path / "empty.pt").write_bytes(bytes(4096))
+    with pytest.raises(ValueError, match=r"was not loaded|not a complete torch\.save file"):
+        read_tensor(tmp_path / "empty.pt", CIFAR)
 
 
 @pytest.mark.parametrize(

@@ -103,3 +103,13 @@ def test_the_interval_of_accuracies_stays_within_zero_and_one() -> None:
     inside = [0.5, 0.51, 0.52]
     assert accuracy_interval(inside) == student_interval(inside)
     assert accuracy_interval([0.1]) is None
+
+
+@pytest.mark.parametrize("engine", ["fast", "reference"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
+def test_a_training_that_comes_to_nan_has_no_score(value: float, engine: str) -> None:
+    floats = normalise(small_train().images, SMALL)
+    floats[3, 0, 5, :] = value
+    wild = NormalisedSet(floats, small_train().labels)
+    with pytest.raises(ValueError, match=r"has come to NaN after pass 1, so there is no score: the images hold"):
+        judge(wild, small_test(), SMALL, engine=engine, rounds=2, epochs=3)
