@@ -1,4 +1,4 @@
-# docker build -t submission .
+# docker build -t submission .        (`make image` also tells it the commit)
 # mkdir -p results && docker run --rm --user "$(id -u):$(id -g)" -v "$PWD/results:/results" submission
 # docs/container.md has the rest: GPUs, data, caches, read-only containers, compose, Apptainer.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 KEEP_RESULTS = '-v "$PWD/results:/results"'
+MOUNT_DATA = '-v "$PWD/data:/data:ro"'
 KEEP_CACHE = "-v submission-cache:/cache"
 _KEEPS_NOTHING = ("overlay", "fuse-overlayfs", "aufs", "tmpfs", "ramfs")
 
@@ -55,6 +56,11 @@ def tell_if_lost(folder: Path, what: str, option: str) -> None:
     """Say on standard error that `what` in `folder` goes with this container, and which `option` keeps it."""
     if is_lost(folder):
         print(f"{what} in {folder} will be lost with this container; to keep it, give {option}", file=sys.stderr)
+
+
+def give_data() -> str:
+    """What a user does who has the data sets, to follow `and`."""
+    return f"mount their folder with {MOUNT_DATA}" if container_kind() else "give their folder as --data"
 
 
 def as_seen_outside(path: Path, root: Path = Path("/")) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from evaluation.base.challenge import Challenge
+from evaluation.base.container import give_data
 from evaluation.base.images import ImageSet, NormalisedSet
 from evaluation.base.untrusted import UnreadableFileError
 from evaluation.data import cifar100, tiny_imagenet
@@ -158,7 +159,7 @@ def _download(challenge: Challenge, split: Split, roots: list[Path]) -> Path:
         raise ValueError(
             f"the {split} split of {challenge.title} is not in {places}, and {archive.url} could not be downloaded"
             f" ({error}); on a machine with a network run `curl -LO {archive.url} &&"
-            f" {unpack} {archive.url.rsplit('/', 1)[1]}`, then pass the folder that holds {archive.folder} as --data"
+            f" {unpack} {archive.url.rsplit('/', 1)[1]}` in a folder for data sets, and {give_data()}"
         ) from error
     return cache
 

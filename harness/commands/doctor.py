@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from evaluation.base.challenge import Challenge, challenges
 from evaluation.base.command_line import Data, ExitCode, Options
+from evaluation.base.container import container_kind, give_data
 from harness.clock.processes import can_follow_families, make_cgroup
 from harness.gpu.nvml import Card, open_nvml
 
@@ -76,10 +77,12 @@ def check_clock(follows_families: bool, has_cgroup: bool) -> Check:
     return Check("clock", "ok", f"Generators are held by {how}.")
 
 
-def check_gpu(cards: Sequence[Card], driver: str | None, why_none: str) -> Check:
+def check_gpu(cards: Sequence[Card], driver: str | None, why_none: str, contained: bool = False) -> Check:
+    """`contained`: in a container, which sees no card unless it is given one."""
     if not cards:
         reason = why_none or "the driver knows of no card"
         todo = "Nothing for small generators; large pretrained models want a card with a driver."
+        todo += " Give it to the container: docker run --gpus all, apptainer run --nv." if contained else ""
         return Check("gpu", "warn", f"No NVIDIA card: {reason}. Everything runs on the processor.", todo)
     named = ", ".join(f"{card.name} ({card.memory_gb:g} GB)" if card.memory_gb else card.name for card in cards)
     found = f"{named}; driver {driver or 'unknown'}."
@@ -104,7 +107,7 @@ def check_torch(version: str, cuda_build: str | None, cuda_works: bool, cards: i
 def check_container(kind: str | None, cores: int, memory_gb: float, lost: Sequence[str]) -> Check:
     """`lost`: options of `docker run` that would keep what is lost with the container, by what is lost."""
     where = f"In a container ({kind})" if kind else "In no container"
-    found = f"{where}, with {cores} cores and {memory_gb:.1f} GB of memory"
+    found = f"{where}, with {cores} core{'' if cores == 1 else 's'} and {memory_gb:.1f} GB of memory"
     if not lost:
         return Check("container", "ok", f"{found}.")
     return Check("container", "warn", f"{found}; what it writes is lost with it.", f"Give {' and '.join(lost)}.")
@@ -143,7 +146,7 @@ def check_data(challenge: Challenge, at_hand: Mapping[str, bool], looked_in: str
     if challenge.name == CHECKED:
         todo = "Install the project's requirements; scikit-learn carries it."
         return Check(name, "missing", f"{challenge.title} is not there.", todo)
-    todo = "A run with a network fetches it before the clock; else unpack the publisher's archive and give --data."
+    todo = f"A run with a network fetches it before the clock; else unpack the publisher's archive and {give_data()}."
     return Check(name, "missing", f"No {' or '.join(absent)} split of {challenge.title} in {looked_in}.", todo)
 
 
@@ -187,7 +190,7 @@ def examine(data: Path | None) -> list[Check]:
     """Every check of this machine, in the order shown; `data`: folder of the real data sets."""
     import torch
 
-    from evaluation.base.container import KEEP_CACHE, KEEP_RESULTS, container_kind, is_lost, permission_advice
+    from evaluation.base.container import KEEP_CACHE, KEEP_RESULTS, is_lost, permission_advice
     from evaluation.base.limits import available_memory, total_memory, usable_cores
     from evaluation.data.datasets import cache_folder, is_at_hand
     from evaluation.judge.norm_relu_pool import find_compiler
@@ -208,7 +211,7 @@ def examine(data: Path | None) -> list[Check]:
         check_python((sys.version_info.major, sys.version_info.minor)),
         check_torch(str(torch.__version__), torch.version.cuda, torch.cuda.is_available(), len(cards)),
         check_clock(platform.system() == "Linux" and can_follow_families(), cgroup is not None),
-        check_gpu(cards, driver, why),
+        check_gpu(cards, driver, why, container_kind() is not None),
         check_container(
             container_kind(),
             usable_cores(),

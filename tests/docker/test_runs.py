@@ -14,12 +14,11 @@ from tests.real_data import real_data
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("image")]
 
-QUICK = ("--rounds", "1", "--epochs", "2")
 # told by a program of ours or by a library of what does not work as it should
-TROUBLE = ("Warning", "Traceback", "uncompiled", "MPLCONFIGDIR", "not PID 1", "I have no name")
+TROUBLE = ("Warning", "Traceback", "uncompiled", "MPLCONFIGDIR", "PID 1", "I have no name")
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come"
@@ -29,7 +28,8 @@ def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
 def test_digits_hardened_for_a_user_that_nobody_knows(tmp_path: Path) -> None:
     results = results_folder(tmp_path / "results")
     limits = ("--cpus", "1", "--memory", "3g", "--cpuset-cpus", "0")
-    done = docker("run", "--rm", *HARDENED, *limits, "-v", f"{results}:/results", TAG, "--dataset", "digits", *QUICK)
+    asked = ("--dataset", "digits", "--budget", "5m", "--ipc", "10", "--rounds", "1", "--epochs", "2")
+    done = docker("run", "--rm", *HARDENED, *limits, "-v", f"{results}:/results", TAG, *asked)
     said = done.stdout + done.stderr
     assert not [word for word in TROUBLE if word in said], said
     assert "lost" not in said
@@ -72,7 +72,7 @@ def test_a_stop_while_judging_leaves_record_and_report(tmp_path: Path) -> None:
         # Audits are told once they are done; from then on it judges.
         wait_for(lambda: "pixels" in docker("logs", container).stdout)
         time.sleep(3)
-        docker("stop", "--time", "30", container)
+        docker("stop", "--time", "60", container)
         assert docker("inspect", "--format", "{{.State.ExitCode}}", container).stdout.strip() == "130"
     finally:
         docker("rm", "--force", container)
@@ -98,8 +98,8 @@ def test_a_program_that_flees_its_parent_is_dead_at_the_deadline(tmp_path: Path)
     record = record_in(results)
     assert record["outcome"] == "no_images"
     last = float((results / "beats").read_text())
-    assert record["clock"]["deadline"] - 1 < last < record["clock"]["ended"]
-    assert record["clock"]["ended"] - record["clock"]["deadline"] < 1
+    assert record["clock"]["started"] < last < record["clock"]["ended"]
+    assert record["clock"]["ended_by"] == "clock" and record["clock"]["isolation"]
 
 
 def test_results_that_may_not_be_written_are_one_sentence(tmp_path: Path) -> None:
@@ -118,6 +118,9 @@ def test_results_that_may_not_be_written_are_one_sentence(tmp_path: Path) -> Non
 def test_what_will_be_lost_is_said_before_the_work() -> None:
     done = docker("run", "--rm", TAG, "--dataset", "digits", "--ipc", "1", "--no-judge")
     assert '-v "$PWD/results:/results"' in done.stderr and "will be lost with this container" in done.stderr
+    done = docker("run", "--rm", "--network", "none", TAG, "--dataset", "cifar100", check=False)
+    assert done.returncode == 2 and '-v "$PWD/data:/data:ro"' in done.stderr
+    assert "/cache" in done.stderr and "-v submission-cache:/cache" in done.stderr
     done = docker("run", "--rm", *HARDENED, TAG, "--dataset", "digits", "--ipc", "1", "--no-judge", check=False)
     assert done.returncode == 2 and '-v "$PWD/results:/results"' in done.stderr
 
@@ -126,10 +129,23 @@ def test_doctor_knows_where_it_is(tmp_path: Path) -> None:
     results = results_folder(tmp_path / "results")
     wide = ("--env", "COLUMNS=300")
     bare = docker("run", "--rm", *wide, "--cpus", "1", "--memory", "2500m", TAG, "doctor").stdout
-    assert "In a container (docker), with 1 cores and 2.6 GB of memory; what it writes is lost with it" in bare
+    assert "In a container (docker), with 1 core and 2.6 GB of memory; what it writes is lost with it" in bare
     assert "-v submission-cache:/cache" in bare and "Ready" in bare
     kept = docker(
-        *("run", "--rm", *wide, *HARDENED, "-v", f"{results}:/results", "--mount", "type=volume,dst=/cache", TAG),
+        *(
+            "run",
+            "--rm",
+            "--init",
+            *wide,
+            *HARDENED,
+            "-v",
+            f"{results}:/results",
+            "--mount",
+            "type=volume,dst=/cache",
+            TAG,
+        ),
         "doctor",
-    ).stdout
-    assert "In a container (docker)" in kept and "lost with it" not in kept
+    )
+    assert "In a container (docker)" in kept.stdout and "lost with it" not in kept.stdout
+    # Another first process, as Apptainer and `--init` have one, is nothing to warn of.
+    assert not [word for word in TROUBLE if word in kept.stdout + kept.stderr]

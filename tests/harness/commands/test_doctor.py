@@ -47,6 +47,7 @@ READY, HALF, BARE = (
         (check_clock(False, False), "missing", "no clock"),
         (check_gpu([], None, "no NVIDIA driver is installed"), "warn", "no NVIDIA driver is installed"),
         (check_gpu([], "550", ""), "warn", "knows of no card"),
+        (check_gpu([], None, "no NVIDIA driver is installed", contained=True), "warn", "no NVIDIA driver is installed"),
         (check_gpu([card()], "550", ""), "ok", "RTX 4090 (24 GB); driver 550"),
         (check_gpu([card(memory_gb=None)], None, ""), "ok", "driver unknown"),
         (check_gpu([card(0), card(1)], "550", ""), "warn", "RTX 4090"),
