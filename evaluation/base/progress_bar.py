@@ -1,4 +1,4 @@
-"""Progress of long work: a bar where there is a terminal to redraw it, a line now and then where there is none."""
+"""Progress of long work: a bar where there is a terminal to redraw it, else a line at the start and now and then."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -29,17 +29,19 @@ def progress_bar(title: str, console: Console | None = None) -> Iterator[Update]
                 ...
                 update((step + 1) / steps, f"loss {loss:.3f}")
 
-    The time remaining is estimated from the pace since the first update, so work that was done before (a resumed
-    checkpoint) and warming up do not count.
+    Until the first update, and for work that never calls it, the bar only shows that something is going on. The time
+    remaining is estimated from the pace since that update, so work that was done before (a resumed checkpoint) and
+    warming up do not count.
 
     Args:
         title: what is going on.
         console: where to show it; None for standard error.
     """
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
     console = console or plain_console(stderr=True)
     drawn = Progress(
+        SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=28),
         TextColumn("{task.fields[text]}", markup=False),
@@ -49,13 +51,15 @@ def progress_bar(title: str, console: Console | None = None) -> Iterator[Update]
         speed_estimate_period=900,
     )
     with drawn:
-        drawn.add_task(title, total=1.0, text="")
+        drawn.add_task(title, total=None, text="")
         (task,) = drawn.tasks
         last_line = time.monotonic()
+        if drawn.disable:
+            console.print(f"{title} ...", markup=False)
 
         def update(fraction: float, text: str) -> None:
             nonlocal last_line
-            drawn.update(task.id, completed=min(fraction, 1.0))
+            drawn.update(task.id, total=1.0, completed=min(fraction, 1.0))
             if drawn.disable and time.monotonic() - last_line < LINE_EVERY_S:
                 return
             if remaining_s := task.time_remaining:

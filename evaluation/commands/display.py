@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,8 @@ from rich.console import Console
 
 from evaluation.audits.audit import Audit, distinct_ipc
 from evaluation.base.challenge import Challenge
-from evaluation.base.progress_bar import progress_bar
+from evaluation.base.progress_bar import Update, progress_bar
+from evaluation.formats.decode import OnRead
 from evaluation.judge.protocol import Progress
 
 if TYPE_CHECKING:
@@ -31,6 +32,18 @@ def judging(console: Console, what: str) -> Iterator[Callable[[Progress], None]]
             update(now.passes_done / now.passes, f"{rounds}{passes}, loss {now.loss:.3f}")
 
         yield show
+
+
+@contextmanager
+def reading(console: Console, what: str = "the images") -> Iterator[OnRead]:
+    """Show how far reading `what` is: yields what takes files read and all files."""
+    with progress_bar(f"Reading {what}", console) as update:
+        yield lambda done, files: update(done / max(1, files), f"{done:,} of {files:,} files")
+
+
+def auditing(console: Console) -> AbstractContextManager[Update]:
+    """Show how far the audits are: yields what takes the fraction done and the name of one that begins."""
+    return progress_bar("Auditing", console)
 
 
 def show_audits(console: Console, audits: Sequence[Audit]) -> None:

@@ -52,8 +52,8 @@ def judge(options: JudgeOptions, as_json: bool) -> ExitCode:
     from evaluation.audits.run import run_audits
     from evaluation.base.images import content_hash
     from evaluation.base.machine import resolve_device
-    from evaluation.base.progress_bar import plain_console
-    from evaluation.commands.display import any_failed, judging, result, sentence, show_audits
+    from evaluation.base.progress_bar import plain_console, progress_bar
+    from evaluation.commands.display import any_failed, auditing, judging, reading, result, sentence, show_audits
     from evaluation.curve.real_equivalent import worth_of, worth_words
     from evaluation.data.datasets import cache_folder, load_split
     from evaluation.judge import score
@@ -63,19 +63,23 @@ def judge(options: JudgeOptions, as_json: bool) -> ExitCode:
     challenge, device = get_challenge(options.dataset), resolve_device(options.device)
     engine, rounds, epochs = options.engine, options.rounds, options.epochs
     score.check_judging(engine, rounds, epochs)
-    contents = read_submission(options.submission, challenge, options.class_order)
+    console = plain_console(stderr=as_json)
+    with reading(console) as on_read:
+        contents = read_submission(options.submission, challenge, options.class_order, on_read)
     of = f"{content_hash(contents.images)[:32]}-{engine}-{epochs}-{options.judge_seed}-{device}"
     checkpoint = options.checkpoint or cache_folder() / "judge" / f"{challenge.name}-{of}.ckpt"
     check_writable(checkpoint)
     test = load_split(challenge, "test", options.data)
 
-    console = plain_console(stderr=as_json)
     ipc = len(contents.images) / challenge.classes
     console.print(f"{challenge.title}: {len(contents.images):,} images, IPC {ipc:g}", markup=False)
     for warning in contents.warnings:
         console.print(f"Note: {warning}", markup=False)
     train = load_split(challenge, "train", options.data) if options.audits else None
-    audits = run_audits(contents, challenge, train, test) if train else []
+    audits = []
+    if train:
+        with auditing(console) as on_audit:
+            audits = run_audits(contents, challenge, train, test, on_audit)
     show_audits(console, audits)
     if options.strict and any_failed(audits):
         if as_json:
@@ -83,15 +87,16 @@ def judge(options: JudgeOptions, as_json: bool) -> ExitCode:
         console.print("Not judged: an audit failed, which --strict makes fatal.")
         return ExitCode.REGRESSION
 
-    expected = estimate(
-        len(contents.images),
-        challenge,
-        engine=engine,
-        rounds=rounds,
-        epochs=epochs,
-        device=device,
-        test_images=len(test),
-    )
+    with progress_bar("Timing the judge on this machine", console):
+        expected = estimate(
+            len(contents.images),
+            challenge,
+            engine=engine,
+            rounds=rounds,
+            epochs=epochs,
+            device=device,
+            test_images=len(test),
+        )
     console.print(expected.sentence(epochs, rounds), markup=False)
     with judging(console, "the images") as on_progress:
         scored = score.judge(

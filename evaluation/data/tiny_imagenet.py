@@ -11,6 +11,7 @@ import numpy as np
 
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet
+from evaluation.base.progress_bar import progress_bar
 from evaluation.formats.decode import decode_files
 from evaluation.formats.kinds import is_hidden
 
@@ -76,7 +77,12 @@ def fingerprint(files: list[tuple[Path, int]]) -> str:
 
 def load(files: list[tuple[Path, int]], challenge: Challenge) -> ImageSet:
     """Decode `files`, as `list_files` gives them. Raises ValueError where one cannot be decoded."""
-    decoded = decode_files([path for path, _ in files], challenge.size)
+    with progress_bar(f"Reading {challenge.title}") as update:
+        decoded = decode_files(
+            [path for path, _ in files],
+            challenge.size,
+            on_read=lambda done, count: update(done / count, f"{done:,} of {count:,} images"),
+        )
     if decoded.problems:
         position, problem = min(decoded.problems.items())
         raise ValueError(f"{files[position][0]}: {problem.reason}; unpack the archive {FOLDER}.zip again")

@@ -3,7 +3,7 @@
 import io
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +23,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 MAX_PIXELS = 2**24  # of one image, by its header, before anything is decoded: 4096 x 4096
 MAX_TOTAL_PIXELS = 2**37  # of all images together; about half an hour of decoding on two cores
+# what takes how many files have been read, and of how many
+OnRead = Callable[[int, int], None]
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM")
 _CHUNK = 256  # files a thread takes at a time
 _SMALL_FILE_BYTES = 8192  # below, decoding is mostly Python code, and a second thread makes it slower (measured)
@@ -93,7 +95,9 @@ def _fit(image: Image.Image, size: int) -> NDArray[np.uint8]:
     return np.asarray(image).transpose(2, 0, 1)
 
 
-def decode_files(paths: Sequence[Path], size: int, mean_bytes: float = np.inf) -> Decoded:
+def decode_files(
+    paths: Sequence[Path], size: int, mean_bytes: float = np.inf, on_read: OnRead = lambda done, files: None
+) -> Decoded:
     """Decode many files.
 
     Args:
@@ -122,6 +126,7 @@ def decode_files(paths: Sequence[Path], size: int, mean_bytes: float = np.inf) -
     pixels = 0
     with ThreadPoolExecutor(threads) as pool:
         for sizes, problems in pool.map(decode_chunk, range(0, len(paths), _CHUNK)):
+            on_read(sum(decoded.sizes.values()) + len(decoded.problems), len(paths))
             decoded.problems |= problems
             decoded.sizes += sizes
             pixels += sum(width * height * count for (width, height), count in sizes.items())

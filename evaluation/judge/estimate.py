@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -48,11 +48,20 @@ class Estimate:
         """Expected seconds of a judgement with this many epochs and rounds."""
         return self.start_s + rounds * (Protocol(epochs=epochs).passes * self.pass_s + self.test_s)
 
+    def of(self, images: int) -> "Estimate":
+        """The same for another number of images."""
+        batch = Protocol().batch_size
+        step_s = self.step_s or self.pass_s * batch / self.images
+        return replace(self, images=images, step_s=step_s, last_step_s=step_s * (images % batch) / batch)
+
     def sentence(self, epochs: int = FULL_EPOCHS, rounds: int = FULL_ROUNDS) -> str:
-        """The time in words, with the previews that are much cheaper."""
+        """The time in words, with the options of previews that are much cheaper."""
         whole = self.seconds(epochs, rounds)
         fewer = [preview for preview in PREVIEWS if self.seconds(*preview) < whole / 2]
-        cheaper = [f"{show_duration(self.seconds(*preview))} ({_extent(*preview)})" for preview in fewer]
+        cheaper = [
+            f"{show_duration(self.seconds(epochs, rounds))} (--epochs {epochs} --rounds {rounds})"
+            for epochs, rounds in fewer
+        ]
         sentence = f"Judging {self.images:,} images ({_extent(epochs, rounds)}) takes about {show_duration(whole)} here"
         return f"{sentence}; a preview {' or '.join(cheaper)}." if cheaper else f"{sentence}."
 

@@ -19,7 +19,7 @@ from evaluation.base.untrusted import (
     printable,
 )
 from evaluation.formats.class_folders import accepted
-from evaluation.formats.decode import decode_files, fit_pixels
+from evaluation.formats.decode import OnRead, decode_files, fit_pixels
 from evaluation.formats.shards import NoImagesInShardError, read_shard
 from evaluation.submitted.listing import list_folder
 
@@ -64,7 +64,7 @@ class NoImagesError(NothingToJudgeError):
         self.dropped, self.not_images = dropped, not_images
 
 
-def read_folder(folder: Path, challenge: Challenge) -> FolderContents:
+def read_folder(folder: Path, challenge: Challenge, on_read: OnRead = lambda done, files: None) -> FolderContents:
     """Read every whole image of a submission's folder.
 
     Class folders are named by label index, class name, WordNet id or `007-name` and hold PNG, JPEG, WebP or BMP of any
@@ -80,7 +80,7 @@ def read_folder(folder: Path, challenge: Challenge) -> FolderContents:
     count = len(listing.images)
     _check_count(count, folder, challenge)
     paths = [folder / path for _, path in listing.images]
-    decoded = decode_files(paths, challenge.size, listing.image_bytes / max(1, len(paths)))
+    decoded = decode_files(paths, challenge.size, listing.image_bytes / max(1, len(paths)), on_read)
     for position, problem in sorted(decoded.problems.items()):
         listing.dropped.add(listing.images[position][1], problem.reason, problem.half_written)
     kept = [listing.images[position] for position in decoded.kept]

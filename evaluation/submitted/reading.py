@@ -7,6 +7,7 @@ from evaluation.base.challenge import Challenge
 from evaluation.base.images import content_hash
 from evaluation.base.untrusted import UnreadableFileError, printable, read_regular
 from evaluation.formats.class_folders import label_of_folder
+from evaluation.formats.decode import OnRead
 from evaluation.formats.kinds import is_hidden
 from evaluation.formats.shards import may_hold_images
 from evaluation.formats.tensors import read_tensor
@@ -17,12 +18,17 @@ from evaluation.submitted.listing import holds_images
 _MAX_RECORD_BYTES = 2**26  # of a run's record.json
 
 
-def read_submission(path: Path, challenge: Challenge, class_order: Path | None = None) -> FolderContents:
+def read_submission(
+    path: Path,
+    challenge: Challenge,
+    class_order: Path | None = None,
+    on_read: OnRead = lambda done, files: None,
+) -> FolderContents:
     """`read_images`; where it is a run, checked against the hash in its record.
 
     `class_order` is a file for `read_order`. Raises ValueError as `read_images`, or for images of another run.
     """
-    contents = read_images(path, challenge)
+    contents = read_images(path, challenge, on_read)
     record = path / "record.json"
     if record.is_file() and _images_hash(record) not in (None, content_hash(contents.images)):
         raise ValueError(
@@ -44,7 +50,7 @@ def _images_hash(record: Path) -> str | None:
     return told.get("images_hash")
 
 
-def read_images(path: Path, challenge: Challenge) -> FolderContents:
+def read_images(path: Path, challenge: Challenge, on_read: OnRead = lambda done, files: None) -> FolderContents:
     """Read a folder of class folders or shards, a run's folder with `images/`, a `.pt` file, or one `.npz` shard.
 
     Raises ValueError where there is nothing of that kind or it does not fit the challenge, with what to do.
@@ -53,7 +59,7 @@ def read_images(path: Path, challenge: Challenge) -> FolderContents:
         inner = path / "images"
         if inner.is_symlink():
             raise ValueError(f"{inner} is a symbolic link; a run's images must be a folder itself")
-        return read_folder(_run_images(path, challenge) if inner.is_dir() else path, challenge)
+        return read_folder(_run_images(path, challenge) if inner.is_dir() else path, challenge, on_read)
     if not path.exists():
         raise ValueError(f"{path} does not exist; give a folder of class folders, a run, a .pt file or an .npz shard")
     if path.suffix.lower() == ".pt":

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from evaluation.audits.audit import Audit
 from evaluation.base.container import as_seen_outside
-from evaluation.base.progress_bar import plain_console, progress_bar
-from evaluation.commands.display import judging, show_audits
+from evaluation.base.progress_bar import Update, plain_console, progress_bar
+from evaluation.commands.display import auditing, judging, reading, show_audits
 from evaluation.curve.real_equivalent import worth_words
+from evaluation.formats.decode import OnRead
 from harness.records.record import Record
 from harness.report.sentences import (
     describe_clock,
@@ -66,6 +67,18 @@ class Voice:
                 update(used_s / budget_s, f"{count:,} images" if count is not None else "running")
 
             yield show
+
+    def working(self, what: str) -> AbstractContextManager[Update]:
+        """A progress bar of anything else."""
+        return progress_bar(what, self.console)
+
+    def reading(self) -> AbstractContextManager[OnRead]:
+        """A progress bar of reading images."""
+        return reading(self.console)
+
+    def auditing(self) -> AbstractContextManager[Update]:
+        """A progress bar of the audits."""
+        return auditing(self.console)
 
     def judging(self, what: str) -> AbstractContextManager[Callable[[Progress], None]]:
         """A progress bar of judging `what`: yields a function that takes the judge's progress."""

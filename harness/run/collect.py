@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, content_hash, denormalise
 from evaluation.base.untrusted import Dropped
+from evaluation.formats.decode import OnRead
 from evaluation.submitted.folder import FolderContents, NoImagesError, read_folder
 
 # the curve of images over time is thinned to about this many points
@@ -53,7 +54,12 @@ class Collected:
         return sum(self.per_class)
 
 
-def collect(folder: Path, challenge: Challenge, started_at: datetime | None = None) -> Collected:
+def collect(
+    folder: Path,
+    challenge: Challenge,
+    started_at: datetime | None = None,
+    on_read: OnRead = lambda done, files: None,
+) -> Collected:
     """Read the output folder, whatever became of it; nothing that the file system says is raised.
 
     One that was replaced by a link holds what somebody else wrote and is not read. With `started_at`, when the clock
@@ -62,7 +68,7 @@ def collect(folder: Path, challenge: Challenge, started_at: datetime | None = No
     try:
         if instead := _instead_of_folder(folder):
             return Collected(invalid=f"the output folder {folder} {instead}")
-        contents = read_folder(folder, challenge)
+        contents = read_folder(folder, challenge, on_read)
     except NoImagesError as nothing:
         left_out = nothing.dropped
         return Collected(
@@ -105,9 +111,11 @@ def examples(dropped: Sequence[Dropped]) -> tuple[str, ...]:
     return tuple(f"{each.path}: {each.reason}" for each in dropped[:EXAMPLES])
 
 
-def recollect(folder: Path, challenge: Challenge, images_hash: str | None) -> Collected:
+def recollect(
+    folder: Path, challenge: Challenge, images_hash: str | None, on_read: OnRead = lambda done, files: None
+) -> Collected:
     """`collect` for a run that is over. Raises ValueError where the images are not those of its record's hash."""
-    collected = collect(folder, challenge)
+    collected = collect(folder, challenge, on_read=on_read)
     if collected.images_hash != images_hash:
         raise ValueError(f"the images in {folder} are not those that the run made; they cannot be judged as its own")
     return collected

@@ -28,7 +28,7 @@ from harness.run.options import RunOptions
 # The baseline is a reference beside the run's own rounds; one round adds about a third to the cost of judging.
 BASELINE_ROUNDS = 1
 # SGD steps from which a judgement is long enough to be announced
-WORTH_AN_ESTIMATE = 1_000
+_SLOW = 1_000
 # the generator that is its own baseline
 REAL = "real"
 # what a file system may round times by
@@ -37,7 +37,7 @@ TIMES_AGREE_S = 2.0
 Images = ImageSet | NormalisedSet
 
 
-@dataclass(frozen=True)
+@dataclass
 class Judge:
     """What all judgements of a run have in common: the test images, how to judge, and where to show progress."""
 
@@ -46,11 +46,25 @@ class Judge:
     how: How
     device: str
     voice: Voice
+    _timed: Estimate | None = None
+
+    @classmethod
+    def of(cls, options: RunOptions, test: Images, voice: Voice) -> "Judge":
+        """The judge that the options ask for."""
+        how = How(engine=options.engine, epochs=options.epochs, rounds=options.rounds, judge_seed=options.judge_seed)
+        return cls(options.challenge, test, how, resolve_device(options.device), voice)
+
+    def is_slow(self, images: int) -> bool:
+        """Whether judging so many images takes so long that it is worth to say beforehand how long."""
+        return self.how.rounds * Protocol(self.how.epochs).passes * Protocol().steps_per_pass(images) > _SLOW
 
     def estimate(self, images: int) -> Estimate:
-        """How long judging so many images takes here."""
-        how = self.how.model_dump(exclude={"judge_seed"})
-        return estimate(images, self.challenge, device=self.device, test_images=len(self.test), **how)
+        """How long judging so many images takes here; timed at the first call, which takes seconds."""
+        if self._timed is None:
+            how = self.how.model_dump(exclude={"judge_seed"})
+            with self.voice.working("Timing the judge on this machine"):
+                self._timed = estimate(images, self.challenge, device=self.device, test_images=len(self.test), **how)
+        return self._timed.of(images)
 
     def score(self, what: str, images: Images, checkpoint: Path) -> Score:
         """The score of `images`, with a progress bar that calls them `what`; no `checkpoint` where there is no room."""
@@ -68,24 +82,22 @@ class Judge:
 
 
 def judge_images(
-    images: Images, train: ImageSet | None, test: Images, folder: RunFolder, options: RunOptions, voice: Voice
+    judge: Judge, images: Images, train: ImageSet | None, folder: RunFolder, is_real: bool
 ) -> tuple[Score, BaselinePart | None]:
     """The score of `images`, and that of as many random real training images per class under the same protocol.
 
-    An interrupted judgement goes on from the run's checkpoints.
+    An interrupted judgement goes on from the run's checkpoints. `is_real`: the images are such real ones themselves.
     """
-    how = How(engine=options.engine, epochs=options.epochs, rounds=options.rounds, judge_seed=options.judge_seed)
-    judge = Judge(options.challenge, test, how, resolve_device(options.device), voice)
-    if how.rounds * Protocol(how.epochs).passes * Protocol().steps_per_pass(len(images)) > WORTH_AN_ESTIMATE:
-        voice.say(judge.estimate(len(images)).sentence(how.epochs, how.rounds))
+    if judge.is_slow(len(images)):
+        judge.voice.say(judge.estimate(len(images)).sentence(judge.how.epochs, judge.how.rounds))
     accuracy = judge.score("the images", images, folder.checkpoint)
-    if train is None or options.generator_name == REAL:
+    if train is None or is_real:
         return accuracy, None
-    per_class = round(len(images) / options.challenge.classes)
-    real = random_subset(train, max(1, per_class), how.judge_seed)
-    judge_once = replace(judge, how=how.model_copy(update={"rounds": BASELINE_ROUNDS}))
+    per_class = round(len(images) / judge.challenge.classes)
+    real = random_subset(train, max(1, per_class), judge.how.judge_seed)
+    judge_once = replace(judge, how=judge.how.model_copy(update={"rounds": BASELINE_ROUNDS}))
     of_real = judge_once.score("random real images beside them", real, folder.baseline_checkpoint)
-    return accuracy, BaselinePart(ipc=len(real) / options.challenge.classes, accuracy=of_real)
+    return accuracy, BaselinePart(ipc=len(real) / judge.challenge.classes, accuracy=of_real)
 
 
 def judge_prefixes(
@@ -112,7 +124,8 @@ def judge_prefixes(
     budget_s, challenge = record.budget_s, get_challenge(record.dataset)
     if at and max(at) > budget_s:
         raise ValueError(f"--at names {max(at):g} s, but the run's budget was {budget_s:g} s; stay within it")
-    collected = recollect(folder.images, challenge, record.images_hash)
+    with voice.reading() as on_read:
+        collected = recollect(folder.images, challenge, record.images_hash, on_read)
     assert collected.contents is not None, "the record has counted images"
     images, paths = collected.contents.images, collected.contents.paths
     times_N = image_times(folder.images, paths, datetime.fromisoformat(record.clock.started_at))

@@ -136,14 +136,28 @@ class ImagesOptions(GeneratorOptions):
 
     ipc: Annotated[
         int | Literal["none"] | None,
-        Option(min=1, parser=parse_ipc, help="Stop at this many images per class; `none` lifts the data set's limit."),
+        Option(
+            min=1,
+            parser=parse_ipc,
+            help="Stop at this many images per class, `none`: at the deadline. Default: where more gain nothing.",
+        ),
     ] = None
     seed: Annotated[int, Option(help="Seed of the images.")] = 0
 
     @property
     def ipc_cap(self) -> int | None:
-        """Images per class to stop at, by default the challenge's; None for as many as the clock allows."""
-        return self.challenge.ipc_cap if self.ipc is None else None if self.ipc == "none" else self.ipc
+        """Images per class to stop at; None for as many as the clock allows.
+
+        By default where the generator's record shows no further gain, and at the challenge's limit.
+        """
+        if self.ipc is not None:
+            return None if self.ipc == "none" else self.ipc
+        return min(self.challenge.ipc_cap, self._useful_ipc())
+
+    def _useful_ipc(self) -> int:
+        """The images per class beyond which the generator gains nothing, if it is known."""
+        useful = get_generator(self.generator_name).info.useful_ipc
+        return useful.get(self.dataset, self.challenge.ipc_cap)
 
 
 @dataclass(frozen=True)
@@ -201,6 +215,9 @@ class RunOptions(ImagesOptions):
     def own(self) -> bool:
         """Whether it is one of the project's own generators, or of its plugins, that runs."""
         return self.command is None and self.image is None
+
+    def _useful_ipc(self) -> int:
+        return super()._useful_ipc() if self.own else self.challenge.ipc_cap
 
     @property
     def generator_name(self) -> str:

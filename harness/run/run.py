@@ -1,6 +1,6 @@
 """The main job: plan -> generate under the clock -> collect -> audit -> judge -> record -> report."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,10 +23,11 @@ from harness.report.console import Voice
 from harness.report.run_page import report_of
 from harness.run.assemble import first_record, with_accuracy, with_audits, with_generation, with_trial, without_count
 from harness.run.collect import Collected, collect, recollect
+from harness.run.costs import tell_costs
 from harness.run.generation import Generation, check_command, fetch_needs, generate
-from harness.run.judging import judge_images
+from harness.run.judging import REAL, Judge, judge_images
 from harness.run.options import RunOptions
-from harness.run.plan import card_budget, make_plan, plan_sentences
+from harness.run.plan import Plan, card_budget, make_plan, plan_sentences
 from harness.run.visitor import find_visitor
 from submission.contract.generator import get_generator
 
@@ -63,7 +64,8 @@ class Work:
 
     def report(self, train: ImageSet | None, test: ImageSet | None) -> None:
         """Write the report of what is known; `train` and `test` are for pictures to compare with."""
-        page = report_of(self.folder, self.record, self.collected.pixels, train, test)
+        with self.voice.working("Writing the report"):
+            page = report_of(self.folder, self.record, self.collected.pixels, train, test)
         self.folder.report = write_or_rescue(self.folder.report, lambda path: write_text(path, page), self.voice.say)
 
 
@@ -78,13 +80,16 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     challenge, data, judged = options.challenge, options.data, options.judged
     train = load_split(challenge, "train", data) if judged or is_at_hand(challenge, "train", data) else None
     test = load_split(challenge, "test", data) if judged or is_at_hand(challenge, "test", data) else None
+    judge = Judge.of(options, test, voice) if judged and test is not None else None
     with ExitStack() as until_done:
         if options.resume:
             work, interrupted = find_run(options, voice, until_done), False
         else:
-            work, interrupted = make_run(options, voice, command, until_done)
+            has_baseline = train is not None and options.generator_name != REAL
+            tell = partial(tell_costs, judge=judge, has_baseline=has_baseline) if judge else None
+            work, interrupted = make_run(options, voice, command, until_done, tell)
         try:
-            code = finish(work, interrupted, train, test, options)
+            code = finish(work, interrupted, train, test, judge, options)
         except KeyboardInterrupt:
             voice.say("Interrupted; the images are safe. Continue with --resume and the same --out.")
             code = ExitCode.INTERRUPTED
@@ -95,15 +100,23 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     return Finished(work.record, work.folder.root, work.folder.report, code)
 
 
-def make_run(options: RunOptions, voice: Voice, command: Sequence[str], until_done: ExitStack) -> tuple[Work, bool]:
+def make_run(
+    options: RunOptions,
+    voice: Voice,
+    command: Sequence[str],
+    until_done: ExitStack,
+    tell: Callable[[Plan], None] | None,
+) -> tuple[Work, bool]:
     """Plan, and generate under the clock: the run so far, and whether it was interrupted.
 
-    No other harness may work in its folder `until_done`.
+    No other harness may work in its folder `until_done`. `tell` says before the clock what the plan will cost.
     """
     maker = get_generator(options.generator_name) if options.own else None
     needs = fetch_needs(options) if maker else Needs(None, None, "cpu")
     visitor = find_visitor(options, voice) if options.image is not None else None
     plan = make_plan(options, maker, needs, card_budget(options, voice))
+    if tell is not None:
+        tell(plan)
     with held_back(raises=False) as interruption:  # from here on there is something to keep
         folder = new_folder(options.out, options.dataset, options.generator_name)
         until_done.enter_context(held(folder))
@@ -145,7 +158,9 @@ def find_run(options: RunOptions, voice: Voice, until_done: ExitStack) -> Work:
     voice.log_to(folder.log)
     if folder.generation.exists():
         return Work(folder, record, voice, Generation.load(folder.generation))
-    return Work(folder, record, voice, collected=recollect(folder.images, options.challenge, record.images_hash))
+    with voice.reading() as on_read:
+        collected = recollect(folder.images, options.challenge, record.images_hash, on_read)
+    return Work(folder, record, voice, collected=collected)
 
 
 def finish(
@@ -153,6 +168,7 @@ def finish(
     interrupted: bool,
     train: ImageSet | None,
     test: ImageSet | NormalisedSet | None,
+    judge: Judge | None,
     options: RunOptions,
 ) -> ExitCode:
     """Everything after the clock: count the images, audit, judge.
@@ -168,13 +184,14 @@ def finish(
         return ExitCode.INTERRUPTED
     if work.collected.contents is None:
         return ExitCode.NOTHING_TO_JUDGE
-    return audit_and_judge(work, train, test, options)
+    return audit_and_judge(work, train, test, judge, options)
 
 
 def count(work: Work, options: RunOptions) -> None:
     """Count the images that the clock left."""
     assert work.generation is not None, "the clock has ended"
-    collected = collect(work.folder.images, options.challenge, work.generation.ending.started_at)
+    with work.voice.reading() as on_read:
+        collected = collect(work.folder.images, options.challenge, work.generation.ending.started_at, on_read)
     work.collected = replace(collected, warnings=(*work.generation.notes, *collected.warnings))
     counted = with_generation(work.record, work.generation, work.collected)
     work.keep(with_trial(counted, work.generation.trial))
@@ -187,12 +204,15 @@ def audit_and_judge(
     work: Work,
     train: ImageSet | None,
     test: ImageSet | NormalisedSet | None,
+    judge: Judge | None,
     options: RunOptions,
 ) -> ExitCode:
     """Audits and, unless one is fatal or nothing is to be judged, accuracy; the record is saved after each step."""
     folder, contents, voice = work.folder, work.collected.contents, work.voice
     assert contents is not None, "there is something to judge"
-    work.keep(with_audits(work.record, run_audits(contents, options.challenge, train, test)))
+    with voice.auditing() as on_audit:
+        audits = run_audits(contents, options.challenge, train, test, on_audit)
+    work.keep(with_audits(work.record, audits))
     voice.audited(work.record.audits)
     for order in (audit.numbers["order"] for audit in work.record.audits if "order" in audit.numbers):
         write = partial(write_order, order=np.array(order, np.int64), challenge=options.challenge)
@@ -204,9 +224,9 @@ def audit_and_judge(
     if options.strict and any(audit.status == "fail" for audit in work.record.audits):
         voice.say("Not judged: an audit failed, which --strict makes fatal.")
         return ExitCode.REGRESSION
-    if not options.judged or test is None:
+    if judge is None:
         return ExitCode.DONE
-    accuracy, baseline = judge_images(contents.images, train, test, folder, options, voice)
+    accuracy, baseline = judge_images(judge, contents.images, train, folder, options.generator_name == REAL)
     work.keep(with_accuracy(work.record, accuracy, baseline, options.challenge))
     for checkpoint in (folder.checkpoint, folder.baseline_checkpoint):
         checkpoint.unlink(missing_ok=True)

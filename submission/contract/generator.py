@@ -55,6 +55,7 @@ class GeneratorInfo:
         copies: whether it writes training images or parts of them; its runs are in the `copying` category.
         parts: whether several threads may `generate` parts of a batch, faster on a CPU than sharing every operation.
         settings: what `--set NAME=VALUE` can change.
+        useful_ipc: by data set, the images per class at which a run stops by itself: more of them gained nothing.
     """
 
     name: str
@@ -69,6 +70,7 @@ class GeneratorInfo:
     copies: bool = False
     parts: bool = False
     settings: tuple[Setting[Any], ...] = ()
+    useful_ipc: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -15,4 +15,5 @@ class Matched(Gaussian):
         Gaussian.info,
         name="matched",
         summary="gaussian with clusters trained to look to a classifier as real images do; no network in the run",
+        useful_ipc={"cifar100": 100},
     )

@@ -21,7 +21,8 @@ def test_without_a_terminal_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch)
         update(0.2, "loss 3.000")
         update(1.0, "loss 2.000")
     assert isinstance(shown.file, io.StringIO)
-    first, last = shown.file.getvalue().splitlines()
+    start, first, last = shown.file.getvalue().splitlines()
+    assert start == "Training [x] ..."
     assert first.startswith("Training [x]: loss 3.000, ")
     assert first.endswith(" s left")
     assert last == "Training [x]: loss 2.000"
@@ -38,6 +39,17 @@ def test_time_remaining_is_of_the_work_since_the_first_update(monkeypatch: pytes
     assert isinstance(shown.file, io.StringIO)
     seconds = float(shown.file.getvalue().splitlines()[-1].split(", ")[1].split()[0])
     assert seconds >= 9  # 99 more thousandths at ten a second
+
+
+def test_work_that_reports_nothing_is_seen_to_go_on() -> None:
+    quiet, drawn = Console(file=io.StringIO(), width=120), Console(file=io.StringIO(), force_terminal=True, width=120)
+    for console in (quiet, drawn):
+        with progress_bar("Loading", console):
+            time.sleep(0.3)
+    assert isinstance(quiet.file, io.StringIO)
+    assert isinstance(drawn.file, io.StringIO)
+    assert quiet.file.getvalue() == "Loading ...\n"
+    assert drawn.file.getvalue().count("Loading") >= 2  # drawn again and again, with a spinner that turns
 
 
 def test_on_a_terminal_there_is_a_bar() -> None:

@@ -24,9 +24,17 @@ def test_sentence_offers_previews_that_are_cheaper() -> None:
     timed = Estimate(images=600, start_s=2.0, step_s=0.5, last_step_s=0.25, test_s=3.0)
     assert timed.sentence() == (
         "Judging 600 images (1,000 epochs, 3 rounds) takes about 1 h 02 min here; a preview 2 min 11 s "
-        "(100 epochs, 1 round) or 31 s (20 epochs, 1 round)."
+        "(--epochs 100 --rounds 1) or 31 s (--epochs 20 --rounds 1)."
     )
     assert "preview" not in timed.sentence(epochs=10, rounds=1)
+
+
+def test_what_was_timed_says_how_long_another_number_of_images_takes() -> None:
+    timed = Estimate(images=512, start_s=2.0, step_s=0.5, last_step_s=0.0, test_s=3.0)
+    assert timed.of(640).pass_s == pytest.approx(1.25)
+    assert timed.of(128).pass_s == pytest.approx(0.25)
+    few = Estimate(images=64, start_s=2.0, step_s=0.0, last_step_s=0.125, test_s=3.0)
+    assert few.of(640).pass_s == pytest.approx(1.25)
 
 
 @pytest.mark.parametrize("images", [100, 256, 300])
