@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 Status = Literal["pass", "warn", "fail"]
 Number = float | int | str | bool | None | list[int] | list[str]
 
+CANNOT_TELL = "cannot tell"
 _BY_SEVERITY: tuple[Status, ...] = ("pass", "warn", "fail")
 
 
@@ -16,6 +17,7 @@ class Finding(NamedTuple):
     status: Status
     evidence: str
     numbers: dict[str, Number]
+    conclusive: bool = True
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,19 @@ class Audit:
         status: `fail` for what makes a score meaningless or unfair, `warn` for what its reader must know.
         evidence: one sentence with the numbers that matter.
         numbers: the same for programs; JSON values.
+        conclusive: whether the images could tell; if not, a `pass` only means that no fault was found.
     """
 
     name: str
     status: Status
     evidence: str
     numbers: Mapping[str, Number] = field(default_factory=dict)
+    conclusive: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """What people read: the status, or `cannot tell` where nothing was found that the images could not tell."""
+        return self.status if self.conclusive or self.status == "fail" else CANNOT_TELL
 
 
 def worst(statuses: Iterable[Status]) -> Status:

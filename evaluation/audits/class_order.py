@@ -72,7 +72,7 @@ def audit_class_order(images: ImageSet, challenge: Challenge, probe: Probe) -> F
     shown, logits, labels = sample.images[clear], logits[clear], sample.labels[clear]
     if len(np.unique(labels)) < _FEWEST_CLASSES:
         evidence += f"; fewer than {_FEWEST_CLASSES} classes have images that are not plain, too few to tell an order"
-        return Finding("pass", evidence, numbers)
+        return Finding("pass", evidence, numbers, conclusive=False)
     similarity = _Similarity.measure(logits, labels, probe)
     z = similarity.z(similarity.present)
     seen[similarity.present] = similarity.whole.argmax(1)
@@ -87,7 +87,7 @@ def audit_class_order(images: ImageSet, challenge: Challenge, probe: Probe) -> F
     if suggestion is None:
         if z < _CHANCE_Z:
             evidence += "; the given order agrees no better than chance, and the images do not tell a better one"
-        return Finding("pass", evidence, numbers)
+        return Finding("pass", evidence, numbers, conclusive=z >= _CHANCE_Z)
     suggested = float((predicted == suggestion.order[sample.labels]).mean())
     numbers |= {"agreement_suggested": suggested, "moved": len(suggestion.moved)}
     numbers |= {"order": suggestion.order.tolist(), "called": suggestion.name}

@@ -35,7 +35,9 @@ def audit_diversity(images: ImageSet, challenge: Challenge, facts: Facts) -> Fin
     counts = np.bincount(images.labels, minlength=challenge.classes)
     compared = np.flatnonzero(counts >= 2)
     if not len(compared):
-        return Finding("pass", "a single image per class has no diversity to measure", {"ratio": None})
+        return Finding(
+            "pass", "a single image per class has no diversity to measure", {"ratio": None}, conclusive=False
+        )
     ratios = np.array([spread(images.images[images.labels == label]) for label in compared]) / facts.spreads[compared]
     collapsed = compared[(ratios < _COLLAPSED) & (counts[compared] >= _FEWEST_IMAGES)]
     ratio = float(np.median(ratios))

@@ -46,7 +46,9 @@ AUDITS: dict[str, Callable[[AuditInput], Finding]] = {
 
 def _class_order(given: AuditInput) -> Finding:
     if are_whitened(given.contents.images):
-        return Finding("warn", f"it cannot be told: the images seem to be normalised by {WHITENED}", {})
+        return Finding(
+            "warn", f"it cannot be told: the images seem to be normalised by {WHITENED}", {}, conclusive=False
+        )
     return audit_class_order(given.pixels, given.challenge, given.probe)
 
 

@@ -105,3 +105,15 @@ def get_challenge(name: str) -> Challenge:
     if name not in challenges():
         raise ValueError(f"there is no data set {name!r}; choose one of: {', '.join(challenges())}")
     return challenges()[name]
+
+
+def superclasses(challenge: Challenge) -> dict[str, tuple[int, ...]]:
+    """The labels of each superclass by its name, in the order of the data set's own table; empty where it has none.
+
+    CIFAR-100's table of 20 superclasses of 5 classes is that of its web page and of `coarse_label_names` in its files.
+    """
+    file = f"{challenge.name}-superclasses.txt"
+    if not (_CLASSES / file).exists():
+        return {}
+    lines = [line.partition(": ") for line in _lines(file)]
+    return {name: tuple(map(challenge.class_names.index, members.split(" "))) for name, _, members in lines}

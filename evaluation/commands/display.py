@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from evaluation.audits.audit import Audit, distinct_ipc
+from evaluation.audits.audit import CANNOT_TELL, Audit, distinct_ipc
 from evaluation.base.challenge import Challenge
 from evaluation.base.progress_bar import Update, progress_bar
 from evaluation.formats.decode import OnRead
@@ -47,10 +47,12 @@ def auditing(console: Console) -> AbstractContextManager[Update]:
 
 
 def show_audits(console: Console, audits: Sequence[Audit]) -> None:
-    """One line for each audit: status, name, evidence."""
-    colours = {"pass": "green", "warn": "yellow", "fail": "red"}
+    """One line for each audit: its verdict, name and evidence."""
+    colours = {"pass": "green", "warn": "yellow", "fail": "bold red", CANNOT_TELL: "dim"}
+    width = max((len(audit.verdict) for audit in audits), default=0)
     for audit in audits:
-        console.print(f"[{colours[audit.status]}]{audit.status}[/]  {audit.name.replace('_', ' '):<12} ", end="")
+        told = f"{audit.verdict:<{width}}"
+        console.print(f"[{colours[audit.verdict]}]{told}[/]  {audit.name.replace('_', ' '):<12} ", end="")
         console.print(audit.evidence, markup=False)
 
 

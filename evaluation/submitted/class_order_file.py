@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.base.challenge import Challenge
+from evaluation.base.challenge import Challenge, superclasses
 from evaluation.base.files import write_text
 from evaluation.formats.class_folders import label_of_folder
 from evaluation.submitted.folder import FolderContents
@@ -29,10 +29,8 @@ def named_orders(challenge: Challenge) -> dict[str, Order]:
         "reversed": right[::-1].copy(),
         "sorted as text (0, 1, 10, 11, ...)": np.array(sorted(right, key=str)),
     }
-    if challenge.name == "cifar100":
-        lines = (_CLASSES / "cifar100-superclasses.txt").read_text(encoding="utf-8").splitlines()
-        names = [name for line in lines for name in line.partition(": ")[2].split()]
-        orders["in superclass order"] = np.array([challenge.class_names.index(name) for name in names])
+    if groups := superclasses(challenge):
+        orders["in superclass order"] = np.array([label for labels in groups.values() for label in labels])
     if challenge.name == "tiny-imagenet":
         wnids = (_CLASSES / "tiny-imagenet-published-order.txt").read_text(encoding="utf-8").split()
         orders["in the order of wnids.txt"] = np.array([challenge.wnids.index(wnid) for wnid in wnids])

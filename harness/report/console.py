@@ -88,7 +88,7 @@ class Voice:
         """Print what the audits found."""
         show_audits(self.console, audits)
         for audit in audits:
-            self._to_log(f"audit {audit.name}: {audit.status}: {audit.evidence}")
+            self._to_log(f"audit {audit.name}: {audit.verdict}: {audit.evidence}")
 
     def finished(self, record: Record, report: Path) -> None:
         """Print the summary, and with `--json` the record."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import tempfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.base.challenge import challenges
+from evaluation.base.challenge import challenges, superclasses
 from evaluation.base.images import ImageSet
 from evaluation.data import cifar100
 from evaluation.submitted.class_order_file import named_orders, read_order, reorder, write_order
@@ -32,7 +33,10 @@ def test_superclass_order_is_that_of_the_official_data() -> None:
     folder = real_data("cifar-100-python") / "cifar-100-python"
     train = cifar100.unpickle(folder / "test", "test")
     fine, coarse = np.array(train[b"fine_labels"]), np.array(train[b"coarse_labels"])
-    expected = [int(label) for group in range(20) for label in np.unique(fine[coarse == group])]
+    names = pickle.loads((folder / "meta").read_bytes(), encoding="bytes")[b"coarse_label_names"]
+    official = {name.decode(): tuple(np.unique(fine[coarse == group]).tolist()) for group, name in enumerate(names)}
+    assert superclasses(CIFAR) == official
+    expected = [label for labels in official.values() for label in labels]
     order = named_orders(CIFAR)["in superclass order"]
     assert order.tolist() == expected
     assert [CIFAR.class_names[label] for label in np.flatnonzero(order == np.arange(100))] == ["snake"]
