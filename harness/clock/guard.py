@@ -142,6 +142,8 @@ class Guard:
         """Runs in the new process before the generator's program does."""
         if self._cgroup:
             self._cgroup.join()
+        with suppress(OSError):  # the kernel has reset it with the guard's priority
+            os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, os.getppid()))
         processes.die_with_parent()
         processes.give_up_new_privileges()
         # When memory runs out the kernel should kill the generator, not the harness, which has a record to write.
@@ -242,6 +244,7 @@ def _wake_when_a_child_dies() -> int:
 def main() -> None:
     """Standard input is the channel to the harness, standard output the log; the argument, if any, the cgroup."""
     channel = Channel(socket.socket(fileno=0))
+    processes.run_first(children_too=False)
     cgroup = Cgroup(Path(sys.argv[1])) if len(sys.argv) > 1 else None
     joins_cgroup = cgroup is not None and cgroup.can_be_joined()
     channel.send(joins_cgroup=joins_cgroup)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.clock.container.engine import connect, explain, local_pid, problems, remove_run
 from harness.clock.guard import BoundedLog, Channel
-from harness.clock.processes import kill_until
+from harness.clock.processes import kill_until, run_first
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -196,6 +196,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     channel, harness = Channel(socket.socket(fileno=0)), os.getppid()
     client = connect()
+    run_first(children_too=True)
     try:
         channel.send(ready=True)
         guard(client, channel, harness)
