@@ -201,7 +201,10 @@ def main() -> None:
         channel.send(ready=True)
         guard(client, channel, harness)
     finally:
-        remove_run(client, sys.argv[1])
+        try:
+            remove_run(client, sys.argv[1])
+        except problems() as problem:
+            sys.exit(f"[guard] {explain(problem)}; the next run removes what this one leaves on the container engine")
 
 
 if __name__ == "__main__":
