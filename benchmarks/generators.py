@@ -6,7 +6,7 @@
 
 Every row is one way to run one model: the batch is doubled until two doublings gain less than 3%, or memory
 runs out. `predicted_ipc` is what 600 s give after the start, with nothing kept for writing. The
-papers' pipelines (`benchmarks/paper_pipelines.py`) are measured in the same run on the same card. Each row says what
+papers' pipelines (`benchmarks/models/paper_pipelines.py`) are measured in the same run on the same card. Each row says what
 fraction of the card's peak it reaches: operations as PyTorch counts them, over the fastest matrix product here.
 """
 
@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.paper_pipelines import Pipeline, dit_pipeline, turbo_pipeline
+from benchmarks.models.paper_pipelines import Pipeline, dit_pipeline, turbo_pipeline
 from benchmarks.roofline import measure_ceilings
 from evaluation.base.challenge import get_challenge
 from evaluation.base.machine import this_machine
