@@ -5,9 +5,6 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-KEEP_RESULTS = '-v "$PWD/results:/results"'
-MOUNT_DATA = '-v "$PWD/data:/data:ro"'
-KEEP_CACHE = "-v submission-cache:/cache"
 _KEEPS_NOTHING = ("overlay", "fuse-overlayfs", "aufs", "tmpfs", "ramfs")
 
 
@@ -17,6 +14,7 @@ class Mount(NamedTuple):
     point: Path
     kind: str
     source: str
+    read_only: bool
 
 
 def container_kind(root: Path = Path("/")) -> str | None:
@@ -33,18 +31,29 @@ def container_kind(root: Path = Path("/")) -> str | None:
 
 def mount_of(path: Path, root: Path = Path("/")) -> Mount:
     """The mount that `path`, which need not exist, lies in. `root`: for tests."""
-    found = Mount(Path("/"), "", "")
+    found = Mount(Path("/"), "", "", False)
     try:
         lines = (root / "proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return found
     for line in lines:
         before, _, after = line.partition(" - ")
-        point, (kind, source, *_) = Path(before.split()[4]), after.split()
+        _, _, _, _, where, options, *_ = before.split()
+        kind, source, *_ = after.split()
         # Later mounts hide earlier ones.
-        if path.absolute().is_relative_to(point) and len(point.parts) >= len(found.point.parts):
-            found = Mount(point, kind, source)
+        if path.absolute().is_relative_to(where) and len(Path(where).parts) >= len(found.point.parts):
+            found = Mount(Path(where), kind, source, "ro" in options.split(","))
     return found
+
+
+def mount_results() -> str:
+    """The option that keeps the runs."""
+    return "--bind results:/results" if container_kind() == "apptainer" else '-v "$PWD/results:/results"'
+
+
+def mount_cache() -> str:
+    """The option that keeps what is downloaded."""
+    return "--bind cache:/cache" if container_kind() == "apptainer" else "-v submission-cache:/cache"
 
 
 def is_lost(folder: Path, root: Path = Path("/")) -> bool:
@@ -60,7 +69,10 @@ def tell_if_lost(folder: Path, what: str, option: str) -> None:
 
 def give_data() -> str:
     """What a user does who has the data sets, to follow `and`."""
-    return f"mount their folder with {MOUNT_DATA}" if container_kind() else "give their folder as --data"
+    if (kind := container_kind()) is None:
+        return "give their folder as --data"
+    option = "--bind data:/data:ro" if kind == "apptainer" else '-v "$PWD/data:/data:ro"'
+    return f"mount their folder with {option}"
 
 
 def as_seen_outside(path: Path, root: Path = Path("/")) -> str:
@@ -73,23 +85,20 @@ def as_seen_outside(path: Path, root: Path = Path("/")) -> str:
 
 def permission_advice(folder: Path, root: Path = Path("/")) -> str:
     """What to do where a container may not write to `folder`; empty outside one. `root`: for tests."""
-    if container_kind(root) is None:
+    kind, mount = container_kind(root), mount_of(folder, root)
+    if kind is None:
         return ""
-    point = mount_of(folder, root).point
-    if point == Path("/"):
-        return f"nothing is mounted there: give {KEEP_RESULTS} for results, {KEEP_CACHE} for caches"
-    owner, user = _owner(point), os.getuid()
-    told = f"the folder mounted at {point} belongs to user {owner} and this is user {user}; "
+    if mount.point == Path("/"):
+        return f"nothing is mounted there: give {mount_results()} for results, {mount_cache()} for caches"
+    if mount.read_only:
+        return f"{mount.point} is mounted read-only: leave out :ro"
+    nearest = next((each for each in (folder.absolute(), *folder.absolute().parents) if each.exists()), mount.point)
+    told = f"{nearest} belongs to user {nearest.stat().st_uid} and this is user {os.getuid()}; "
+    if kind == "apptainer" or nearest != mount.point:
+        return f"{told}outside, give it to that user, or name another folder"
     if _is_rootless(root):
-        return told + "your container engine is rootless, where root in the container is you: give --user 0:0"
-    return told + 'make it yourself before `docker run -v`, and give --user "$(id -u):$(id -g)"'
-
-
-def _owner(folder: Path) -> int | str:
-    try:
-        return folder.stat().st_uid
-    except OSError:
-        return "unknown"
+        return f"{told}your container engine is rootless, where root in the container is you: give --user 0:0"
+    return f'{told}make the folder that you mount yourself, before `docker run -v`, and give --user "$(id -u):$(id -g)"'
 
 
 def _is_rootless(root: Path) -> bool:

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from evaluation.base.container import KEEP_CACHE, tell_if_lost
+from evaluation.base.container import mount_cache, tell_if_lost
 from evaluation.base.files import written_whole
 from evaluation.base.progress_bar import Update, progress_bar
 
@@ -40,7 +40,7 @@ def download(archive: Archive, root: Path) -> Path:
     """
     import pooch  # requests comes with it, and both are slow to import
 
-    tell_if_lost(root, "The data set", KEEP_CACHE)
+    tell_if_lost(root, "The data set", mount_cache())
     pooch.get_logger().setLevel("WARNING")
     unpack = pooch.Unzip if archive.url.endswith(".zip") else pooch.Untar
     with written_whole(root / archive.folder) as target, tempfile.TemporaryDirectory(dir=root) as scratch:

@@ -190,7 +190,7 @@ def examine(data: Path | None) -> list[Check]:
     """Every check of this machine, in the order shown; `data`: folder of the real data sets."""
     import torch
 
-    from evaluation.base.container import KEEP_CACHE, KEEP_RESULTS, is_lost, permission_advice
+    from evaluation.base.container import is_lost, mount_cache, mount_results, permission_advice
     from evaluation.base.limits import available_memory, total_memory, usable_cores
     from evaluation.data.datasets import cache_folder, is_at_hand
     from evaluation.judge.norm_relu_pool import find_compiler
@@ -216,7 +216,7 @@ def examine(data: Path | None) -> list[Check]:
             container_kind(),
             usable_cores(),
             total_memory() / 1e9,
-            [keep for folder, keep in ((here, KEEP_RESULTS), (cache_folder(), KEEP_CACHE)) if is_lost(folder)],
+            [keep for folder, keep in ((here, mount_results()), (cache_folder(), mount_cache())) if is_lost(folder)],
         ),
         check_disk(
             shutil.disk_usage(here).free / 1e9, os.access(here, os.W_OK), "this folder", permission_advice(here)

@@ -10,7 +10,7 @@ import numpy as np
 
 from evaluation.audits.run import run_audits
 from evaluation.base.command_line import ExitCode
-from evaluation.base.container import KEEP_RESULTS, tell_if_lost
+from evaluation.base.container import mount_results, tell_if_lost
 from evaluation.base.files import write_text
 from evaluation.base.images import ImageSet, NormalisedSet, denormalise
 from evaluation.base.interruption import held_back
@@ -120,7 +120,7 @@ def make_run(
     with held_back(raises=False) as interruption:  # from here on there is something to keep
         folder = new_folder(options.out, options.dataset, options.generator_name)
         until_done.enter_context(held(folder))
-        tell_if_lost(folder.root, "The run", KEEP_RESULTS)
+        tell_if_lost(folder.root, "The run", mount_results())
         check_command(options, plan, folder)
         voice.log_to(folder.log)
         voice.say(

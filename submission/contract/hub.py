@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
 
-from evaluation.base.container import KEEP_CACHE, tell_if_lost
+from evaluation.base.container import mount_cache, tell_if_lost
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -80,7 +80,7 @@ def _snapshot(model: Model, fetch: bool) -> Path:
         raise ValueError(
             f"{model.repository} is not on this machine yet; a run fetches it, or give its folder as {model.option}"
         )
-    tell_if_lost(Path(constants.HF_HUB_CACHE), "The model", KEEP_CACHE)
+    tell_if_lost(Path(constants.HF_HUB_CACHE), "The model", mount_cache())
     try:
         return Path(snapshot_download(model.repository, allow_patterns=list(model.files)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:

@@ -51,16 +51,22 @@ def test_paths_are_told_as_the_user_finds_them(tmp_path: Path) -> None:
     assert as_seen_outside(Path("/elsewhere/a"), root) == "/elsewhere/a"
 
 
-def test_advice_on_permissions_names_the_options_that_help(tmp_path: Path) -> None:
+def test_advice_on_permissions_names_the_options_that_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounted = OVERLAY + RESULTS.replace("/results rw", f"{tmp_path} rw")
-    owner = tmp_path.stat().st_uid
-    told = permission_advice(tmp_path / "runs", inside(tmp_path / "a", mounted))
-    assert f"{tmp_path} belongs to user {owner} and this is user {os.getuid()}; " in told
-    assert '--user "$(id -u):$(id -g)"' in told and "docker run -v" in told
-    rootless = permission_advice(tmp_path / "runs", inside(tmp_path / "b", mounted, uid_map="0 1000 1"))
+    who = f"belongs to user {tmp_path.stat().st_uid} and this is user {os.getuid()}; "
+    told = permission_advice(tmp_path / "runs/a", inside(tmp_path / "a", mounted))
+    assert told.startswith(f"{tmp_path} {who}") and '--user "$(id -u):$(id -g)"' in told and "docker run -v" in told
+    rootless = permission_advice(tmp_path / "runs/a", inside(tmp_path / "b", mounted, uid_map="0 1000 1"))
     assert rootless.endswith("give --user 0:0")
-    assert '-v "$PWD/results:/results"' in permission_advice(Path("/cache/a"), inside(tmp_path / "c", OVERLAY))
-    assert permission_advice(Path("/cache/a"), inside(tmp_path / "d", DISK)) == ""
+    read_only = inside(tmp_path / "c", mounted.replace(f"{tmp_path} rw", f"{tmp_path} ro"))
+    assert permission_advice(tmp_path / "runs", read_only) == f"{tmp_path} is mounted read-only: leave out :ro"
+    assert '-v "$PWD/results:/results"' in permission_advice(Path("/cache/a"), inside(tmp_path / "d", OVERLAY))
+    assert permission_advice(Path("/cache/a"), inside(tmp_path / "e", DISK)) == ""
+    (tmp_path / "runs").mkdir()  # by an earlier container of another user
+    told = permission_advice(tmp_path / "runs/a", tmp_path / "a")
+    assert told == f"{tmp_path}/runs {who}outside, give it to that user, or name another folder"
+    monkeypatch.setenv("APPTAINER_CONTAINER", "/somewhere/image.sif")
+    assert "--bind results:/results" in permission_advice(Path("/cache/a"), tmp_path / "d")
 
 
 def test_a_refused_file_is_told_with_that_advice(
