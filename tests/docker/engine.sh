@@ -75,10 +75,13 @@ make_base_image() {
     rm -rf "$folder/base"
 }
 
-start() {
-    local folder=$1
+check_machine() {
     [ "$(id -u)" = 0 ] || skip "no Docker engine answers, and only root can start one"
     command -v apt-get >/dev/null || skip "no Docker engine answers, and there is no apt-get to fetch one with"
+}
+
+start() {
+    local folder=$1
     mkdir -p "$folder"
     [ "$(df --output=avail -k "$folder" | tail -n 1)" -gt $((ROOM_GB * 1024 * 1024)) ] ||
         skip "no Docker engine answers, and one of our own needs $ROOM_GB GB in $folder"
@@ -108,6 +111,7 @@ stop() {
 
 with() {
     if ! engine_answers; then
+        check_machine
         OWN=$(mktemp -d -t engine.XXXXXX)
         trap 'stop "$OWN"' EXIT
         trap 'exit 130' INT TERM
@@ -122,6 +126,7 @@ with)
     with "$@"
     ;;
 start)
+    check_machine
     start "$(realpath -m "$2")"
     echo "DOCKER_HOST=$DOCKER_HOST"
     ;;
