@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= --dataset digits --generator native --epochs 60
 
-.PHONY: run test test-slow test-all docker-test image lint types clean
+.PHONY: run test test-slow test-all gate docker-test image lint types clean
 
 $(VENV)/.run: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -31,6 +31,9 @@ docker-test: $(VENV)/.dev  ## the image, with a Docker engine that is started wh
 
 image: Dockerfile  ## the image `submission`, which knows the commit it was built from
 	docker build --tag submission --build-arg COMMIT="$$(git describe --always --abbrev=40 --dirty=+ --exclude '*')" .
+
+gate: $(VENV)/.run  ## accuracy on digits against the committed baseline
+	$(BIN)/python -m harness regress --baseline benchmarks/results/digits-baseline.json
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

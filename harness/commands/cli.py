@@ -14,6 +14,7 @@ from harness.commands.compare import CompareOptions, compare
 from harness.commands.doctor import DoctorOptions, doctor
 from harness.commands.generators import GeneratorsOptions, generators
 from harness.commands.profile import ProfileOptions, profile
+from harness.commands.regress import RegressOptions, regress
 from harness.commands.tune import TuneOptions, tune
 from harness.run.options import RunOptions
 
@@ -69,6 +70,12 @@ add(
 add(GeneratorsOptions, generators)
 add(AnytimeOptions, anytime, epilog="Example:  python -m harness anytime runs/mine --at 60,120,300,600 --data DATA")
 add(CompareOptions, compare, epilog="Example:  python -m harness compare runs/before runs/after --fail-below -1.0")
+add(
+    RegressOptions,
+    regress,
+    epilog="Examples:  python -m harness regress --baseline FILE.json --update --dataset digits --ipc 1,2,5  |  "
+    "python -m harness regress --baseline FILE.json --junit regress.xml",
+)
 add(DoctorOptions, doctor, epilog="Example:  python -m harness doctor --data DATA")
 
 

@@ -1,5 +1,6 @@
 """The options of `run`, and what `profile` and `tune` share with it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +72,11 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
             raise ValueError(f"{name} is given twice")
         settings[name] = value
     return settings
+
+
+def is_name(text: str) -> bool:
+    """Whether it can name a program: in folders, tables and pages."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text) is not None
 
 
 @dataclass(frozen=True)
@@ -172,6 +178,9 @@ class RunOptions(ImagesOptions):
         str | None,
         Option(help="Anybody's container image instead, shut in; --command then replaces the image's own command."),
     ] = None
+    name: Annotated[
+        str | None, Option(help="What a --command or an --image is called, in the record and everywhere.")
+    ] = None
     steps: Annotated[
         int | None, Option(min=1, parser=parse_steps, show_default="auto", help="Denoising steps: auto or a number.")
     ] = None
@@ -198,6 +207,10 @@ class RunOptions(ImagesOptions):
             raise ValueError(
                 f"--generator and {'--image' if self.image else '--command'} exclude each other; give one of them"
             )
+        if self.name is not None and self.own:
+            raise ValueError("--name is for a --command or an --image; the project's own generators have names")
+        if self.name is not None and not is_name(self.name):
+            raise ValueError(f"--name {self.name!r} must be letters, digits, dots, dashes and underscores, 64 at most")
         if not self.own:
             place = "the image" if self.image else "--command"
             for name in ("steps", "batch_size", "weights", "pda"):
@@ -222,6 +235,6 @@ class RunOptions(ImagesOptions):
     @property
     def generator_name(self) -> str:
         """The name that the record carries."""
-        if self.image is not None:
-            return IMAGE
-        return COMMAND if self.command is not None else super().generator_name
+        if self.own:
+            return super().generator_name
+        return self.name or (IMAGE if self.image is not None else COMMAND)

@@ -25,6 +25,8 @@ from harness.run.options import RunOptions, defaults, parse_ipc, parse_settings,
         ({"as_card": "h200"}, "--as takes"),
         ({"as_card": "rtx4090", "resume": True}, "--as is for a new run"),
         ({"command": "x", "batch_size": 5}, "--batch-size is for the project's own generators"),
+        ({"name": "mine"}, "--name is for a --command or an --image"),
+        ({"command": "x", "name": "../up"}, "must be letters"),
         ({"command": "x", "pda": 5}, "--pda is for the project's own generators"),
     ],
 )
@@ -42,6 +44,8 @@ def test_the_challenge_gives_budget_and_cap() -> None:
     assert RunOptions("tiny-imagenet").generator_name == "matched"
     assert RunOptions("digits").generator_name == RunOptions("cifar100", weights="mine").generator_name == "native"
     assert RunOptions("digits", ipc="none", command="x").ipc_cap is None
+    assert RunOptions("digits", command="x").generator_name == "command"
+    assert RunOptions("digits", command="x", name="mine-2").generator_name == "mine-2"
 
 
 def test_values_as_people_write_them() -> None:

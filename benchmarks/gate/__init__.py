@@ -1,0 +1,1 @@
+"""How well the accuracy gate tells regressions from noise."""
