@@ -1,1 +1,1 @@
-"""Models with random weights in the published layouts: at full size, to time them, and tiny ones; and the papers' pipelines."""
+"""Models with random weights in the published layouts, at full size and tiny, and the pipelines of the papers."""
