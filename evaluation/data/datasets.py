@@ -98,6 +98,17 @@ def is_at_hand(challenge: Challenge, split: Split, data: Path | None) -> bool:
     )
 
 
+def real_data_places(challenge: Challenge, data: Path | None) -> list[Path]:
+    """Files and folders in which real data of `challenge`, its test split too, may lie on this machine; resolved."""
+    if challenge.name == "digits":
+        package = find_spec("sklearn")
+        files = [Path(package.origin).parent / "datasets/data/digits.csv.gz"] if package and package.origin else []
+        return [file.resolve() for file in files if file.exists()]
+    roots = [root.resolve() for root in _roots(data) if root.is_dir()]
+    linked = [path.resolve() for root in roots for path in root.iterdir() if path.is_symlink() and path.exists()]
+    return [*roots, *linked]
+
+
 def training_images_file(challenge: Challenge, data: Path | None, folder: Path) -> Path:
     """An `.npz` of the training split and nothing else, which is what a generator's process may see.
 

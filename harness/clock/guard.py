@@ -18,93 +18,16 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from harness.clock import processes
+from harness.clock.bounded_log import BoundedLog
+from harness.clock.channel import Channel
 from harness.clock.processes import Cgroup
 
-# of the log: its beginning and, where a program that crashed says why, its end
-HEAD_BYTES = 15 << 20
-TAIL_BYTES = 1 << 20
 _PIPE_BYTES = 1 << 20  # so that a generator that prints much seldom waits for the guard
+# Appended, so that the standard library comes first and no file here hides one of its modules.
+_START_CONFINEMENT = "import sys; sys.path.append(sys.argv.pop(1)); from harness.clock.confinement import main; main()"
 _LOOK_FOR_HARNESS_S = 1.0  # its death closes the channel, unless a process that it forked still has it open
-
-
-class BoundedLog:
-    """A log that cannot fill the disk: its first and last bytes, and a sentence for what was cut between.
-
-    `file` is a descriptor open for writing; the tail stays in memory until the log is closed.
-    """
-
-    def __init__(self, file: int, head_bytes: int = HEAD_BYTES, tail_bytes: int = TAIL_BYTES) -> None:
-        self._file, self._head_bytes, self._tail_bytes = file, head_bytes, tail_bytes
-        self._room, self._tail, self._cut = head_bytes, bytearray(), 0
-
-    def write(self, data: bytes) -> None:
-        """Add to the log. A full disk cuts the log and raises nothing."""
-        head, rest = data[: self._room], data[self._room :]
-        self._room -= len(head)
-        self._put(head)
-        self._tail += rest
-        if len(self._tail) > 2 * self._tail_bytes:
-            self._shorten()
-
-    def close(self) -> None:
-        """Write what was kept in memory, and how much is missing before it."""
-        self._shorten()
-        if self._cut:
-            kept = f"the first {self._head_bytes:,} and the last {self._tail_bytes:,} bytes are kept"
-            self._put(f"\n[the harness cut {self._cut:,} bytes of output here; {kept}]\n".encode())
-        self._put(bytes(self._tail))
-
-    def _shorten(self) -> None:
-        surplus = max(0, len(self._tail) - self._tail_bytes)
-        self._cut += surplus
-        del self._tail[:surplus]
-
-    def _put(self, data: bytes) -> None:
-        while data:
-            try:
-                data = data[os.write(self._file, data) :]
-            except OSError:
-                self._cut += len(data)
-                return
-
-
-class Channel:
-    """JSON objects over a stream socket, one a line."""
-
-    def __init__(self, stream: socket.socket) -> None:
-        self._stream = stream
-        self._received = b""
-
-    def fileno(self) -> int:
-        return self._stream.fileno()
-
-    def send(self, **message: object) -> None:
-        """Raises OSError when the other side is gone."""
-        self._stream.sendall(json.dumps(message).encode() + b"\n")
-
-    def receive(self) -> dict[str, Any] | None:
-        """The next message, waited for; None when the other side has closed or is gone."""
-        while b"\n" not in self._received:
-            data = b""
-            with suppress(ConnectionError):
-                data = self._stream.recv(1 << 16)
-            if not data:
-                return None
-            self._received += data
-        line, _, self._received = self._received.partition(b"\n")
-        message: dict[str, Any] = json.loads(line)
-        return message
-
-    def finish(self) -> None:
-        """Say that no more will be sent. The other side's answers can still be received."""
-        with suppress(OSError):
-            self._stream.shutdown(socket.SHUT_WR)
-
-    def close(self) -> None:
-        self._stream.close()
 
 
 class Guard:
@@ -112,20 +35,53 @@ class Guard:
 
     Attributes:
         returncode: of the generator's main process, minus the signal that killed it; None while it lives.
+
+    A program that is confined is a child of the process of `harness.clock.confinement`, which stands for it here.
     """
 
     def __init__(self, channel: Channel, log: BoundedLog, cgroup: Cgroup | None) -> None:
         self._channel, self._log, self._cgroup = channel, log, cgroup
         self.returncode: int | None = None
+        self._stragglers: int | None = None
+        self._main: subprocess.Popen[bytes] | None = None
+        self._confined: Channel | None = None
         self._harness = os.getppid()
-        self._child_died = _wake_when_a_child_dies()
+        self._child_died = wake_when_a_child_dies()
         self._output, self._generator_end = os.pipe()
         fcntl.fcntl(self._output, fcntl.F_SETFL, os.O_NONBLOCK)
         with suppress(OSError):  # a user's pipes together have a limit
             fcntl.fcntl(self._output, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
+    def confine(self, root: str, hidden: list[str]) -> list[str] | None:
+        """Make ready what will keep the program from other things; the pieces to be had, None where there are none."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._main = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _START_CONFINEMENT, root, json.dumps(hidden)],
+                stdin=theirs.fileno(),
+                stdout=self._generator_end,
+                stderr=self._generator_end,
+                start_new_session=True,
+                preexec_fn=self._become_generator,
+            )
+        self._confined = Channel(ours)
+        answer = self._confined.receive()
+        if answer and answer["confined"] is not None:
+            pieces: list[str] = answer["confined"]
+            return pieces
+        self._main.wait()
+        self._main, self._confined = None, None
+        return None
+
     def start(self, command: list[str], env: dict[str, str], cwd: str) -> None:
         """Start the generator's main process. Raises OSError, ValueError or SubprocessError."""
+        if self._confined:
+            os.close(self._generator_end)
+            self._confined.send(command=command, env=env, cwd=cwd)
+            answer = self._confined.receive() or {"problem": "what should have confined it died"}
+            if "problem" in answer:
+                raise OSError(answer["problem"])
+            return
         self._main = subprocess.Popen(
             command,
             env=env,
@@ -144,12 +100,7 @@ class Guard:
             self._cgroup.join()
         with suppress(OSError):  # the kernel has reset it with the guard's priority
             os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, os.getppid()))
-        processes.die_with_parent()
-        processes.give_up_new_privileges()
-        # When memory runs out the kernel should kill the generator, not the harness, which has a record to write.
-        with suppress(OSError):
-            Path("/proc/self/oom_score_adj").write_text("1000")
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        become_generator()
 
     def watch(self, warn_at: float, deadline: float) -> str:
         """Keep the log until something ends the run: `exited`, `deadline`, or `told` by the harness or its death.
@@ -159,26 +110,48 @@ class Guard:
         events = select.poll()
         for descriptor in (self._channel.fileno(), self._child_died, self._output):
             events.register(descriptor, select.POLLIN)
+        if self._confined:
+            events.register(self._confined, select.POLLIN)
         while True:
             now = time.monotonic()
             if now >= deadline:
                 return "deadline"
             if now >= warn_at:
-                self._signal_group(signal.SIGTERM)
+                self._warn()
                 warn_at = deadline
             wait_s = min(warn_at - now, _LOOK_FOR_HARNESS_S)
             ready = {descriptor for descriptor, _ in events.poll(wait_s * 1000)}
             if self._output in ready and not self._pump():
                 events.unregister(self._output)
+            if self._confined and self._confined.fileno() in ready:
+                events.unregister(self._confined)
+                self._hear_of_its_end()
             self._collect_the_dead()
             if self.returncode is not None:
                 return "exited"
             if self._channel.fileno() in ready or os.getppid() != self._harness:
                 return "told"
 
+    def stragglers(self) -> int:
+        """Processes that live on though the main process has ended."""
+        return len(processes.living_descendants(os.getpid())) if self._stragglers is None else self._stragglers
+
+    def _warn(self) -> None:
+        if not self._confined:
+            self._signal_group(signal.SIGTERM)
+            return
+        with suppress(OSError):
+            self._confined.send(signal=int(signal.SIGTERM))
+
+    def _hear_of_its_end(self) -> None:
+        """What the program's parent says of it; nothing where that was killed."""
+        assert self._confined is not None
+        if told := self._confined.receive():
+            self.returncode, self._stragglers = told["returncode"], told["stragglers"]
+
     def _signal_group(self, number: signal.Signals) -> None:
         """Signal the main process and the group that it leads."""
-        if self.returncode is None:  # not collected yet, so no other group can have its number
+        if self._main and self._main.returncode is None:  # not collected yet, so no other group can have its number
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._main.pid, number)
 
@@ -226,11 +199,25 @@ class Guard:
                 return True
             if pid == 0:
                 return False
-            if pid == self._main.pid:
-                self.returncode = self._main.returncode = os.waitstatus_to_exitcode(status)
+            if self._main and pid == self._main.pid:
+                self._main.returncode = os.waitstatus_to_exitcode(status)
+                if self._confined and self.returncode is None:
+                    self._hear_of_its_end()
+                if self.returncode is None:
+                    self.returncode = self._main.returncode
 
 
-def _wake_when_a_child_dies() -> int:
+def become_generator() -> None:
+    """What a process of the generator does before its program runs."""
+    processes.die_with_parent()
+    processes.give_up_new_privileges()
+    # When memory runs out the kernel should kill the generator, not the harness, which has a record to write.
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def wake_when_a_child_dies() -> int:
     """Let in no signal but SIGCHLD; a descriptor that can be read after each."""
     signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals() - {signal.SIGCHLD})
     wake, on_signal = os.pipe()
@@ -242,27 +229,32 @@ def _wake_when_a_child_dies() -> int:
 
 
 def main() -> None:
-    """Standard input is the channel to the harness, standard output the log; the argument, if any, the cgroup."""
+    """Standard input is the channel to the harness, standard output the log; the argument is what to do, as JSON."""
     channel = Channel(socket.socket(fileno=0))
     processes.run_first(children_too=False)
-    cgroup = Cgroup(Path(sys.argv[1])) if len(sys.argv) > 1 else None
+    order = json.loads(sys.argv[1])
+    cgroup = Cgroup(Path(order["cgroup"])) if order["cgroup"] else None
     joins_cgroup = cgroup is not None and cgroup.can_be_joined()
-    channel.send(joins_cgroup=joins_cgroup)
-    launch = channel.receive()
-    if launch is None:
-        if cgroup:
-            cgroup.remove()
-        return
     with processes.subreaper():
         guard = Guard(channel, BoundedLog(sys.stdout.fileno()), cgroup if joins_cgroup else None)
+        confined = None if order["hidden"] is None else guard.confine(order["root"], order["hidden"])
+        with suppress(OSError):  # the harness may be dead
+            channel.send(joins_cgroup=joins_cgroup, confined=confined)
+        launch = channel.receive()
+        if launch is None:
+            guard.extinguish()
+            if cgroup:
+                cgroup.remove()
+            return
         try:
             guard.start(launch["command"], launch["env"], launch["cwd"])
         except (OSError, ValueError, subprocess.SubprocessError) as problem:
+            guard.extinguish()
             channel.send(problem=str(problem))
             return
         cause = guard.watch(launch["warn_at"], launch["deadline"])
-        stragglers = len(processes.living_descendants(os.getpid())) if cause == "exited" else 0
+        stragglers = guard.stragglers() if cause == "exited" else 0
         ended = guard.extinguish()
-        with suppress(OSError):  # the harness may be dead
+        with suppress(OSError):
             channel.send(cause=cause, ended=ended, returncode=guard.returncode, stragglers=stragglers)
         guard.close()

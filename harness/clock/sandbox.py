@@ -4,6 +4,7 @@ Two routes. `cgroup`: the kernel kills the whole group at once, then what had le
 route. `process`: the process tree below the guard is killed again and again until nothing is left.
 """
 
+import json
 import math
 import os
 import select
@@ -12,14 +13,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.clock import processes
-from harness.clock.guard import Channel
+from harness.clock.channel import Channel
 from harness.clock.launch import ROOT, Launch
 from harness.clock.processes import Cgroup, make_cgroup
 
@@ -63,6 +64,7 @@ class Sandbox:
         self._guard, self._channel, self._cgroup = guard, channel, cgroup
         self._not_ours = frozenset(processes.children(os.getpid()))
         self._over = False
+        self.confined: tuple[str, ...] | None = None  # what its program is kept from
 
     @property
     def isolation(self) -> Route:
@@ -76,6 +78,7 @@ class Sandbox:
         """Wait until the guard is ready, and give up the cgroup if it may not put anything into it."""
         greeting = self._channel.receive()
         assert greeting is not None, "the guard did not start; the log says why"
+        self.confined = None if greeting["confined"] is None else tuple(greeting["confined"])
         if self._cgroup and not greeting["joins_cgroup"]:
             self._cgroup.remove()
             self._cgroup = None
@@ -180,12 +183,16 @@ class Sandbox:
 
 
 @contextmanager
-def open_sandbox(log: Path, isolation: Route | Literal["auto"]) -> Iterator[Sandbox]:
+def open_sandbox(
+    log: Path, isolation: Route | Literal["auto"], hidden: Sequence[Path] | None = None
+) -> Iterator[Sandbox]:
     """A sandbox with its guard running and nothing started. When it closes, nothing of the generator is left.
 
     Args:
         log: the file to append the generator's output to.
         isolation: the route; `auto` takes the cgroup where one can be made.
+        hidden: files and folders that the program is kept from, beside the network and other processes, as far as
+            the machine allows; None to keep it from nothing.
 
     Raises:
         ValueError: a cgroup is asked for where none can be made, or the kernel does not show families.
@@ -195,7 +202,7 @@ def open_sandbox(log: Path, isolation: Route | Literal["auto"]) -> Iterator[Sand
         raise ValueError("the clock needs Linux with /proc/PID/task/TID/children, to find what a generator starts")
     cgroup = make_cgroup() if isolation != "process" else None
     with processes.subreaper():
-        sandbox = Sandbox(*_start_guard(log, cgroup), cgroup)
+        sandbox = Sandbox(*_start_guard(log, cgroup, hidden), cgroup)
         try:
             sandbox.await_guard()
             if isolation == "cgroup" and sandbox.isolation != "cgroup":
@@ -205,12 +212,18 @@ def open_sandbox(log: Path, isolation: Route | Literal["auto"]) -> Iterator[Sand
             sandbox.close()
 
 
-def _start_guard(log: Path, cgroup: Cgroup | None) -> tuple[subprocess.Popen[bytes], Channel]:
-    cgroup_folder = [str(cgroup.folder)] if cgroup else []
+def _start_guard(
+    log: Path, cgroup: Cgroup | None, hidden: Sequence[Path] | None
+) -> tuple[subprocess.Popen[bytes], Channel]:
+    order = {
+        "root": str(ROOT),
+        "cgroup": str(cgroup.folder) if cgroup else None,
+        "hidden": None if hidden is None else [str(path) for path in hidden],
+    }
     ours, theirs = socket.socketpair()
     with theirs, log.open("ab") as log_file:
         guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _START_GUARD, str(ROOT), *cgroup_folder],
+            [sys.executable, "-I", "-S", "-c", _START_GUARD, str(ROOT), json.dumps(order)],
             stdin=theirs.fileno(),
             stdout=log_file,
             stderr=log_file,

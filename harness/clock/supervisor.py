@@ -7,8 +7,8 @@ import math
 import select
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, Protocol
@@ -49,6 +49,7 @@ class Ending:
         out_of_memory: the main process failed by itself while the kernel's count of out-of-memory kills went up.
         stragglers: processes that the main process left behind when it exited; killed at once.
         isolation: the route by which it was killed.
+        confined: what a program was kept from: `network`, `processes`, `data`; None for one that was not confined.
     """
 
     started: float
@@ -61,6 +62,7 @@ class Ending:
     out_of_memory: bool
     stragglers: int
     isolation: Isolation
+    confined: tuple[str, ...] | None = None
 
 
 class Held(Protocol):
@@ -86,6 +88,7 @@ def supervise(
     log: Path,
     on_tick: Callable[[float], None] | None = None,
     isolation: Route | Literal["auto"] = "auto",
+    hidden: Sequence[Path] | None = None,
 ) -> Ending:
     """Run a generator under the clock.
 
@@ -96,9 +99,10 @@ def supervise(
         prepare: called when the clock has started; says what to start. It may tell the generator its deadline.
         budget_s: seconds from the start to the deadline.
         grace_s: how many seconds before the deadline the generator is sent a SIGTERM; 0 for none.
-        log: the file to append the generator's output to, bounded (`harness.clock.guard`).
+        log: the file to append the generator's output to, bounded (`harness.clock.bounded_log`).
         on_tick: called about four times a second with the seconds since the start.
         isolation: the route, see `harness.clock.sandbox`; `auto` takes the best that the machine allows.
+        hidden: confine the program, and hide these from it; None to keep it from nothing.
 
     Raises:
         ValueError: the budget, the grace period or the isolation is invalid, or the generator cannot be started.
@@ -108,7 +112,7 @@ def supervise(
     if not _one_at_a_time.acquire(blocking=False):
         raise ValueError("another generator is on the clock in this process already; wait until it has ended")
     try:
-        with open_sandbox(log, isolation) as sandbox:
+        with open_sandbox(log, isolation, hidden) as sandbox:
 
             def start() -> Clock:
                 started = time.monotonic()
@@ -116,7 +120,7 @@ def supervise(
                 sandbox.start(prepare(clock), clock.deadline - grace_s, clock.deadline)
                 return clock
 
-            return hold(sandbox, start, grace_s, on_tick)
+            return replace(hold(sandbox, start, grace_s, on_tick), confined=sandbox.confined)
     finally:
         _one_at_a_time.release()
 

@@ -68,6 +68,8 @@ class ClockPart(Part):
     ended_by: EndedBy
     # how the generator's processes were contained: a cgroup, or their session and descendants
     isolation: str
+    # what a `--command` was kept from: network, processes, data; null where it was kept from nothing
+    confined: list[str] | None = None
     # processes that outlived the generator's main process and were killed when it ended
     stragglers: int = 0
     # whether compile caches were empty; null where nothing is compiled

@@ -19,6 +19,7 @@ from harness.report.sentences import (
     describe_clock,
     describe_copies,
     describe_gpu,
+    describe_isolation,
     describe_other_card,
     describe_outcome,
     format_accuracy,
@@ -114,6 +115,8 @@ def summary(record: Record, report: Path) -> list[tuple[str, str]]:
         lines.append(("IPC", f"{ipc}{describe_copies(record)}{format_prediction(record.plan)}"))
     if record.clock:
         lines.append(("Clock", describe_clock(record.clock, record.budget_s)))
+    if isolation := describe_isolation(record):
+        lines.append(("Isolation", isolation))
     if record.gpu:
         lines.append(("GPU", describe_gpu(record.gpu)))
         lines += [("Warning", sentence) for _, sentence in gpu_warnings(record.gpu)]

@@ -149,6 +149,27 @@ def describe_outcome(record: Record) -> str:
     return f"{record.outcome.value}: the generator {OUTCOMES[record.outcome]}{detail}"
 
 
+_KEPT_FROM = {"network": "the network", "processes": "other processes", "data": "the real data"}
+
+
+def describe_isolation(record: Record) -> str:
+    """What a `--command` was kept from and what not; empty for any other generator."""
+    if record.clock is None or "command" not in record.settings or "image" in record.settings:
+        return ""
+    if record.settings.get("trust"):
+        return "none, as --trust says"
+    confined = record.clock.confined or []
+    parts = [
+        f"{words} {' and '.join(_KEPT_FROM[piece] for piece in pieces)}"
+        for words, pieces in (
+            ("kept from", [piece for piece in _KEPT_FROM if piece in confined]),
+            ("not kept from", [piece for piece in _KEPT_FROM if piece not in confined]),
+        )
+        if pieces
+    ]
+    return f"{record.clock.isolation}, {'; '.join(parts)}"
+
+
 def describe_clock(clock: ClockPart, budget_s: float) -> str:
     """`8.2 s of 60 s: load 3.1 s, generate 4.9 s, write 0.2 s; ended by the cap on images per class`"""
     phases = clock.ledger.by_phase.items()

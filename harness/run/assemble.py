@@ -43,6 +43,7 @@ def first_record(
     here = this_machine()
     settings: dict[str, Any] = dict(plan.settings)
     settings |= {"command": options.command} if options.command is not None else {}
+    settings |= {"trust": True} if options.trust else {}
     settings |= {"pda": plan.pda} if options.own else {}
     settings |= visitor.described if visitor else {}
     settings |= {"ipc_cap": plan.ipc_cap, "grace_s": options.grace_s}
@@ -89,6 +90,7 @@ def clock_part(record: Record, generation: Generation) -> ClockPart:
         ended=ending.ended,
         ended_by=generation.ended_by,
         isolation=ending.isolation,
+        confined=None if ending.confined is None else list(ending.confined),
         stragglers=ending.stragglers,
         cold=True if compiles(record.settings) else None,
         ledger=generation.ledger,

@@ -37,6 +37,7 @@ from harness.planning.batch_trial import BatchTrial, trial_in
 from harness.records.record import EndedBy, Outcome
 from harness.records.run_folder import RunFolder
 from harness.report.console import Voice
+from harness.run.confining import hidden_from_command
 from harness.run.options import GeneratorOptions, RunOptions
 from harness.run.plan import Plan
 from submission.contract.generator import get_generator
@@ -123,7 +124,11 @@ def generate(
         notes: tuple[str, ...] = ()
         budget_s, grace_s, log = plan.budget_s, options.grace_s, folder.log
         if visitor is None:
-            ending = supervise(prepare, budget_s=budget_s, grace_s=grace_s, log=log, on_tick=on_tick)
+            hidden = None
+            if options.command is not None:
+                command = command_line(options.command, terms_of(options, plan, folder))
+                hidden = hidden_from_command(options, Launch(command, os.environ, Path.cwd()), folder.images)
+            ending = supervise(prepare, budget_s=budget_s, grace_s=grace_s, log=log, on_tick=on_tick, hidden=hidden)
             if late := remove_late(folder.images, last_moment(ending, folder.root)):
                 notes = (late_note(late),)
         else:

@@ -174,6 +174,9 @@ class RunOptions(ImagesOptions):
         str | None,
         Option(help="Anybody's program instead. Placeholders: {output} {dataset} {budget} {seed} {classes}."),
     ] = None
+    trust: Annotated[
+        bool, Option("--trust", help="Do not keep --command from the network, other processes and the real data.")
+    ] = False
     image: Annotated[
         str | None,
         Option(help="Anybody's container image instead, shut in; --command then replaces the image's own command."),
@@ -217,6 +220,8 @@ class RunOptions(ImagesOptions):
                 if getattr(self, name) not in (None, 1):
                     option = flag(name, declared(type(self))[name])
                     raise ValueError(f"{option} is for the project's own generators; put it into {place} itself")
+        if self.trust and (self.command is None or self.image is not None):
+            raise ValueError("--trust is for --command alone, which is shut in without it")
         if not 0 <= self.grace_s < self.budget:
             raise ValueError(f"--grace must be less than the budget of {self.budget:g} s, not {self.grace_s:g} s")
         if self.as_card is not None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.clock.bounded_log import HEAD_BYTES, TAIL_BYTES
 from harness.clock.container import engine
-from harness.clock.guard import HEAD_BYTES, TAIL_BYTES
 from tests.docker.visits import BASE_IMAGE, CLASS_NAMES, SMALL, WRITES, Scene, harness_process, nobody
 from tests.harness.clock.clocked import wait_until
 

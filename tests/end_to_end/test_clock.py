@@ -134,3 +134,21 @@ def test_ctrl_c_leaves_a_record(tmp_path: Path) -> None:
     assert record["clock"]["ended_by"] == "interrupt"
     assert not marked(str(run))
     assert (run / "report.html").exists()
+
+
+@pytest.mark.parametrize("trust", [(), ("--trust",)])
+def test_a_command_is_kept_from_the_test_images_unless_it_is_trusted(tmp_path: Path, trust: tuple[str, ...]) -> None:
+    run, program = tmp_path / "run", tmp_path / "program.py"
+    program.write_text("from sklearn.datasets import load_digits\nassert len(load_digits().images) == 1797\n")
+    command = f"{sys.executable} {program}"
+    done = run_harness(*QUICK, "--command", command, *trust, "--budget", "60s", "--no-judge", "--out", run)
+    record = record_of(run)
+    if trust:
+        assert record["outcome"] == "no_images", "it could read them all, and ended well"
+        assert record["clock"]["confined"] is None and record["settings"]["trust"] is True
+        assert "none, as --trust says" in done.stdout
+        return
+    if "data" not in (record["clock"]["confined"] or ()):
+        pytest.skip("no namespaces can be made on this machine")
+    assert record["outcome"] == "crashed"
+    assert "kept from" in done.stdout and "the real data" in (run / "report.html").read_text()

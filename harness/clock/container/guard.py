@@ -16,8 +16,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from harness.clock.bounded_log import BoundedLog
+from harness.clock.channel import Channel
 from harness.clock.container.engine import connect, explain, local_pid, problems, remove_run
-from harness.clock.guard import BoundedLog, Channel
 from harness.clock.processes import kill_until, run_first
 
 if TYPE_CHECKING:

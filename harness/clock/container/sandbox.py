@@ -17,12 +17,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.clock.channel import Channel
 from harness.clock.container import engine
 from harness.clock.container.guard import PATIENCE_S
 from harness.clock.container.holder import HOLD, archive, holding_program
 from harness.clock.container.limits import CLASSES, OUTPUT, TERMS, Limits, restrictions
 from harness.clock.container.output import Copied, copy_archive, copy_folder
-from harness.clock.guard import Channel
 from harness.clock.late import last_moment
 from harness.clock.launch import ROOT, Launch
 from harness.clock.sandbox import Extinction, Isolation, StillAliveError
