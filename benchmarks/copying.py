@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from benchmarks.generated import generated
-from benchmarks.near_copies import REAL_SHARE, measure_nearness, nearest_distances
+from benchmarks.images.generated import generated
+from benchmarks.images.near_copies import REAL_SHARE, measure_nearness, nearest_distances
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.images import ImageSet, first_of_each
 from evaluation.base.machine import this_machine

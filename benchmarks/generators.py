@@ -6,9 +6,14 @@
 
 Every row is one way to run one model: the batch is doubled until two doublings gain less than 3%, or memory
 runs out. `predicted_ipc` is what 600 s give after the start, with nothing kept for writing. The
+<<<<<<< HEAD
 papers' pipelines (`benchmarks/models/paper_pipelines.py`) are measured in the same run on the same card. Each row
 says what fraction of the card's peak it reaches: operations as PyTorch counts them, over the fastest matrix product
 here.
+=======
+papers' pipelines (`benchmarks/models/paper_pipelines.py`) are measured in the same run on the same card. Each row says
+what fraction of the card's peak it reaches: operations as PyTorch counts them, over the fastest matrix product here.
+>>>>>>> c92e148 (The benchmarks' images have a room of their own)
 """
 
 from __future__ import annotations

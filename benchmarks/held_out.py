@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.generated import NearnessTo, generated, save_row, worth
+from benchmarks.images.generated import NearnessTo, generated, save_row, worth
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.images import ImageSet, random_subset
 from evaluation.base.machine import this_machine

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.image_cases import CASES, LEFT_OUT, MODELS, NEED_DATA, Case
+from benchmarks.images.cases import CASES, LEFT_OUT, MODELS, NEED_DATA, Case
 from evaluation.base.machine import this_machine
 
 RESULTS = Path(__file__).parent / "results"

@@ -26,7 +26,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benchmarks.generated import NearnessTo, generated, save_row, worth
+from benchmarks.images.generated import NearnessTo, generated, save_row, worth
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.base.machine import this_machine

@@ -10,8 +10,8 @@ import pytest
 import torch
 from scipy import stats
 
-from benchmarks import near_copies
-from benchmarks.near_copies import measure_nearness
+from benchmarks.images import near_copies
+from benchmarks.images.near_copies import measure_nearness
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.data.datasets import load_split

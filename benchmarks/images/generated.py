@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.near_copies import nearest_distances, nearness_of
+from benchmarks.images.near_copies import nearest_distances, nearness_of
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, first_of_each
 from evaluation.judge.score import judge
