@@ -54,6 +54,28 @@ def claimed(folder: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
+def read_text(path: Path) -> str:
+    """A text file that a person wrote, on any system: UTF-8 with or without a byte order mark, lines ended by `\\n`.
+
+    Raises ValueError, with the path and what to do, where it cannot be read or is in another encoding.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:  # UTF-16 without its mark is full of them
+        raise ValueError(f"{path} is no text in UTF-8; save it as UTF-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of `read_text` without spaces around them, up to the last that is not empty."""
+    text = read_text(path).rstrip()
+    return [line.strip() for line in text.split("\n")] if text else []
+
+
 def check_writable(path: Path) -> None:
     """Make and try the folder of `path` before long work. Raises ValueError if it cannot be written."""
     if why := why_not_writable(path):

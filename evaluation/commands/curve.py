@@ -35,11 +35,12 @@ class CurveOptions(Options):
 
 def curve(options: CurveOptions) -> ExitCode:
     """Measure random real images by IPC, or a submission's; point by point, an interruption costs minutes at most."""
+    from evaluation.base.cache import cache_folder
     from evaluation.base.machine import resolve_device, this_machine
     from evaluation.base.progress_bar import plain_console
     from evaluation.commands.display import judging
     from evaluation.curve.curve import Curve, CurvePoint, Supply, load_curve, measure_point, save_curve
-    from evaluation.data.datasets import cache_folder, load_split
+    from evaluation.data.datasets import load_split
     from evaluation.judge.estimate import PREVIEWS, curve_seconds, estimate
     from evaluation.judge.score import check_judging
     from evaluation.submitted.reading import read_submission

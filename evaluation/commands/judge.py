@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,7 @@ from evaluation.base.command_line import (
     Rounds,
     Strict,
 )
-from evaluation.base.files import check_writable
+from evaluation.base.files import check_writable, checkpoint_if_writable
 
 Submission = Annotated[Path, Argument(help="A run, a folder of class folders or shards, a .pt file or an .npz shard.")]
 ClassOrder = Annotated[
@@ -50,12 +51,13 @@ class JudgeOptions(Options):
 def judge(options: JudgeOptions, as_json: bool) -> ExitCode:
     """Train the challenge's network on a submission and score it on the real test set."""
     from evaluation.audits.run import run_audits
+    from evaluation.base.cache import cache_folder
     from evaluation.base.images import content_hash
     from evaluation.base.machine import resolve_device
     from evaluation.base.progress_bar import plain_console, progress_bar
     from evaluation.commands.display import any_failed, auditing, judging, reading, result, sentence, show_audits
     from evaluation.curve.real_equivalent import worth_of, worth_words
-    from evaluation.data.datasets import cache_folder, load_split
+    from evaluation.data.datasets import load_split
     from evaluation.judge import score
     from evaluation.judge.estimate import estimate
     from evaluation.submitted.reading import read_submission
@@ -67,8 +69,13 @@ def judge(options: JudgeOptions, as_json: bool) -> ExitCode:
     with reading(console) as on_read:
         contents = read_submission(options.submission, challenge, options.class_order, on_read)
     of = f"{content_hash(contents.images)[:32]}-{engine}-{epochs}-{options.judge_seed}-{device}"
-    checkpoint = options.checkpoint or cache_folder() / "judge" / f"{challenge.name}-{of}.ckpt"
-    check_writable(checkpoint)
+    console = plain_console(stderr=as_json)
+    checkpoint = options.checkpoint
+    if checkpoint:
+        check_writable(checkpoint)
+    else:
+        kept = cache_folder() / "judge" / f"{challenge.name}-{of}.ckpt"
+        checkpoint = checkpoint_if_writable(kept, partial(console.print, markup=False))
     test = load_split(challenge, "test", options.data)
 
     ipc = len(contents.images) / challenge.classes
@@ -118,5 +125,6 @@ def judge(options: JudgeOptions, as_json: bool) -> ExitCode:
         console.print(sentence(scored), markup=False)
         if worth:
             console.print(f"Worth {worth_words(worth)}.", markup=False)
-    checkpoint.unlink(missing_ok=True)
+    if checkpoint:
+        checkpoint.unlink(missing_ok=True)
     return ExitCode.DONE

@@ -9,6 +9,7 @@ from typing import Literal, overload
 import numpy as np
 from PIL import Image
 
+from evaluation.base.cache import cache_folder, cache_folders
 from evaluation.base.challenge import Challenge
 from evaluation.base.container import give_data
 from evaluation.base.images import ImageSet, NormalisedSet
@@ -33,12 +34,6 @@ def data_folder(option: Path | None) -> Path | None:
         origin = "--data" if option else "SUBMISSION_DATA"
         raise ValueError(f"{origin} names {named}, which is not a folder; name the one that holds the data sets")
     return named
-
-
-def cache_folder() -> Path:
-    """Where downloaded and decoded data sets are kept: `generative-distillation` in the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "generative-distillation"
 
 
 @overload
@@ -113,17 +108,24 @@ def training_images_file(challenge: Challenge, data: Path | None, folder: Path) 
     """An `.npz` of the training split and nothing else, which is what a generator's process may see.
 
     It holds `images` uint8 (N, 3, H, W) and `labels` int64 (N,); one of the same data in `folder` is used again.
-    Raises ValueError as `load_split`.
+    Raises ValueError as `load_split`, or where it cannot be written.
     """
     path = folder / f"{challenge.name}-train-{_key(challenge, data)}.npz"
     if not path.exists():
-        write_shard(path, load_split(challenge, "train", data))
+        train = load_split(challenge, "train", data)
+        try:
+            write_shard(path, train)
+        except OSError as error:
+            raise ValueError(
+                f"the training images for the generator cannot be written to {path} ({error.strerror or error}); set"
+                " XDG_CACHE_HOME to a folder that can be written and has room"
+            ) from None
     return path
 
 
 def _roots(data: Path | None) -> list[Path]:
     """Where to look for data sets, in order."""
-    return [*([data] if data else []), cache_folder()]
+    return [*([data] if data else []), *cache_folders()]
 
 
 def _find(challenge: Challenge, split: Split, root: Path) -> Path | None:

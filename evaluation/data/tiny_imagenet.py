@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from evaluation.base.challenge import Challenge
+from evaluation.base.files import read_lines
 from evaluation.base.images import ImageSet
 from evaluation.base.progress_bar import progress_bar
 from evaluation.formats.decode import decode_files
@@ -52,7 +53,7 @@ def _validation_files(folder: Path, challenge: Challenge) -> list[tuple[Path, in
     annotations = folder / "val" / "val_annotations.txt"
     label_of = {wnid: label for label, wnid in enumerate(challenge.wnids)}
     files = []
-    for line in annotations.read_text(encoding="utf-8").splitlines():
+    for line in read_lines(annotations):
         name, _, rest = line.partition("\t")
         wnid = rest.partition("\t")[0]
         if wnid not in label_of or Path(name).name != name:

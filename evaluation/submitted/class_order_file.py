@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.base.challenge import Challenge, superclasses
-from evaluation.base.files import write_text
+from evaluation.base.files import read_lines, write_text
 from evaluation.formats.class_folders import label_of_folder
 from evaluation.submitted.folder import FolderContents
 
@@ -67,16 +67,13 @@ def read_order(path: Path, challenge: Challenge) -> Order:
 
     Raises ValueError unless each class is named exactly once.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as a class order: {error}") from None
+    lines = read_lines(path)
     if len(lines) != challenge.classes:
         raise ValueError(f"{path} has {len(lines)} lines; a class order names the {challenge.classes} classes once")
     labels = []
     for number, line in enumerate(lines, 1):
         try:
-            labels.append(label_of_folder(line.strip(), challenge))
+            labels.append(label_of_folder(line, challenge))
         except ValueError as error:
             raise ValueError(f"{path}, line {number}: {str(error).replace('folder ', '', 1)}") from None
     twice = [label for label in range(challenge.classes) if labels.count(label) > 1]

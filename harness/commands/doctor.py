@@ -190,9 +190,10 @@ def examine(data: Path | None) -> list[Check]:
     """Every check of this machine, in the order shown; `data`: folder of the real data sets."""
     import torch
 
+    from evaluation.base.cache import cache_folder
     from evaluation.base.container import is_lost, mount_cache, mount_results, permission_advice
     from evaluation.base.limits import available_memory, total_memory, usable_cores
-    from evaluation.data.datasets import cache_folder, is_at_hand
+    from evaluation.data.datasets import is_at_hand
     from evaluation.judge.norm_relu_pool import find_compiler
     from harness.commands.generators import rows
     from harness.run.options import defaults

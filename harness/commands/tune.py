@@ -119,7 +119,10 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
 
             result = choose(candidates, lambda candidate: predicted[candidate.name].ipc, pilots.measure, on_level)
     choice = _choice(options, needs, result)
-    stored = store_choice(choice)
+    try:
+        told = f"`run` with --steps auto and the same budget now uses it: {store_choice(choice).name} in the cache."
+    except OSError as error:
+        told = f"It cannot be kept for `run` ({error.strerror or error}); give it as --steps and --set."
     report = _report(options, result, predicted, choice)
     (out / "tune.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     title = f"{challenge.title} · {maker.info.name}: tuned for {show_duration(options.budget)}"
@@ -134,7 +137,7 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
             f"Chosen: {result.chosen.name}, forecast {100 * forecast.accuracy:.2f}% [{low:.2f}, {high:.2f}]"
             f" on held-out training images ({options.epochs} epochs), found in {show_duration(result.seconds)}."
         )
-        voice.say(f"`run` with --steps auto and the same budget now uses it: {stored.name} in the cache.")
+        voice.say(told)
     voice.say(f"Written: {page}")
     return ExitCode.DONE
 

@@ -96,7 +96,10 @@ def take_profile(
     say(f"Profiling {job.generator} on {get_challenge(job.challenge).title}, {key.machine}")
     profile = measure_profile(key, job, wanted, data, scratch.resolve(), say)
     profile = merged(stored, profile) if stored else profile
-    store_profile(profile)
+    try:
+        store_profile(profile)
+    except OSError as error:
+        say(f"The profile cannot be kept for runs ({error.strerror or error}).")
     return profile, False
 
 

@@ -3,15 +3,16 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from evaluation.base.cache import cache_folder, cache_folders
 from evaluation.base.files import write_text
 from evaluation.base.machine import this_machine
-from evaluation.data.datasets import cache_folder
 
 SCHEMA = 1
 
@@ -185,11 +186,12 @@ def stored_path(folder: str, key: ProfileKey, identity: object) -> Path:
 
 
 def load_stored(kind: type[StoredT], path: Path) -> StoredT | None:
-    """What was stored at `path`, None where there is nothing of this kind that can be read."""
-    try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return None
+    """What was stored at `path`, or in a cache that can only be read; None where there is nothing of this kind."""
+    name = path.relative_to(cache_folder())
+    for place in cache_folders():
+        with suppress(OSError, ValidationError):
+            return TypeAdapter(kind).validate_json((place / name).read_bytes())
+    return None
 
 
 def profile_path(key: ProfileKey) -> Path:
@@ -203,7 +205,7 @@ def load_profile(key: ProfileKey) -> Profile | None:
 
 
 def store_profile(profile: Profile) -> Path:
-    """Store `profile` in place of an older one of the same key."""
+    """Store `profile` in place of an older one of the same key. Raises OSError where it cannot be written."""
     path = profile_path(profile.key)
     write_text(path, json.dumps(asdict(profile), indent=2) + "\n")
     return path

@@ -11,9 +11,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from evaluation.base.cache import cache_folder
 from evaluation.base.files import write_text
 from evaluation.base.machine import resolve_device
-from evaluation.data.datasets import cache_folder, training_images_file
+from evaluation.data.datasets import training_images_file
 from harness.clock.container.limits import CLASSES, OUTPUT
 from harness.clock.container.sandbox import Visitor, supervise_container
 from harness.clock.late import last_moment, late_note, remove_late

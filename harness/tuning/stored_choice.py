@@ -52,7 +52,7 @@ def choice_path(key: ProfileKey, budget_s: float, ipc_cap: int | None) -> Path:
 
 
 def store_choice(choice: TunedChoice) -> Path:
-    """Write it, in place of an earlier one; returns where."""
+    """Write it, in place of an earlier one; returns where. Raises OSError where it cannot be written."""
     path = choice_path(choice.key, choice.budget_s, choice.ipc_cap)
     write_text(path, json.dumps(asdict(choice), indent=1) + "\n")
     return path

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.base.challenge import Challenge
+from evaluation.base.files import read_text
 from submission.classes.readable_names import readable_names, with_article
 
 # the prompts of each class, at least one, in label order
@@ -41,12 +42,7 @@ def check_template(template: str) -> str:
 
 def read_prompts(path: Path, challenge: Challenge) -> Prompts:
     """The user's own prompts, from a file as `parse_prompts` takes it. Raises ValueError for one that does not fit."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise ValueError(f"the prompts in {path} cannot be read: {reason}") from None
-    return parse_prompts(text, challenge)
+    return parse_prompts(read_text(path), challenge)
 
 
 def parse_prompts(text: str, challenge: Challenge) -> Prompts:
@@ -60,7 +56,7 @@ def parse_prompts(text: str, challenge: Challenge) -> Prompts:
     """
     if text.lstrip().startswith("{"):
         return _by_name(_json_object(text), challenge)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
     if len(lines) != challenge.classes:
         raise ValueError(
             f"the prompts have {len(lines)} lines and {challenge.title} has {challenge.classes} classes; write a line"

@@ -109,7 +109,7 @@ def is_whole(path: Path) -> bool:
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file of a model. Raises ValueError if it is damaged."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}); copy the model again") from None
     if not isinstance(content, dict):

@@ -6,6 +6,7 @@ from pkgutil import resolve_name
 
 from evaluation.base.interruption import as_a_command
 from evaluation.base.limits import limit_threads
+from evaluation.base.terminal import outlast_terminal
 
 # verb -> (what has `add_arguments` and `run`, what it does)
 VERBS = {
@@ -54,5 +55,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     with as_a_command():
+        outlast_terminal()
         limit_threads()
         sys.exit(main())

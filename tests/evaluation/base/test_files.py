@@ -1,4 +1,4 @@
-"""Folders that one process at a time may have."""
+"""Folders that one process at a time may have, and text by anyone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from evaluation.base.files import claimed
+import pytest
+
+from evaluation.base.files import claimed, read_lines, read_text
 
 _CLAIMS = "import sys; from pathlib import Path; from evaluation.base.files import claimed\n"
 
@@ -28,3 +30,34 @@ def test_a_process_that_is_killed_lets_go(tmp_path: Path) -> None:
         other.kill()
     with claimed(tmp_path) as free:
         assert free
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"\xef\xbb\xbfone\ntwo\n",
+        b"one\r\ntwo\r\n",
+        b"one\rtwo",
+        b" one \n\ttwo\n\n \n",
+        "one\r\ntwo".encode("utf-8-sig"),
+    ],
+)
+def test_text_of_any_system_is_read(tmp_path: Path, written: bytes) -> None:
+    (tmp_path / "text").write_bytes(written)
+    assert read_lines(tmp_path / "text") == ["one", "two"]
+
+
+def test_what_looks_like_the_end_of_a_line_is_none(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("a\x85b\x0bc\u2028d\x1ce\n", encoding="utf-8")
+    assert read_lines(tmp_path / "text") == ["a\x85b\x0bc\u2028d\x1ce"]
+    (tmp_path / "text").write_bytes(b"\n")
+    assert read_lines(tmp_path / "text") == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "latin-1"])
+def test_text_in_another_encoding_is_told(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "text").write_bytes("größe\n".encode(encoding))
+    with pytest.raises(ValueError, match="text is no text in UTF-8; save it as UTF-8"):
+        read_text(tmp_path / "text")
+    with pytest.raises(ValueError, match="none cannot be read: No such file or directory"):
+        read_text(tmp_path / "none")

@@ -15,10 +15,11 @@ import pytest
 import torch
 from PIL import Image
 
+from evaluation.base.cache import cache_folder
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet, NormalisedSet, denormalise, normalise
 from evaluation.data import tiny_imagenet
-from evaluation.data.datasets import cache_folder, data_folder, load_split, training_images_file
+from evaluation.data.datasets import data_folder, load_split, training_images_file
 from evaluation.data.download import ARCHIVES, Archive, download
 from tests.real_data import real_data
 

@@ -67,11 +67,12 @@ def test_order_files_take_any_class_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
+        ("", "has 0 lines; a class order names the 10 classes"),
         ("1\n2\n", "has 2 lines; a class order names the 10 classes"),
         ("\n".join("0123456788"), "names 008-8 more than once"),
         ("\n".join("012345678x"), "line 10: 'x' names no class of Digits"),
         ("\n".join("01234567") + "\n008-9\n9", "line 9: '008-9' can be read in two ways"),
-        ("\udcff", "cannot be read as a class order"),
+        ("\udcff", "is no text in UTF-8"),
     ],
 )
 def test_mistakes_in_order_files_are_told(tmp_path: Path, content: str, sentence: str) -> None:

@@ -160,9 +160,23 @@ def test_prompts_that_do_not_fit_are_told(text: str, sentence: str) -> None:
         parse_prompts(text, DIGITS)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("form", ["json", "lines"])
+def test_prompts_of_any_editor_are_read(tmp_path: Path, form: str, mark: str, end: str) -> None:
+    lines = [f"the digit\x85{label}" for label in range(10)]
+    text = (
+        json.dumps({str(label): line for label, line in enumerate(lines)}, indent=0)
+        if form == "json"
+        else "\n".join(lines)
+    )
+    (tmp_path / "prompts").write_bytes((mark + text.replace("\n", end) + end).encode())
+    assert read_prompts(tmp_path / "prompts", DIGITS) == tuple((line,) for line in lines)
+
+
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be read: No such file"):
         read_prompts(tmp_path / "none.json", DIGITS)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="it is no text in UTF-8"):
+    with pytest.raises(ValueError, match="is no text in UTF-8; save it as UTF-8"):
         read_prompts(tmp_path / "binary", DIGITS)
