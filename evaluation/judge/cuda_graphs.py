@@ -1,11 +1,16 @@
-"""CUDA graphs of a training step: its dozens of kernels as one launch, so that the GPU never waits for the host."""
+"""CUDA graphs of a training step: its dozens of kernels as one launch, so that the GPU never waits for the host.
 
+Never run on a card yet; `tests/evaluation/judge/fake_cuda.py` stands in for one.
+"""
+
+import gc
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, cuda
 
 from evaluation.judge.dsa import Draw
 
@@ -16,59 +21,102 @@ Step = Callable[[Tensor, Draw], Tensor]
 
 @dataclass(frozen=True)
 class _Captured:
-    """One graph with the tensors that it reads and writes."""
+    """One graph with the tensors that it reads."""
 
-    graph: torch.cuda.CUDAGraph
+    graph: cuda.CUDAGraph
     index: Tensor
     uniforms: Tensor
+
+    def replay(self, index_B: Tensor, drawn: Draw) -> None:
+        self.index.copy_(index_B)
+        self.uniforms.copy_(drawn.uniforms)
+        self.graph.replay()
 
 
 class GraphedStep:
     """A step that is captured at its first call for each kind of augmentation and batch size, then replayed.
 
-    `step` may change nothing but the tensors `updated`, in place, and wait for nothing on the host.
+    The step is given at each call and not kept: an engine that owns this object is freed, and its graphs with it, as
+    soon as nobody uses it. It may change nothing but the tensors `updated`, in place, and wait for nothing on the host.
     """
 
-    def __init__(self, step: Step, updated: list[Tensor]) -> None:
-        self._step, self._updated = step, updated
+    def __init__(self, updated: Sequence[Tensor], device: torch.device) -> None:
+        self._updated, self._device = updated, device
         self._captured: dict[tuple[str, int], _Captured] = {}
-        self._pool = torch.cuda.graph_pool_handle()
         self._loss = torch.zeros((), device=updated[0].device)
         self._capturing = True
+        with cuda.device(device):
+            self._pool = cuda.graph_pool_handle()
+            # of warming up and of capturing alike: libraries keep a workspace for each stream
+            self._stream = cuda.Stream(device)
 
-    def __call__(self, index_B: Tensor, drawn: Draw) -> Tensor:
-        key = (drawn.kind, len(index_B))
-        if self._capturing and key not in self._captured:
-            self._try_capture(key, index_B, drawn)
-        if not self._capturing:
-            return self._step(index_B, drawn)
-        captured = self._captured[key]
-        captured.index.copy_(index_B)
-        captured.uniforms.copy_(drawn.uniforms)
-        captured.graph.replay()
-        return self._loss
+    def __call__(self, step: Step, index_B: Tensor, drawn: Draw) -> Tensor:
+        """The loss, 0-dim, of one step; it is overwritten by the next."""
+        with cuda.device(self._device):
+            captured = self._captured.get((drawn.kind, len(index_B)))
+            if captured is None and self._capturing:
+                return self._first(step, index_B, drawn)
+            if captured is None:
+                return step(index_B, drawn)
+            captured.replay(index_B, drawn)
+            return self._loss
 
-    def _try_capture(self, key: tuple[str, int], index_B: Tensor, drawn: Draw) -> None:
+    def _first(self, step: Step, index_B: Tensor, drawn: Draw) -> Tensor:
+        """Capture, and replay once; step without a graph, now and from then on, where that does not work."""
         before = [tensor.detach().clone() for tensor in self._updated]
         try:
-            self._captured[key] = self._capture(index_B.clone(), Draw(drawn.kind, drawn.uniforms.clone()))
+            captured = self._capture(step, index_B.clone(), Draw(drawn.kind, drawn.uniforms.clone()))
+            self._restore(before)
+            captured.replay(index_B, drawn)
+            if all(torch.equal(tensor, value) for tensor, value in zip(self._updated, before, strict=True)):
+                raise RuntimeError("a replay changed no weight")
         except RuntimeError as error:
             self._capturing = False
             told = f"the judge's steps cannot be captured as CUDA graphs and run one by one ({error})"
-            warnings.warn(told, stacklevel=2)
-        with torch.no_grad():
-            for tensor, value in zip(self._updated, before, strict=True):
-                tensor.copy_(value)
+            warnings.warn(told, stacklevel=3)
+            self._restore(before)
+            return step(index_B, drawn)
+        self._captured[drawn.kind, len(index_B)] = captured
+        return self._loss
 
-    def _capture(self, index_B: Tensor, drawn: Draw) -> _Captured:
-        """Warm up on a separate stream, as capturing requires, then record. The caller undoes the warm-up's steps."""
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
+    @torch.no_grad()
+    def _restore(self, before: Sequence[Tensor]) -> None:
+        for tensor, value in zip(self._updated, before, strict=True):
+            tensor.copy_(value)
+
+    def _capture(self, step: Step, index_B: Tensor, drawn: Draw) -> _Captured:
+        """Warm up on a stream of its own, as capturing requires, then record. The caller undoes the warm-up's steps."""
+        current = cuda.current_stream(self._device)
+        self._stream.wait_stream(current)
+        with cuda.stream(self._stream):
             for _ in range(_WARM_UP_STEPS):
-                self._step(index_B, drawn)
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
-            self._loss.copy_(self._step(index_B, drawn))
+                step(index_B, drawn)
+        current.wait_stream(self._stream)
+        graph = cuda.CUDAGraph()
+        try:
+            with _no_collection(), cuda.graph(graph, pool=self._pool, stream=self._stream):
+                self._loss.copy_(step(index_B, drawn))
+        finally:
+            cuda.set_stream(current)  # PyTorch leaves a failed capture on the capture's stream
         return _Captured(graph, index_B, drawn.uniforms)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Garbage that holds a graph or memory of the card is freed before, since freeing it breaks a capture."""
+    gc.collect()
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def release(device: torch.device) -> None:
+    """Give a card's memory back that nobody uses any more; nothing to do elsewhere."""
+    if device.type == "cuda":
+        gc.collect()
+        with cuda.device(device):
+            cuda.empty_cache()

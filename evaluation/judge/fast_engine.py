@@ -14,13 +14,14 @@ epochs, `equivalence-cifar100-amd-epyc-2-core.json`). Not measured on a GPU. Mor
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from evaluation.judge.convnet import DEPTH, WIDTH, seeded_convnet
-from evaluation.judge.cuda_graphs import GraphedStep, Step
+from evaluation.judge.cuda_graphs import GraphedStep
 from evaluation.judge.dsa import Draw, augment
 from evaluation.judge.engine import DeviceSet, Engine
 from evaluation.judge.norm_relu_pool import NormReluPool, choose_norm_relu_pool, plain_norm_relu_pool
@@ -48,14 +49,16 @@ class FastEngine(Engine):
         self.norm_relu_pool = choose_norm_relu_pool(train.device, expected_steps * (train.size / 32) ** 2)
         self.dtype = dtype or self._best_dtype()
         named = seeded_convnet(classes, train.size, seed=0).named_parameters()
-        self.weights = {name: weight.detach().to(train.device).requires_grad_() for name, weight in named}
+        self.weights = {name: _laid_out(weight.detach()).to(train.device).requires_grad_() for name, weight in named}
         self.momentum = {name: torch.zeros_like(weight) for name, weight in self.weights.items()}
         self.lr = torch.zeros((), device=train.device)
         self._trained = [name for name in self.weights if not name.endswith(".0.bias")]  # but for the convolutions'
+        # all others' gradient: the fused update wants one of each weight
+        self._no_gradient = {name: torch.zeros_like(w) for name, w in self.weights.items() if name not in self._trained}
         self.map = workers.map if workers else map
-        self._run: Step = self._step
+        self.graphed: GraphedStep | None = None
         if train.device.type == "cuda":
-            self._run = GraphedStep(self._step, [*self.weights.values(), *self.momentum.values()])
+            self.graphed = GraphedStep([*self.weights.values(), *self.momentum.values()], train.device)
 
     def _best_dtype(self) -> torch.dtype:
         """bfloat16 with hardware for it, but on a CPU only with the fused norm, without which it would be slower."""
@@ -78,7 +81,7 @@ class FastEngine(Engine):
 
     def step(self, index_B: Tensor, drawn: Draw) -> Tensor:
         with self._deterministic():
-            return self._run(index_B, drawn)
+            return self.graphed(self._step, index_B, drawn) if self.graphed else self._step(index_B, drawn)
 
     def _deterministic(self) -> AbstractContextManager[None]:
         """What makes CUDA's convolutions repeatable. A CPU's are, and its rounds share these settings in threads."""
@@ -90,13 +93,14 @@ class FastEngine(Engine):
         parts = self._parts(len(index_B), self.dtype)
         uniforms = drawn.uniforms.tensor_split(parts, dim=1)
         draws = [Draw(drawn.kind, part) for part in uniforms]
-        results = self.map(self._part_gradients, zip(index_B.tensor_split(parts), draws, strict=True))
+        part_gradients = partial(self._part_gradients, len(index_B))
+        results = self.map(part_gradients, zip(index_B.tensor_split(parts), draws, strict=True))
         losses, gradients = zip(*results, strict=True)
         total = list(gradients[0])
         for part in gradients[1:]:
             torch._foreach_add_(total, part)
-        self._update([gradient / len(index_B) for gradient in total])
-        return torch.stack(losses).sum() / len(index_B)
+        self._update(total)
+        return losses[0] if parts == 1 else torch.stack(losses).sum()
 
     def _parts(self, images: int, dtype: torch.dtype) -> int:
         """How many parts to split a batch into: one, or as many for each worker, each within PART_BYTES."""
@@ -106,21 +110,31 @@ class FastEngine(Engine):
         turns = -(-activation_bytes // (PART_BYTES * self.workers.count))
         return min(images, turns * self.workers.count)
 
-    def _part_gradients(self, part: tuple[Tensor, Draw]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The sum of losses over a part of a batch, and its gradients for `_trained`."""
+    def _part_gradients(self, batch: int, part: tuple[Tensor, Draw]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """What a part of a batch of so many images adds to the mean loss, and to its gradients for `_trained`."""
         index_P, drawn = part
         x_PCHW = augment(self.train.normalised(index_P), drawn)
-        loss = F.cross_entropy(self._forward(x_PCHW, self.dtype), self.train.labels[index_P], reduction="sum")
+        logits_PC = self._forward(x_PCHW, self.dtype)
+        loss = F.cross_entropy(logits_PC, self.train.labels[index_P], reduction="sum") / batch
         return loss.detach(), torch.autograd.grad(loss, [self.weights[name] for name in self._trained])
 
     @torch.no_grad()
     def _update(self, gradients: list[Tensor]) -> None:
-        """SGD with weight decay and momentum, all weights at once."""
-        weights, momentum = list(self.weights.values()), list(self.momentum.values())
-        torch._foreach_mul_(momentum, self.protocol.momentum)
-        torch._foreach_add_(momentum, weights, alpha=self.protocol.weight_decay)
-        torch._foreach_add_([self.momentum[name] for name in self._trained], gradients)
-        torch._foreach_sub_(weights, torch._foreach_mul(momentum, self.lr))
+        """SGD with weight decay and momentum, all weights in one operation."""
+        # which takes weights, gradients and momentum for laid out alike: on a CPU without looking
+        by_name = self._no_gradient | dict(zip(self._trained, map(_laid_out, gradients), strict=True))
+        torch._fused_sgd_(
+            list(self.weights.values()),
+            [by_name[name] for name in self.weights],
+            list(self.momentum.values()),
+            weight_decay=self.protocol.weight_decay,
+            momentum=self.protocol.momentum,
+            lr=self.lr,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+            is_first_step=False,  # the momentum is there and zero
+        )
 
     def _forward(self, x_BCHW: Tensor, dtype: torch.dtype) -> Tensor:
         """Normalised images to logits (B, classes) in float32, with convolutions in `dtype`."""
@@ -151,6 +165,11 @@ class FastEngine(Engine):
         if self.dtype == torch.float32:
             return ()
         return ("Convolutions of the training steps multiply in bfloat16 and add in float32.",)
+
+
+def _laid_out(tensor: Tensor) -> Tensor:
+    """Convolutions' kernels channels-last, as they are used, so that no step turns them round."""
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
 def features(x_BCHW: Tensor, weights: Mapping[str, Tensor], dtype: torch.dtype, norm_relu_pool: NormReluPool) -> Tensor:

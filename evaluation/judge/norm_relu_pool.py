@@ -31,8 +31,9 @@ Forward = Callable[[Tensor, Tensor, Tensor], Triple]
 Backward = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Triple]
 
 COMPILE_FROM_STEPS = 10_000
-# Every combination of block, batch and dtype is compiled separately; beyond this many PyTorch would give up.
-_COMPILED_VARIANTS = 64
+# Every combination of block, batch and dtype is compiled separately; beyond this many PyTorch would give up. A
+# judgement has 12, and 3 more for each other last batch; PyTorch's limit for all of a function together is 256.
+_COMPILED_VARIANTS = 256
 _CPP_SOURCE = Path(__file__).with_name("norm_relu_pool.cpp")
 _CPP_FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 _X86_CPP_FLAGS = ("-mprefer-vector-width=512",)
@@ -121,11 +122,10 @@ def _pooled(z_NCHW: Tensor) -> Tensor:
     return 0.25 * (z[:, :, ::2, ::2] + z[:, :, ::2, 1::2] + z[:, :, 1::2, ::2] + z[:, :, 1::2, 1::2])
 
 
+@cache
 def _compiled_norm_relu_pool(device: torch.device) -> NormReluPool:
     """The tensor form compiled, and run once so that a missing compiler shows here and not in the first step."""
-    limit = torch._dynamo.config.recompile_limit
-    torch._dynamo.config.recompile_limit = max(limit, _COMPILED_VARIANTS)
-    compiled = fused(torch.compile(tensor_forward, dynamic=False), torch.compile(tensor_backward, dynamic=False))
+    compiled = fused(_compiled(tensor_forward), _compiled(tensor_backward))
     y = torch.randn(2, WIDTH, 8, 8, device=device).to(memory_format=torch.channels_last).requires_grad_()
     try:
         compiled(y, torch.ones(WIDTH, device=device), torch.zeros(WIDTH, device=device)).sum().backward()
@@ -134,6 +134,18 @@ def _compiled_norm_relu_pool(device: torch.device) -> NormReluPool:
         warnings.warn(told, stacklevel=2)
         return plain_norm_relu_pool
     return compiled
+
+
+def _compiled(function: Callable[..., Triple]) -> Callable[..., Triple]:
+    """`function` compiled for each shape, with the same kernels in every process.
+
+    The limit is given here and not in PyTorch's configuration, which other threads do not see: autograd's runs the
+    backward. Kernels that are chosen by timing them could add in another order each time.
+    """
+    # PyTorch's own overloads lack the argument
+    return torch.compile(  # type: ignore[call-overload]
+        function, dynamic=False, recompile_limit=_COMPILED_VARIANTS, options={"deterministic": True}
+    )
 
 
 class CppKernel:

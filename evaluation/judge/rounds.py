@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, NormalisedSet
 from evaluation.base.interruption import held_back
 from evaluation.judge.checkpoint import Monitor, RoundState, fingerprint, load_checkpoint, save_checkpoint
+from evaluation.judge.cuda_graphs import release
 from evaluation.judge.draws import draw_pass
 from evaluation.judge.engine import DeviceSet, Engine, put_on_device
 from evaluation.judge.fast_engine import FastEngine
@@ -149,7 +150,9 @@ def train_rounds(
     steps_per_pass = protocol.steps_per_pass(images)
     test_set = put_on_device(test, challenge, torch_device)
     expected_steps = len(jobs) * protocol.passes * steps_per_pass
-    with closing(RoundSlots(len(jobs), engine, torch_device)) as slots:
+    with ExitStack() as stack:
+        slots = stack.enter_context(closing(RoundSlots(len(jobs), engine, torch_device)))
+        stack.callback(release, torch_device)
 
         def build(source: Images) -> Engine:
             train = put_on_device(source(), challenge, torch_device)
@@ -158,6 +161,8 @@ def train_rounds(
             )
 
         engine_of_slot = [lru_cache(maxsize=1)(build) for _ in range(slots.count)]  # reused for the same images
+        for each in engine_of_slot:
+            stack.callback(each.cache_clear)
         deviations = engine_of_slot[0](jobs[0].images).deviations
         monitor = Monitor(protocol, len(jobs), steps_per_pass, on_progress, on_round)
         if checkpoint is not None:

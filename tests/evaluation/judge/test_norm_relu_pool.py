@@ -6,6 +6,9 @@ import os
 import subprocess
 import tempfile
 import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -130,6 +133,7 @@ def test_compiled_is_the_definition() -> None:
     """As on CUDA, but with the compiler's CPU back end."""
     compiled = fused_module._compiled_norm_relu_pool(CPU)
     assert compiled is not plain_norm_relu_pool
+    assert fused_module._compiled_norm_relu_pool(CPU) is compiled, "compiled once in a process"
     for images, height, width in SHAPES[:2]:
         y, gamma, beta = inputs(images, height, width, torch.float32)
         gradient = torch.ones(images, WIDTH, height // 2, width // 2)
@@ -184,8 +188,32 @@ def test_a_broken_tool_chain_falls_back(monkeypatch: pytest.MonkeyPatch) -> None
         return fails
 
     monkeypatch.setattr(torch, "compile", broken)
+    fused_module._compiled_norm_relu_pool.cache_clear()
     with pytest.warns(UserWarning, match="compiling failed"):
         assert fused_module._compiled_norm_relu_pool(CPU) is plain_norm_relu_pool
+    fused_module._compiled_norm_relu_pool.cache_clear()
+
+
+def test_many_shapes_are_compiled_also_in_the_thread_of_the_backward(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A judgement and baselines with other last batches; on CUDA autograd has a thread of its own."""
+    compiled: list[dict[str, object]] = []
+
+    def counting(graph: torch.fx.GraphModule, inputs: list[Tensor], **options: object) -> Callable[..., object]:
+        compiled.append(options)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=counting))
+    function = fused(fused_module._compiled(tensor_forward), fused_module._compiled(tensor_backward))
+    shapes = range(1, 11)  # two more than PyTorch's own limit
+    pooled = []
+    for images in shapes:
+        y, gamma, beta = inputs(images, 2, 2, torch.float32)
+        pooled.append(function(y.requires_grad_(), gamma, beta))
+    with ThreadPoolExecutor(1) as pool:
+        for each in pooled:
+            pool.submit(each.sum().backward).result()
+    assert len(compiled) == 2 * len(shapes), "none fell back to running uncompiled"
+    assert all(options == {"options": {"deterministic": True}} for options in compiled), "nothing is tuned by timing"
 
 
 def test_choosing_warns_of_nothing_where_a_compiler_works() -> None:

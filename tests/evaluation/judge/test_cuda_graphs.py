@@ -1,0 +1,175 @@
+"""Graphs of the training step with a stand-in for the card (`fake_cuda.py`)."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from evaluation.judge import cuda_graphs, fast_engine
+from evaluation.judge.cuda_graphs import GraphedStep
+from evaluation.judge.draws import draw_pass
+from evaluation.judge.dsa import KINDS, Draw
+from evaluation.judge.engine import DeviceSet, put_on_device
+from evaluation.judge.fast_engine import FastEngine
+from evaluation.judge.norm_relu_pool import Triple, fused, tensor_backward, tensor_forward
+from evaluation.judge.protocol import Protocol
+from tests.device_traffic import CARD as CARD_OF_META
+from tests.device_traffic import Watch
+from tests.evaluation.judge.fake_cuda import FakeCuda
+from tests.evaluation.small import SMALL, small_train
+
+PROTOCOL = Protocol(batch_size=8)
+MOST_LAUNCHES = 62
+CARD = [torch.device("cuda", index) for index in (0, 1)]
+
+
+@pytest.fixture(autouse=True)
+def in_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recorder sees what PyTorch computes, but not what the C++ kernel does."""
+    monkeypatch.setattr(fast_engine, "choose_norm_relu_pool", lambda *_: fused(tensor_forward, tensor_backward))
+
+
+@pytest.fixture
+def collector_off() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def use(fake: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+    monkeypatch.setattr(cuda_graphs, "cuda", fake)
+    return fake
+
+
+def train_set() -> DeviceSet:
+    return put_on_device(small_train(28), SMALL, torch.device("cpu"))
+
+
+def an_engine(graphed_on: torch.device | None = None) -> FastEngine:
+    engine = FastEngine(train_set(), 10, PROTOCOL, dtype=torch.float32)
+    if graphed_on:
+        engine.graphed = GraphedStep([*engine.weights.values(), *engine.momentum.values()], graphed_on)
+    engine.start(seed=1)
+    engine.set_rate(PROTOCOL.lr)
+    return engine
+
+
+def a_pass(engine: FastEngine, index: int, kind: str | None = None) -> list[float]:
+    draws = draw_pass(1, index, len(engine.train), PROTOCOL.batch_size)
+    return [float(engine.step(index_B, Draw(kind or d.kind, d.uniforms))) for index_B, d in draws.batches()]
+
+
+def assert_same(one: FastEngine, other: FastEngine) -> None:
+    for name, tensor in one.state().items():
+        assert torch.equal(tensor, other.state()[name]), name
+
+
+def test_replays_are_the_steps_over_a_rate_drop_a_load_and_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of 8 and of 4, all kinds of augmentation; bit by bit."""
+    fake = use(FakeCuda(), monkeypatch)
+    plain, graphed = an_engine(), an_engine(CARD[0])
+
+    def assert_passes_are_the_same(first: int) -> None:
+        for index, kind in enumerate(KINDS, first):
+            assert a_pass(graphed, index, kind) == a_pass(plain, index, kind)
+        assert_same(plain, graphed)
+
+    assert_passes_are_the_same(0)
+    saved = {name: tensor.clone() for name, tensor in plain.state().items()}
+    for engine in (plain, graphed):
+        engine.set_rate(PROTOCOL.lr_after_drop)
+    assert_passes_are_the_same(6)
+    for engine in (plain, graphed):
+        engine.load(saved)
+    assert_passes_are_the_same(6)
+    for engine in (plain, graphed):
+        engine.start(seed=2)
+        engine.set_rate(PROTOCOL.lr)
+    assert_passes_are_the_same(0)
+    assert len(fake.captures) == 2 * len(KINDS), "each kind and size once"
+    assert len(set(map(id, fake.captures))) == 1 == fake.pools, "on one stream, with one pool"
+
+
+@pytest.mark.parametrize("card", CARD)
+def test_the_second_card_is_trained_on_too(card: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = use(FakeCuda(owner=card.index), monkeypatch)
+    plain, graphed = an_engine(), an_engine(card)
+    assert a_pass(graphed, 0) == a_pass(plain, 0)
+    assert_same(plain, graphed)
+    assert {stream.card for stream in fake.captures} == {card.index}
+    assert fake.card == 0, "the current card is as it was"
+
+
+def test_an_empty_capture_is_noticed_and_trains_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(FakeCuda(owner=0), monkeypatch)
+    plain, graphed = an_engine(), an_engine(CARD[1])
+    with pytest.warns(UserWarning, match="run one by one \\(a replay changed no weight\\)"):
+        assert a_pass(graphed, 0) == a_pass(plain, 0)
+    assert_same(plain, graphed)
+
+
+def test_a_failed_capture_leaves_stream_weights_and_collector_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = use(FakeCuda(breaks=True), monkeypatch)
+    plain, graphed = an_engine(), an_engine(CARD[0])
+    stream = fake.current_stream()
+    with pytest.warns(UserWarning, match="previous error during capture"):
+        assert a_pass(graphed, 0) == a_pass(plain, 0)
+    assert_same(plain, graphed)
+    assert fake.current_stream() is stream and len(fake.captures) == 1
+    assert gc.isenabled()
+
+
+@pytest.mark.usefixtures("collector_off")
+def test_an_engine_and_its_graphs_go_with_its_last_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the collector: on a card, graphs and images of past judgements would add up until it runs."""
+    use(FakeCuda(), monkeypatch)
+    engine = an_engine(CARD[0])
+    a_pass(engine, 0)
+    assert engine.graphed
+    graphs = [captured.graph for captured in engine.graphed._captured.values()]
+    gone = [weakref.ref(each) for each in (engine, engine.graphed, engine.train.images, *graphs)]
+    del engine, graphs
+    assert [reference() for reference in gone] == [None] * len(gone)
+
+
+def test_a_cards_memory_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = use(FakeCuda(), monkeypatch)
+    cuda_graphs.release(torch.device("cpu"))
+    assert fake.emptied == []
+    cuda_graphs.release(CARD[1])
+    assert fake.emptied == [1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_asks_nothing_of_the_host(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No wait, no copy, no tensor of the host's: what a capture allows. And few enough launches."""
+    train = train_set()
+    on_card = DeviceSet(*(tensor.to(CARD_OF_META) for tensor in (train.images, train.labels, train.mean, train.std)))
+    engine = FastEngine(on_card, 10, PROTOCOL, dtype=torch.bfloat16)
+    drawn = Draw(kind, torch.rand(3, 8, device=CARD_OF_META))
+    index_B = torch.arange(8, device=CARD_OF_META)
+    with Watch() as watch:
+        loss = engine._step(index_B, drawn)
+    assert loss.shape == () and loss.device == CARD_OF_META
+    assert watch.traffic.copies == watch.traffic.waits == watch.traffic.host_operands == []
+    monkeypatch.setattr(engine, "norm_relu_pool", fused(one_launch, one_launch_back))
+    with Watch() as watch:
+        engine._step(index_B, drawn)
+    # beside the compiled norms and what convolutions launch more than one of; every launch takes 1 to 2 microseconds
+    assert len(watch.traffic.kernels) <= MOST_LAUNCHES
+
+
+def one_launch(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Triple:
+    """Stands for a compiled norm: gives what it gives and computes nothing."""
+    images, channels, height, width = y_NCHW.shape
+    return y_NCHW.new_empty(images, channels, height // 2, width // 2), *y_NCHW.new_empty(2, images, channels)
+
+
+def one_launch_back(gradient: Tensor, y_NCHW: Tensor, *saved: Tensor) -> Triple:
+    return torch.empty_like(y_NCHW), *y_NCHW.new_empty(2, y_NCHW.shape[1], dtype=torch.float32)
