@@ -40,8 +40,8 @@ from submission.contract.generator import Generator, LoadContext, get_generator
 from submission.contract.job import image_seed
 from submission.contract.pixels import resize_uint8
 from submission.contract.precision import PRECISIONS
-from submission.worker.measure import free_memory, peak_memory_mb, reset_peak, synchroniser
-from submission.worker.source import is_out_of_memory
+from submission.worker.measure import synchroniser
+from submission.worker.memory import free_memory, is_out_of_memory, peak_memory_mb, reset_peak
 
 BUDGET_S = 600.0
 GAIN = 1.03

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.base.challenge import Challenge, get_challenge
 from submission.contract.job import Job
+from submission.worker.memory import free_memory, is_out_of_memory, peak_memory_mb, reset_peak
 from submission.worker.pda import writers
-from submission.worker.source import Source, decoded, is_out_of_memory, load_generator
+from submission.worker.source import Source, decoded, load_generator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,37 +150,6 @@ def synchroniser(device: str) -> Callable[[], None]:
 
         return lambda: torch.cuda.synchronize(device)
     return lambda: None
-
-
-def free_memory(device: str) -> None:
-    """Give back what a failed call left in the allocator's cache."""
-    if device.startswith("cuda"):
-        import torch
-
-        torch.cuda.empty_cache()
-
-
-def reset_peak(device: str) -> None:
-    """Count the peak of memory from here on."""
-    if device.startswith("cuda"):
-        import torch
-
-        torch.cuda.reset_peak_memory_stats(device)
-        return
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
-
-
-def peak_memory_mb(device: str) -> float | None:
-    """Most memory since `reset_peak`: the card's that PyTorch held, or this process's; None where nobody counts."""
-    if device.startswith("cuda"):
-        import torch
-
-        return torch.cuda.max_memory_reserved(device) / 2**20
-    with suppress(OSError):
-        found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"), re.MULTILINE)
-        return int(found.group(1)) / 2**10 if found else None
-    return None
 
 
 if __name__ == "__main__":

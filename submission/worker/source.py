@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
@@ -13,6 +12,7 @@ from submission.contract.generator import Generator, GeneratorBase, GeneratorInf
 from submission.contract.job import Job, image_seed
 from submission.contract.pixels import resize_uint8
 from submission.contract.settings import compiles
+from submission.worker.memory import free_memory, is_out_of_memory
 from submission.worker.pda import images_to_generate
 
 if TYPE_CHECKING:
@@ -45,12 +45,6 @@ def compile_networks(generator: GeneratorBase) -> None:
         network.compile(dynamic=False)
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the machine or the card had no memory left."""
-    torch = sys.modules.get("torch")
-    return isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError))
-
-
 def interleaved(classes: int, ipc: int | None) -> Iterator[tuple[int, int]]:
     """Yield (label, index), all classes in turn, so that a cut leaves them within one image; endless without `ipc`."""
     for index in count() if ipc is None else range(ipc):
@@ -71,6 +65,7 @@ class Source:
         info: GeneratorInfo = generator.info
         self.generator = generator
         self.seed = job.seed
+        self._device, self._size = job.device, challenge.size
         self.steps = job.steps or generator.default_steps(Path(job.weights) if job.weights else None)
         self.batch_size = job.batch_size or info.default_batch
         self.filled = compiles(job.settings)
@@ -94,19 +89,28 @@ class Source:
         """A batch of so many images takes as long as one of `images`."""
         return max(images, self.batch_size) if self.filled else images
 
-    def make(self, batch: list[tuple[int, int]]) -> Tensor:
-        """uint8 (B, 3, H, W) for `batch`; where memory runs out in halves, and in smaller batches from then on."""
-        try:
-            return self.make_whole(batch)
-        except Exception as error:
-            if not is_out_of_memory(error) or len(batch) == 1:
-                raise
-        # outside the handler, so that the failed call's tensors are free
-        import torch
+    def make(self, batch: list[tuple[int, int]]) -> NDArray[np.uint8]:
+        """uint8 (B, H, W, 3) at the challenge's size, as the writer takes it.
 
-        half = len(batch) // 2
-        self.batch_size = max(1, min(self.batch_size, len(batch)) // 2)
-        return torch.cat([self.make(batch[:half]), self.make(batch[half:])])
+        Where memory runs out, be it in resizing, in halves, and in smaller batches from then on.
+        """
+        import numpy as np
+
+        made: list[NDArray[np.uint8]] = []
+        size = len(batch)
+        while batch:
+            tried = self.costs(len(batch[:size]))
+            try:
+                made.append(decoded(self.make_whole(batch[:size]), self._size))
+                batch = batch[size:]
+                continue
+            except Exception as error:
+                if not is_out_of_memory(error) or tried == 1:
+                    raise
+            free_memory(self._device)  # outside the handler, so that the failed call's tensors are free
+            size = tried // 2
+            self.batch_size = min(self.batch_size, size)
+        return np.concatenate(made)
 
     def make_whole(self, batch: list[tuple[int, int]]) -> Tensor:
         """uint8 (B, 3, H, W) for `batch` at once, at the generator's own size and on its device."""

@@ -9,12 +9,13 @@ import time
 import traceback
 from pathlib import Path
 
-from evaluation.base.challenge import Challenge, get_challenge
+from evaluation.base.challenge import get_challenge
 from submission.contract.job import EventLog, Job
 from submission.worker.batch_size import size_after_trials, worth_doubling
+from submission.worker.memory import is_out_of_memory
 from submission.worker.pacing import STALL_FRACTION, Pacer, margin_s
 from submission.worker.pda import writers
-from submission.worker.source import Source, decoded, is_out_of_memory, load_generator
+from submission.worker.source import Source, load_generator
 from submission.worker.writer import ImageWriter
 
 WARMUP_BATCH = 8
@@ -55,7 +56,7 @@ def work(job: Job, events: EventLog) -> None:
     if job.exhibit and (exhibit := generator.exhibit()):
         exhibit.save(Path(job.exhibit))
     source = Source(generator, job, challenge)
-    pipeline = Pipeline(source, writers(job, challenge)(Path(job.output)), pacer, events, challenge)
+    pipeline = Pipeline(source, writers(job, challenge)(Path(job.output)), pacer, events)
     pipeline.enter("warmup", steps=source.steps, batch_size=source.batch_size)
     pipeline.warm_up()
     pacer.expect(job.batch_seconds)
@@ -75,10 +76,8 @@ class Pipeline:
         writer: ImageWriter,
         pacer: Pacer,
         events: EventLog,
-        challenge: Challenge,
     ) -> None:
         self._source, self._writer, self._pacer, self._events = source, writer, pacer, events
-        self._size = challenge.size
         self._phase = "load"
         self._queued = 0
         self._end = "clock"
@@ -146,7 +145,7 @@ class Pipeline:
                 self._end = self._source.end
             return None
         start = time.monotonic()
-        images_BHWC = decoded(self._source.make(batch), self._size)
+        images_BHWC = self._source.make(batch)
         seconds = time.monotonic() - start
         making = self._phase
         if self._writer.full(len(batch)):
