@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,43 @@ def sample(predict: Predict, schedule: dict[str, Any], solver: str, steps: int, 
     scheduler.set_timesteps(steps)  # on the CPU, so that no step waits for a card
     timesteps: list[int] = scheduler.timesteps.tolist()
     z_BCHW = noise(0)
+    if solver == "unipc":
+        weights = linear_weights(solver, json.dumps(schedule), steps)
+        return combined(lambda z, number: predict(z, timesteps[number])[0], weights, z_BCHW)
     if solver == "ancestral":
         return ancestral(predict, scheduler.alphas_cumprod.tolist(), timesteps, noise, z_BCHW)
     for t in timesteps:
         z_BCHW = scheduler.step(predict(z_BCHW, t)[0], t, z_BCHW).prev_sample
+    return z_BCHW
+
+
+@cache
+def linear_weights(solver: str, schedule_json: str, steps: int) -> tuple[tuple[float, ...], ...]:
+    """Of each step's latents, the weights of the first noise and of each prediction so far.
+
+    These solvers are linear in both, so what diffusers makes of unit vectors, on the CPU, says all that they do; on a
+    card its UniPC waits for several small tensors of the host in every step.
+    """
+    scheduler = build_scheduler(solver, json.loads(schedule_json))
+    scheduler.set_timesteps(steps)
+    unit_NN = torch.eye(steps + 1, dtype=torch.float64)
+    z_1N, weights = unit_NN[:1], []
+    for number, t in enumerate(scheduler.timesteps.tolist(), start=1):
+        z_1N = scheduler.step(unit_NN[number : number + 1], t, z_1N).prev_sample
+        weights.append(tuple(z_1N[0, : number + 1].tolist()))
+    return tuple(weights)
+
+
+def combined(
+    predict: Callable[[Tensor, int], Tensor], weights: tuple[tuple[float, ...], ...], z_BCHW: Tensor
+) -> Tensor:
+    """The latents after the last step; `predict` is called with the latents and the number of the step, from 0."""
+    seen = [z_BCHW]
+    for number, weights_N in enumerate(weights):
+        seen.append(predict(z_BCHW, number))
+        z_BCHW = weights_N[0] * seen[0]
+        for weight, each in zip(weights_N[1:], seen[1:], strict=True):
+            z_BCHW = z_BCHW.add(each, alpha=weight)
     return z_BCHW
 
 

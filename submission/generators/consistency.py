@@ -155,7 +155,7 @@ class Consistency(Pretrained, Generator):
         """f(x; sigma) of the paper's appendix C, fp32: x itself at `sigma_min`."""
         least, data = self.schedule.sigma_min, self.schedule.sigma_data
         total = math.hypot(sigma, data)
-        time = torch.tensor(250 * math.log(sigma), device=x_B3HW.device)  # a thousand times ln(sigma) / 4
+        time = x_B3HW.new_full((), 250 * math.log(sigma))  # a thousand times ln(sigma) / 4
         answer = self.unet((x_B3HW / total).to(self.unet.dtype), time, class_labels=labels_B, return_dict=False)[0]
         skip = data**2 / ((sigma - least) ** 2 + data**2)
         clean_B3HW = skip * x_B3HW + (sigma - least) * data / total * answer.float()

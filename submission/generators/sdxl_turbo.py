@@ -179,7 +179,11 @@ class SdxlTurbo(Pretrained, Generator):
 
         def predict(z_BCHW: Tensor, timestep: int) -> Tensor:
             z_BCHW = z_BCHW.to(context_BLD.dtype, memory_format=torch.channels_last)
-            eps_BCHW: Tensor = self.unet(z_BCHW, timestep, context_BLD, added_cond_kwargs=added, return_dict=False)[0]
+            # a tensor: a compiled network takes every other whole number for another network
+            timesteps_B = torch.full_like(labels_B, timestep)
+            eps_BCHW: Tensor = self.unet(z_BCHW, timesteps_B, context_BLD, added_cond_kwargs=added, return_dict=False)[
+                0
+            ]
             return eps_BCHW.float()
 
         return self.decoder(euler_ancestral(predict, draw_noise, self.sigmas_T, steps))
