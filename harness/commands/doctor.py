@@ -150,14 +150,17 @@ def check_data(challenge: Challenge, at_hand: Mapping[str, bool], looked_in: str
     return Check(name, "missing", f"No {' or '.join(absent)} split of {challenge.title} in {looked_in}.", todo)
 
 
-def check_weights(row: Mapping[str, Any]) -> Check:
-    """`row` as `harness.commands.generators.rows` gives it."""
-    name = f"generator: {row['name']}"
-    if not row["missing"]:
-        return Check(name, "ok", "Runs on every data set.")
-    found = f"Runs on {', '.join(row['ready']) or 'nothing yet'}; not on {', '.join(row['missing'])}."
-    reason = next(iter(row["missing"].values()))
-    return Check(name, "warn" if row["ready"] else "missing", found, reason[:1].upper() + reason[1:] + ".")
+def check_generators(rows: Sequence[Mapping[str, Any]]) -> Check:
+    """`rows` as `harness.commands.generators.rows` gives them."""
+    ready = [f"{row['name']} ({', '.join(row['ready'])})" for row in rows if row["missing"] and row["ready"]]
+    everywhere = [row["name"] for row in rows if not row["missing"]]
+    nowhere = [row["name"] for row in rows if not row["ready"]]
+    found = f"On every data set: {', '.join(everywhere) or 'none'}."
+    found += f" On some: {'; '.join(ready)}." if ready else ""
+    if not nowhere:
+        return Check("generators", "ok", found)
+    todo = "What each lacks: python -m harness generators NAME."
+    return Check("generators", "warn", f"{found} Not yet: {', '.join(nowhere)}.", todo)
 
 
 def check_default(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Check:
@@ -228,7 +231,7 @@ def examine(data: Path | None) -> list[Check]:
             check_data(each, {split: is_at_hand(each, split, data) for split in ("train", "test")}, places)
             for each in challenges().values()
         ),
-        *(check_weights(row) for row in generators),
+        check_generators(generators),
         check_compiler(find_compiler()),
         check_docker(*docker()),
     ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Option
+from typer import Argument, Option
 
 from evaluation.base.challenge import challenges, get_challenge
 from evaluation.base.command_line import Data, ExitCode, Options
@@ -21,35 +22,62 @@ if TYPE_CHECKING:
 class GeneratorsOptions(Options):
     """Options of `generators`."""
 
+    name: Annotated[str | None, Argument(help="One of them, to see its settings, weights and what it lacks.")] = None
     dataset: Annotated[str | None, Option(help="Only say what can run on this one.")] = None
     data: Data = None
 
 
 def generators(options: GeneratorsOptions, voice: Voice) -> ExitCode:
-    """Every generator: what it is, where its weights come from, and for which data sets it has all that it needs."""
+    """Every generator, and for which data sets it has all that it needs; with a name, all about that one."""
     found = rows(options.dataset, options.data)
+    if options.name is not None:
+        get_generator(options.name)
+        found = [row for row in found if row["name"] == options.name]
     if voice.as_json:
         print(json.dumps({"generators": found}, indent=2))
         return ExitCode.DONE
+    show_list(found, voice) if options.name is None else show_one(found[0], voice)
+    return ExitCode.DONE
+
+
+def show_list(found: Sequence[Mapping[str, Any]], voice: Voice) -> None:
+    """A line or two on each."""
     from rich.table import Table
 
-    columns = ("generator", "what it is", "steps", "weights", "ready for")
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table("generator", "ready for", "what it is", box=None, pad_edge=False, header_style="bold")
     for row in found:
-        steps, ready = str(row["default_steps"]), ", ".join(row["ready"]) or "nothing yet"
-        table.add_row(row["name"], row["summary"], steps, row["weights_from"], ready)
+        table.add_row(row["name"], "\n".join(row["ready"]) or "[dim]nothing yet[/dim]", row["summary"])
     voice.console.print(table, soft_wrap=False)
-    headings = ("generator", "--set NAME", "default", "range", "what it does")
-    settings = Table(*headings, box=None, pad_edge=False, header_style="bold")
-    for row in found:
-        for each in row["settings"]:
-            settings.add_row(row["name"], each["name"], _shown(each["default"]), each["range"], each["help"])
+    voice.say("\nSettings, weights and what one lacks: python -m harness generators NAME")
+
+
+def show_one(row: Mapping[str, Any], voice: Voice) -> None:
+    """Everything on one."""
+    from rich.table import Table
+    from rich.text import Text
+
+    facts = Table(box=None, pad_edge=False, show_header=False)
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column()
+    described = {
+        row["name"]: row["summary"],
+        "ready for": ", ".join(row["ready"]) or "nothing yet",
+        **{f"not {challenge}": sentence for challenge, sentence in row["missing"].items()},
+        "steps": str(row["default_steps"]),
+        "weights": f"{row['weights_from']}; {row['licence']}",
+        "external data": row["external_data"] or "none",
+        "pretrained": row["pretrained"] or "nothing",
+    }
+    for label, text in described.items():
+        facts.add_row(label, Text(text))
+    voice.console.print(facts, soft_wrap=False)
+    if not row["settings"]:
+        return
+    settings = Table("--set NAME", "default", "range", "what it does", box=None, pad_edge=False, header_style="bold")
+    for each in row["settings"]:
+        settings.add_row(each["name"], _shown(each["default"]), each["range"], each["help"])
     voice.console.print()
     voice.console.print(settings, soft_wrap=False)
-    for row in found:
-        for challenge, sentence in row["missing"].items():
-            voice.console.print(f"[dim]{row['name']} on {challenge}: {sentence}[/dim]", soft_wrap=False)
-    return ExitCode.DONE
 
 
 def _shown(default: Any) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.commands.generators import rows
+from harness.commands.generators import GeneratorsOptions, generators, rows
+from harness.report.console import Voice
 from tests.real_data import real_data
 
 
@@ -39,3 +40,17 @@ def test_each_setting_is_listed_with_range_and_default() -> None:
     assert settings["guidance"]["default"] == 1.0 and settings["guidance"]["range"] == "a number from 0 to 20"
     assert "consistency" in settings["solver"]["range"]
     assert row("noise", None)["settings"] == []
+
+
+def test_the_list_is_short_and_a_name_gives_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    generators(GeneratorsOptions(), Voice())
+    listed = capsys.readouterr().out
+    assert len(listed.splitlines()) < 50 and "solver" not in listed
+    generators(GeneratorsOptions("edm"), Voice())
+    told = capsys.readouterr().out
+    assert "guidance" in told and "convert-edm" in told and "sdxl" not in told
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="edn"):
+        generators(GeneratorsOptions("edn"), Voice())
