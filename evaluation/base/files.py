@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from evaluation.base.container import permission_advice
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
@@ -79,7 +81,7 @@ def read_lines(path: Path) -> list[str]:
 def check_writable(path: Path) -> None:
     """Make and try the folder of `path` before long work. Raises ValueError if it cannot be written."""
     if why := why_not_writable(path):
-        raise ValueError(f"{path} cannot be written ({why}); name another file")
+        raise ValueError(f"{path} cannot be written ({why}); {permission_advice(path) or 'name another file'}")
 
 
 def checkpoint_if_writable(path: Path, say: Callable[[str], None]) -> Path | None:
