@@ -5,7 +5,7 @@ import pytest
 
 from evaluation.base.challenge import challenges, get_challenge
 from evaluation.base.command_line import ExitCode
-from harness.commands.doctor import (
+from harness.commands.checks import (
     Check,
     check_clock,
     check_compiler,
@@ -19,10 +19,9 @@ from harness.commands.doctor import (
     check_memory,
     check_python,
     check_torch,
-    examine,
     is_ready,
-    show_checks,
 )
+from harness.commands.doctor import examine, show_checks
 from harness.report.console import Voice
 from submission.contract.generator import generator_names
 from tests.harness.gpu.cards import card
