@@ -64,16 +64,19 @@ def profile(options: ProfileOptions, voice: Voice) -> ExitCode:
         )
         return take_profile(job, wanted, options.data, options.out or Path("runs"), voice.say, options.refresh)
 
-    budget_s = options.budget
-    measured, cached = take(options, Wanted(options.steps, options.batch_sizes))
+    budget_s, cap = options.budget, options.default_ipc_cap
+    images = -(-cap * options.challenge.classes // options.pda)
+    wanted = Wanted.of_run(budget_s, images, steps=options.steps, batch_sizes=options.batch_sizes)
+    measured, cached = take(options, wanted)
     gain = None
     if options.compiled:
         # the same steps at the best batch size, since each size costs another compilation
-        sizes = options.batch_sizes or (predict_ipc(measured, budget_s).batch_size,)
+        sizes = options.batch_sizes or (predict_ipc(measured, budget_s, ipc_cap=cap).batch_size,)
         wanted = Wanted(tuple(sorted({point.steps for point in measured.points})), sizes)
         compiled = replace(options, settings={**options.settings, COMPILE.name: "yes"}, compiled=False)
-        gain = compile_gain(measured, take(compiled, wanted)[0], budget_s, None)
-    predictions = [predict_ipc(measured, budget_s, steps) for steps in sorted({p.steps for p in measured.points})]
+        gain = compile_gain(measured, take(compiled, wanted)[0], budget_s, None, cap)
+    counts = sorted({point.steps for point in measured.points})
+    predictions = [predict_ipc(measured, budget_s, steps, ipc_cap=cap) for steps in counts]
     report = {
         **asdict(measured),
         "predictions": [
@@ -83,6 +86,7 @@ def profile(options: ProfileOptions, voice: Voice) -> ExitCode:
                 "batch_size": found.batch_size,
                 "predicted_ipc": found.ipc,
                 "predicted_ipc_interval": list(found.interval),
+                "ipc_cap": cap,
             }
             for found in predictions
         ],
@@ -99,6 +103,7 @@ def profile(options: ProfileOptions, voice: Voice) -> ExitCode:
             voice.say(
                 f"Predicted for {budget_s:g} s at steps {found.steps}, batch {found.batch_size}: "
                 f"{found.ipc:.4g} [{low:.4g}, {high:.4g}] images per class"
+                f"{', where the run stops by itself' if low >= cap else ''}"
             )
         if gain:
             voice.say(gain.sentence(budget_s))

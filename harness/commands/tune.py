@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -79,7 +80,7 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
     from harness.tuning.successive_halving import candidates_of, choose
 
     challenge, maker = options.challenge, get_generator(options.generator_name)
-    needs = fetch_needs(options)
+    began, needs = time.monotonic(), fetch_needs(options)
     candidates = candidates_of(maker, needs.weights, options.steps, options.tried, options.settings, options.pda)
     train = load_split(challenge, "train", options.data)
     assert isinstance(train, ImageSet), "training splits are 8-bit images"
@@ -101,7 +102,7 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
         settings=dict(options.settings),
     )
     with _gone_if_unused(out):
-        predicted = _predictions(options, job, candidates, voice)
+        predicted, costs = _predictions(options, job, candidates, voice)
         with TemporaryDirectory(dir=out, prefix=".pilots-") as scratch:
             if needs.training_images:  # without those that candidates are judged on
                 np.savez(Path(scratch) / "training.npz", images=rest.images, labels=rest.labels)
@@ -117,7 +118,15 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
                 )
                 voice.say(f"Level {level}, forecast for the budget: {', '.join(forecasts)}")
 
-            result = choose(candidates, lambda candidate: predicted[candidate.name].ipc, pilots.measure, on_level)
+            result = choose(
+                candidates,
+                lambda candidate: predicted[candidate.name].ipc,
+                pilots.measure,
+                lambda candidate: costs[candidate.name],
+                on_level,
+                lambda left_s: voice.say(f"About {show_duration(left_s)} left.") if left_s else None,
+            )
+    result = replace(result, seconds=time.monotonic() - began)  # profiles included
     choice = _choice(options, needs, result)
     try:
         told = f"`run` with --steps auto and the same budget now uses it: {store_choice(choice).name} in the cache."
@@ -133,6 +142,9 @@ def tune(options: TuneOptions, voice: Voice) -> ExitCode:
         voice.table(COLUMNS, rows(result, predicted))
         forecast = result.winner.forecast
         low, high = (100 * end for end in forecast.ci95)
+        if len(result.tied) > 1:
+            names = " and ".join(each.name for each in result.tied)
+            voice.say(f"{names} cannot be told apart by these pilots (n = {options.rounds}); the cheapest is taken.")
         voice.say(
             f"Chosen: {result.chosen.name}, forecast {100 * forecast.accuracy:.2f}% [{low:.2f}, {high:.2f}]"
             f" on held-out training images ({options.epochs} epochs), found in {show_duration(result.seconds)}."
@@ -155,15 +167,17 @@ def _gone_if_unused(folder: Path) -> Iterator[None]:
 
 def _predictions(
     options: TuneOptions, job: Job, candidates: Sequence[Candidate], voice: Voice
-) -> dict[str, Prediction]:
-    """What the budget gives each candidate, from a profile for each combination of settings."""
+) -> tuple[dict[str, Prediction], dict[str, float]]:
+    """What the budget gives each candidate, from a profile for each combination of settings; and seconds an image."""
     from harness.planning.measure import Wanted, take_profile
     from harness.planning.planner import predict_ipc
     from harness.tuning.successive_halving import split_pda
 
     steps = {candidate.steps for candidate in candidates}
-    wanted = Wanted(steps=tuple(sorted({min(steps), max(steps)})))  # linear in steps between them
-    found = {}
+    images = None if options.ipc_cap is None else options.ipc_cap * options.challenge.classes
+    # linear in steps between them
+    wanted = Wanted.of_run(options.budget, images, steps=tuple(sorted({min(steps), max(steps)})))
+    found, costs = {}, {}
     for tried in {tuple(candidate.settings.items()): candidate.settings for candidate in candidates}.values():
         settings, pda = split_pda({**options.settings, **tried}, options.pda)
         own_job = replace(job, settings=settings, pda=pda)
@@ -171,7 +185,9 @@ def _predictions(
         for candidate in candidates:
             if candidate.settings == tried:
                 found[candidate.name] = predict_ipc(profile, options.budget, candidate.steps, ipc_cap=options.ipc_cap)
-    return found
+                without_cap = predict_ipc(profile, options.budget, candidate.steps)
+                costs[candidate.name] = options.budget / max(1, without_cap.images)
+    return found, costs
 
 
 def _choice(options: TuneOptions, needs: Needs, result: Tuning) -> TunedChoice:
@@ -219,6 +235,7 @@ def _report(
         "rounds": options.rounds,
         "preview": True,
         "trials": trials,
+        "tied": [each.name for each in result.tied],
         "chosen": asdict(result.chosen),
         "seconds": result.seconds,
         "plan": asdict(choice),

@@ -51,10 +51,25 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to measure; where empty, a choice of ours."""
+    """What to measure; where empty, a choice of ours.
 
-    steps: tuple[int, ...] = ()  # the generator's default and half of it
-    batch_sizes: tuple[int, ...] = ()  # doubled from 1 until it gains less than 3%
+    Attributes:
+        steps: step counts; where empty, the generator's default and half of it.
+        batch_sizes: where empty, doubled from 1 until that gains less than 3%.
+        most_images, most_batch_s: the images and the seconds that no batch of the doubled ones needs to reach: all
+            that a run makes, and a part of its budget.
+    """
+
+    steps: tuple[int, ...] = ()
+    batch_sizes: tuple[int, ...] = ()
+    most_images: int = MAX_BATCH_SIZE
+    most_batch_s: float = MAX_BATCH_S
+
+    @classmethod
+    def of_run(cls, budget_s: float, images: int | None, **wanted: tuple[int, ...]) -> "Wanted":
+        """For runs of `budget_s` seconds that stop at so many images, if they do: batches of a tenth of both time."""
+        most_images = MAX_BATCH_SIZE if images is None else min(MAX_BATCH_SIZE, images)
+        return cls(**wanted, most_images=most_images, most_batch_s=min(MAX_BATCH_S, budget_s / 10))
 
     def all_in(self, profile: Profile) -> bool:
         """Whether `profile` has measured, or tried, all of it."""
@@ -86,6 +101,10 @@ def take_profile(
     stored = None if refresh else load_profile(key)
     if stored and wanted.all_in(stored):
         return stored, True
+    if stored and stored.doubled and stored.points and not wanted.batch_sizes:  # only the step counts are new
+        known = {point.steps for point in stored.points}
+        best = max(stored.points, key=lambda point: point.images_per_s).batch_size
+        wanted = replace(wanted, steps=tuple(sorted(set(wanted.steps) - known)), batch_sizes=(best,))
     if compiles(job.settings):  # once, for one size: each would be compiled for
         sizes = wanted.batch_sizes or (get_generator(job.generator).info.default_batch,)
         wanted, job = replace(wanted, batch_sizes=sizes), replace(job, batch_size=sizes[0])
@@ -146,7 +165,7 @@ class Measurement:
         default = int(self.startup["steps"])
         steps = wanted.steps or tuple(dict.fromkeys((default, max(1, default // 2))))
         main = default if default in steps else max(steps)
-        for size in wanted.batch_sizes or self._doubling(main):
+        for size in wanted.batch_sizes or self._doubling(main, wanted):
             self.point(main, size)
         if not self.points:
             first = self.failed[0]
@@ -199,11 +218,11 @@ class Measurement:
         if self._measured:
             self._measured.end()
 
-    def _doubling(self, steps: int) -> Iterator[int]:
+    def _doubling(self, steps: int, wanted: Wanted) -> Iterator[int]:
         size = 1
-        while size <= MAX_BATCH_SIZE and worth_doubling(self._tried(steps)) and not self.failed:
+        while size <= wanted.most_images and worth_doubling(self._tried(steps)) and not self.failed:
             tried = self._tried(steps)
-            if tried and tried[-1][1] > MAX_BATCH_S:
+            if tried and 2 * tried[-1][1] > wanted.most_batch_s:
                 return
             yield size
             size *= 2

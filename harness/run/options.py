@@ -135,6 +135,12 @@ class GeneratorOptions(Options):
     def generator_name(self) -> str:
         return self.generator or (WITH_WEIGHTS if self.weights is not None else default_generator(self.challenge))
 
+    @property
+    def default_ipc_cap(self) -> int:
+        """Where the generator's record shows no further gain, and at most the challenge's limit."""
+        useful, most = get_generator(self.generator_name).info.useful_ipc, self.challenge.ipc_cap
+        return min(useful.get(self.dataset, most), most)
+
 
 @dataclass(frozen=True)
 class ImagesOptions(GeneratorOptions):
@@ -152,18 +158,8 @@ class ImagesOptions(GeneratorOptions):
 
     @property
     def ipc_cap(self) -> int | None:
-        """Images per class to stop at; None for as many as the clock allows.
-
-        By default where the generator's record shows no further gain, and at the challenge's limit.
-        """
-        if self.ipc is not None:
-            return None if self.ipc == "none" else self.ipc
-        return min(self.challenge.ipc_cap, self._useful_ipc())
-
-    def _useful_ipc(self) -> int:
-        """The images per class beyond which the generator gains nothing, if it is known."""
-        useful = get_generator(self.generator_name).info.useful_ipc
-        return useful.get(self.dataset, self.challenge.ipc_cap)
+        """Images per class to stop at; None for as many as the clock allows."""
+        return self.default_ipc_cap if self.ipc is None else None if self.ipc == "none" else self.ipc
 
 
 @dataclass(frozen=True)
@@ -234,8 +230,9 @@ class RunOptions(ImagesOptions):
         """Whether it is one of the project's own generators, or of its plugins, that runs."""
         return self.command is None and self.image is None
 
-    def _useful_ipc(self) -> int:
-        return super()._useful_ipc() if self.own else self.challenge.ipc_cap
+    @property
+    def default_ipc_cap(self) -> int:
+        return super().default_ipc_cap if self.own else self.challenge.ipc_cap
 
     @property
     def generator_name(self) -> str:

@@ -104,9 +104,16 @@ class CandidateResult:
 
 @dataclass(frozen=True)
 class Tuning:
-    """The outcome: results in the order of the candidates, and the candidate chosen."""
+    """The outcome.
+
+    Attributes:
+        results: in the order of the candidates.
+        tied: those that cannot be told from the best one by what was measured, itself among them.
+        chosen: the cheapest of these.
+    """
 
     results: tuple[CandidateResult, ...]
+    tied: tuple[Candidate, ...]
     chosen: Candidate
     seconds: float
 
@@ -129,7 +136,9 @@ def choose(
     candidates: Sequence[Candidate],
     ipc_of: Callable[[Candidate], float],
     measure: Callable[[Candidate, Sequence[int]], Sequence[Pilot]],
+    cost_of: Callable[[Candidate], float],
     on_level: Callable[[int, Sequence[CandidateResult]], None] = lambda level, results: None,
+    on_pilot: Callable[[float], None] = lambda left_s: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Tuning:
     """Find the best candidate.
@@ -138,7 +147,9 @@ def choose(
         candidates: at least one, all different.
         ipc_of: images per class that the budget gives a candidate.
         measure: pilots a candidate with each of these numbers of images per class.
+        cost_of: seconds that a candidate takes for an image, or anything in proportion to it.
         on_level: called with the level that is done and the results so far.
+        on_pilot: called after each candidate's pilots with the seconds that remain, about.
     """
     assert candidates and len({each.name for each in candidates}) == len(candidates)
     began = clock()
@@ -148,11 +159,15 @@ def choose(
     seconds = dict.fromkeys(by_name, 0.0)
     results: dict[str, CandidateResult] = {}
     remaining = list(by_name)
-    for level, sizes in enumerate(levels(len(candidates), median(ipc.values())), 1):
-        for name in remaining:
+    plan, done = levels(len(candidates), median(ipc.values())), 0
+    for level, sizes in enumerate(plan, 1):
+        for place, name in enumerate(remaining):
             start = clock()
             pilots[name] += measure(by_name[name], sizes)
             seconds[name] += clock() - start
+            done += sum(sizes)
+            ahead = images_ahead(plan, level, len(remaining), place + 1)
+            on_pilot(ahead * sum(seconds.values()) / done)
         found = forecasts({name: pilots[name] for name in remaining}, {name: ipc[name] for name in remaining})
         for name in remaining:
             results[name] = CandidateResult(by_name[name], tuple(pilots[name]), found[name], level, seconds[name])
@@ -160,8 +175,24 @@ def choose(
         remaining = _survivors(remaining, found)
         if len(remaining) == 1:
             break
-    chosen = max(remaining, key=lambda name: results[name].forecast.accuracy)
-    return Tuning(tuple(results[name] for name in by_name), by_name[chosen], clock() - began)
+    best = max(remaining, key=lambda name: results[name].forecast.accuracy)
+    tied = [by_name[name] for name in remaining if name == best or results[name].forecast.best >= LIKELY]
+    chosen = min(tied, key=lambda each: (cost_of(each), -results[each.name].forecast.accuracy))
+    return Tuning(tuple(results[name] for name in by_name), tuple(tied), chosen, clock() - began)
+
+
+def images_ahead(plan: Sequence[Sequence[int]], level: int, candidates: int, done: int) -> int:
+    """Images per class of all pilots to come, if each level halves the candidates.
+
+    Args:
+        plan: as `levels` gives it.
+        level: from 1, that of the `candidates`; `done` of them have been measured in it.
+    """
+    ahead = (candidates - done) * sum(plan[level - 1])
+    for sizes in plan[level:]:
+        candidates = math.ceil(candidates / 2)
+        ahead += candidates * sum(sizes)
+    return ahead
 
 
 def _survivors(remaining: Sequence[str], found: Mapping[str, Forecast]) -> list[str]:

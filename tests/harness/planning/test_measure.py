@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.planning.measure import Wanted, measure_profile
+from harness.planning.measure import Wanted, measure_profile, take_profile
 from harness.planning.profile import Profile
 from submission.contract.job import Job
 from tests.harness.profiles import key
@@ -73,3 +74,28 @@ def test_copies_are_made_and_written_as_in_a_run(tmp_path: Path) -> None:
     copied, _ = measured("noise", tmp_path, Wanted(batch_sizes=(8,)), pda=9)
     assert copied.start.load_s > plain.start.load_s + 0.3
     assert copied.write_s > 2 * plain.write_s
+
+
+@pytest.mark.usefixtures("awkward")
+def test_no_batch_is_larger_than_what_a_run_makes_or_longer_than_its_part_of_the_budget(tmp_path: Path) -> None:
+    profile, _ = measured("noise", tmp_path, Wanted.of_run(600.0, 20, steps=(1,)))
+    assert max(point.batch_size for point in profile.points) <= 16
+    profile, _ = measured("slow-first", tmp_path, replace(Wanted(steps=(1,)), most_batch_s=1e-9))
+    assert [point.batch_size for point in profile.points] == [1], "a second batch would take longer"
+
+
+@pytest.mark.usefixtures("awkward")
+def test_another_step_count_is_measured_at_the_batch_size_that_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    job = Job("digits", "slow-first", "", "", deadline=0.0)
+
+    def take(*steps: int) -> list[tuple[int, int]]:
+        wanted = replace(Wanted(steps=steps), most_images=4)
+        profile, _ = take_profile(job, wanted, None, tmp_path / "runs", lambda sentence: None)
+        assert profile.doubled
+        return [(point.steps, point.batch_size) for point in profile.points]
+
+    assert take(1) == [(1, 1), (1, 2), (1, 4)]
+    assert take(1, 3) == [(1, 1), (1, 2), (1, 4), (3, 4)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from harness.tuning.forecast import Pilot, forecasts
-from harness.tuning.successive_halving import Candidate, Tuning, choose, levels
+from harness.tuning.successive_halving import Candidate, Tuning, choose, images_ahead, levels
 
 # The min-max paper's Table 3: steps -> (images in the budget, accuracy on CIFAR-100, on Tiny-ImageNet)
 TABLE_3 = {
@@ -34,6 +34,7 @@ class World:
         self.budget_ipc, self.at_budget, self.noise, self.slope = budget_ipc, at_budget, noise, slope
         self.rng = np.random.default_rng(0)
         self.images = 0.0
+        self.left: list[float] = []  # seconds that were said to remain
 
     def ipc_of(self, candidate: Candidate) -> float:
         return self.budget_ipc[candidate.steps]
@@ -48,7 +49,8 @@ class World:
         return tuple(1 / (1 + math.exp(-(z + self.noise * self.rng.normal()))) for _ in range(3))
 
     def tune(self) -> Tuning:
-        return choose([Candidate(steps) for steps in self.budget_ipc], self.ipc_of, self.measure)
+        candidates = [Candidate(steps) for steps in self.budget_ipc]
+        return choose(candidates, self.ipc_of, self.measure, lambda each: each.steps, on_pilot=self.left.append)
 
 
 @pytest.mark.parametrize(("column", "classes"), [(1, 100), (2, 200)], ids=["cifar100", "tiny-imagenet"])
@@ -78,11 +80,24 @@ def test_a_bad_candidate_costs_little() -> None:
     assert tuned.chosen.steps == 8
     assert {result.candidate.steps: result.level for result in tuned.results}[1] == 1
     assert tuned.winner.forecast.best > 0.9
+    assert [each.steps for each in tuned.tied] == [8]
+
+
+def test_what_remains_is_less_after_each_pilot_and_nothing_after_the_last() -> None:
+    plan = [[1, 2, 4], [8], [16]]
+    assert images_ahead(plan, 1, 5, 0) == 5 * 7 + 3 * 8 + 2 * 16
+    assert images_ahead(plan, 2, 3, 1) == 2 * 8 + 2 * 16
+    assert images_ahead(plan, 3, 2, 2) == 0
+    world = World({4: 1000.0, 6: 700.0, 8: 500.0}, {4: 0.97, 6: 0.97, 8: 0.97}, noise=0.0)
+    world.tune()
+    assert world.left[-1] == 0 and len(world.left) == 6
 
 
 def test_what_cannot_be_told_apart_is_piloted_to_the_end() -> None:
     world = World({4: 1000.0, 6: 700.0, 8: 500.0}, {4: 0.97, 6: 0.97, 8: 0.97}, noise=0.0)
-    results = world.tune().results
+    tuned = world.tune()
+    results = tuned.results
+    assert tuned.chosen.steps == 4 and {each.steps for each in tuned.tied} == {4, 6, 8}, "the cheapest of them"
     assert {result.level for result in results} == {2}
     assert all(len(result.pilots) == 4 for result in results)
 
