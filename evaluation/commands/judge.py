@@ -69,7 +69,6 @@ def judge(options: JudgeOptions, as_json: bool) -> ExitCode:
     with reading(console) as on_read:
         contents = read_submission(options.submission, challenge, options.class_order, on_read)
     of = f"{content_hash(contents.images)[:32]}-{engine}-{epochs}-{options.judge_seed}-{device}"
-    console = plain_console(stderr=as_json)
     checkpoint = options.checkpoint
     if checkpoint:
         check_writable(checkpoint)

@@ -166,7 +166,7 @@ def _download(challenge: Challenge, split: Split, roots: list[Path]) -> Path:
     archive, cache = ARCHIVES[challenge.name], cache_folder()
     try:
         download(archive, cache)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever a network or a proxy can do
         places = " or ".join(str(root) for root in roots)
         unpack = "unzip" if archive.url.endswith(".zip") else "tar -xzf"
         raise ValueError(

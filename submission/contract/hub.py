@@ -70,9 +70,8 @@ def files_of(folder: Path, needed: Sequence[str]) -> list[str]:
 
 def _snapshot(model: Model, fetch: bool) -> Path:
     from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    with suppress(LocalEntryNotFoundError):
+    with suppress(Exception):  # not here, or a cache that cannot be read
         folder = Path(snapshot_download(model.repository, allow_patterns=list(model.files), local_files_only=True))
         if not fetch or not missing_files(folder, model.needed):
             return folder  # else a download was interrupted, and goes on
@@ -83,12 +82,18 @@ def _snapshot(model: Model, fetch: bool) -> Path:
     tell_if_lost(Path(constants.HF_HUB_CACHE), "The model", mount_cache())
     try:
         return Path(snapshot_download(model.repository, allow_patterns=list(model.files)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().split("\n")[0]
+    except Exception as error:  # whatever a network, a proxy or a mirror can do
         raise ValueError(
-            f"{model.repository} cannot be fetched ({reason}); copy it from a machine with a network and give its"
-            f" folder as {model.option}"
+            f"{model.repository} cannot be fetched ({_reason(error)}); copy it from a machine with a network and give"
+            f" its folder as {model.option}"
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    """Why a download failed, on one line."""
+    if isinstance(error, ValueError | TypeError | AttributeError | LookupError) and not isinstance(error, OSError):
+        return f"what answers there is no hub of models: {type(error).__name__}"
+    return str(error).strip().split("\n")[0] or type(error).__name__
 
 
 def is_whole(path: Path) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -87,3 +91,90 @@ def test_an_interrupted_download_goes_on(no_network: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     assert find_model(MODEL, None) == folder
+
+
+@contextmanager
+def answering(status: int, kind: str, body: bytes) -> Iterator[str]:
+    """A server that answers everything in one way; status 0 hangs up instead."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if status:
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def online(no_network: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    from huggingface_hub import constants
+    from huggingface_hub.utils import close_session
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    for name in ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    close_session()
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "body", "told"),
+    [
+        (200, "text/html", b"<html>Log in to this network</html>", "no hub of models: JSONDecodeError"),
+        (200, "application/json", b"[]", "no hub of models"),
+        (200, "application/json", b"{}", "no hub of models"),
+        (200, "application/json", b'{"sha": 7, "siblings": 3}', "no hub of models"),
+        (0, "", b"", "disconnected|closed|reset"),
+        (404, "text/html", b"none", "404"),
+        (403, "text/html", b"forbidden by the proxy", "403"),
+        (407, "text/html", b"proxy authentication required", "407"),
+    ],
+)
+def test_whatever_answers_instead_of_a_hub_is_one_sentence(
+    online: pytest.MonkeyPatch, status: int, kind: str, body: bytes, told: str
+) -> None:
+    from huggingface_hub import constants
+
+    with answering(status, kind, body) as address:
+        online.setattr(constants, "ENDPOINT", address)
+        with pytest.raises(
+            ValueError, match=rf"someone/model cannot be fetched \(.*({told}).*\); copy it from"
+        ) as refusal:
+            find_model(MODEL, None)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "endpoint"),
+    [
+        ("socks5://127.0.0.1:9", "http://127.0.0.1:9"),
+        ("http://127.0.0.1:9", "http://hub.example"),
+        ("no proxy: at all", "http://127.0.0.1:9"),
+        (None, "mirror.example"),
+        (None, "http://[half an address"),
+    ],
+)
+def test_a_proxy_or_an_address_that_makes_no_sense_is_one_sentence(
+    online: pytest.MonkeyPatch, proxy: str | None, endpoint: str
+) -> None:
+    from huggingface_hub import constants
+
+    if proxy:
+        online.setenv("ALL_PROXY", proxy)
+    online.setattr(constants, "ENDPOINT", endpoint)
+    with pytest.raises(
+        ValueError, match=r"someone/model cannot be fetched \(.+\); copy it from a machine with a network"
+    ):
+        find_model(MODEL, None)
