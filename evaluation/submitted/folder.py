@@ -57,9 +57,10 @@ class NoImagesError(NothingToJudgeError):
     """A folder without one whole image; `dropped` and `not_images`, a count, are what was in it instead."""
 
     def __init__(self, folder: Path, dropped: DroppedFiles, not_images: int, challenge: Challenge) -> None:
-        told = [f"{dropped.total:,} files were left out"] if dropped.total else []
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in dropped.by_reason.most_common(3))
+        told = [f"{dropped.total:,} files were left out: {reasons}"] if dropped.total else []
         told += [f"{not_images:,} files or folders are not images"] if not_images else []
-        left_out = f" ({', '.join(told)})" if told else ""
+        left_out = f" ({'; '.join(told)})" if told else ""
         super().__init__(f"{folder} holds no readable image{left_out}; {accepted(challenge)}")
         self.dropped, self.not_images = dropped, not_images
 

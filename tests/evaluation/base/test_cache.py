@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("MPLCONFIGDIR", "a test's")  # is not set where it is, and not left behind
     cache._for_now.cache_clear()
     yield
     cache._for_now.cache_clear()
