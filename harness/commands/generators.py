@@ -12,7 +12,7 @@ from typer import Argument, Option
 
 from evaluation.base.challenge import challenges, get_challenge
 from evaluation.base.command_line import Data, ExitCode, Options
-from submission.contract.generator import generator_names, get_generator
+from submission.contract.generator import GeneratorInfo, generator_names, get_generator, shadowed_plugins
 
 if TYPE_CHECKING:
     from harness.report.console import Voice
@@ -48,6 +48,8 @@ def show_list(found: Sequence[Mapping[str, Any]], voice: Voice) -> None:
     for row in found:
         table.add_row(row["name"], "\n".join(row["ready"]) or "[dim]nothing yet[/dim]", row["summary"])
     voice.console.print(table, soft_wrap=False)
+    for sentence in shadowed_plugins():
+        voice.say(f"\nNote: {sentence}.")
     voice.say("\nSettings, weights and what one lacks: python -m harness generators NAME")
 
 
@@ -96,7 +98,13 @@ def rows(dataset: str | None, data: Path | None) -> list[dict[str, Any]]:
     wanted = [get_challenge(dataset)] if dataset else list(challenges().values())
     found = []
     for name in generator_names():
-        maker = get_generator(name)
+        try:
+            maker = get_generator(name)
+        except ValueError as broken:  # a plugin, which must not break the others' rows
+            missing = {challenge.name: str(broken) for challenge in wanted}
+            info = GeneratorInfo(name, "a plugin that cannot be loaded", weights_from="unknown", licence="unknown")
+            found.append({**vars(info), "settings": [], "ready": [], "missing": missing})
+            continue
         ready, missing = [], {}
         for challenge in wanted:
             try:

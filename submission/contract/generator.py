@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -203,19 +203,52 @@ class Selector(GeneratorBase):
 
 def generator_names() -> list[str]:
     """Every generator that can be asked for, the built-in ones first."""
-    return [*_BUILT_IN, *sorted(e.name for e in entry_points(group=ENTRY_POINTS) if e.name not in _BUILT_IN)]
+    return [*_BUILT_IN, *sorted(set(_plugins()) - set(_BUILT_IN))]
+
+
+def shadowed_plugins() -> list[str]:
+    """A sentence on each plugin that cannot be asked for because its name is taken."""
+    return [
+        f"{_packaged(entry)} has a generator {name!r} too, which is not used: rename it"
+        for name, entries in sorted(_plugins().items())
+        for entry in entries[0 if name in _BUILT_IN else 1 :]
+    ]
+
+
+def _plugins() -> dict[str, list[EntryPoint]]:
+    """Entry points by name, in a fixed order where several have the same."""
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: (entry.name, entry.value)):
+        found.setdefault(entry.name, []).append(entry)
+    return found
+
+
+def _packaged(entry: EntryPoint) -> str:
+    """`package NAME (module:Class)`."""
+    return f"package {entry.dist.name if entry.dist else '?'} ({entry.value})"
 
 
 def get_generator(name: str) -> type[GeneratorBase]:
-    """The generator `name`, built in or an entry point `submission.generators`. Raises ValueError if there is none."""
+    """The generator `name`, built in or an entry point `submission.generators`.
+
+    Raises ValueError if there is none, or it cannot be loaded.
+    """
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name].partition(":")
         found = getattr(import_module(module), attribute)
     else:
-        entries = [e for e in entry_points(group=ENTRY_POINTS) if e.name == name]
+        entries = _plugins().get(name)
         if not entries:
             raise ValueError(f"no generator is called {name!r}; choose one of: {', '.join(generator_names())}")
-        found = entries[0].load()
+        try:
+            found = entries[0].load()
+        except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
+            raise ValueError(
+                f"generator {name!r} of {_packaged(entries[0])} cannot be loaded: {type(error).__name__}: {error};"
+                " mend or uninstall that package"
+            ) from error
     if not (isinstance(found, type) and issubclass(found, GeneratorBase)):
-        raise ValueError(f"entry point {name!r} gives {found!r}, not a class made from submission.contract.generator")
+        raise ValueError(f"generator {name!r} is {found!r}, not a class made from submission.contract.generator")
+    if not isinstance(getattr(found, "info", None), GeneratorInfo):
+        raise ValueError(f"generator {name!r} does not say what it is; give its class an `info = GeneratorInfo(...)`")
     return found

@@ -134,10 +134,27 @@ class Source:
             part = part + [part[-1]] * (self._part_size(self.batch_size) - wanted)
         labels_B, indices_B = torch.tensor(part).unbind(1)
         if isinstance(self.generator, Selector):
-            return self.generator.select(labels_B, indices_B)
+            return as_asked(self.generator.select(labels_B, indices_B), len(part))
         assert isinstance(self.generator, Generator), "a generator generates or selects"
         seeds_B = torch.tensor([image_seed(self.seed, label, index) for label, index in part])
-        return self.generator.generate_numbered(labels_B, indices_B, seeds_B, self.steps)[:wanted]
+        made = self.generator.generate_numbered(labels_B, indices_B, seeds_B, self.steps)
+        return as_asked(made, len(part))[:wanted]
+
+
+def as_asked(made: object, images: int) -> Tensor:
+    """`made` if it is what the contract asks for. Raises ValueError, with what came instead, if it is not."""
+    import torch
+
+    if isinstance(made, torch.Tensor):
+        if made.dtype == torch.uint8 and made.ndim == 4 and made.shape[:2] == (images, 3) and 0 not in made.shape:
+            return made
+        came = f"{str(made.dtype).removeprefix('torch.')} {tuple(made.shape)}"
+    else:
+        came = f"{type(made).__module__}.{type(made).__qualname__}"
+    raise ValueError(
+        f"the generator gave {came} for {images} labels; it must give a torch tensor of uint8 in [0, 255],"
+        f" ({images}, 3, height, width)"
+    )
 
 
 def decoded(images_BCHW: Tensor, size: int) -> NDArray[np.uint8]:

@@ -6,13 +6,14 @@ from itertools import islice
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.base.challenge import get_challenge
 from submission.contract.job import Job
 from submission.generators.real import Real
-from submission.worker.source import Source, interleaved
+from submission.worker.source import Source, as_asked, interleaved
 
 
 @given(classes=st.integers(1, 50), cut=st.integers(0, 500))
@@ -45,3 +46,22 @@ def test_a_selector_is_exhausted_only_where_it_has_fewer_choices_than_the_cap(
     selector = Real(np.zeros((3, 3, 32, 32), np.uint8), [np.arange(3)] * 10)
     source = Source(selector, Job("digits", "real", "", "", 0.0, ipc=ipc, pda=pda), get_challenge("digits"))
     assert (len(source.take(1000)), source.end) == (generated, end)
+
+
+@pytest.mark.parametrize(
+    ("made", "came"),
+    [
+        (torch.rand(4, 3, 8, 8), r"float32 \(4, 3, 8, 8\)"),
+        (torch.zeros(4, 8, 8, 3, dtype=torch.uint8), r"uint8 \(4, 8, 8, 3\)"),
+        (torch.zeros(3, 3, 8, 8, dtype=torch.uint8), r"uint8 \(3, 3, 8, 8\)"),
+        (torch.zeros(4, 1, 8, 8, dtype=torch.uint8), r"uint8 \(4, 1, 8, 8\)"),
+        (torch.zeros(4, 3, 0, 8, dtype=torch.uint8), r"uint8 \(4, 3, 0, 8\)"),
+        (np.zeros((4, 3, 8, 8), np.uint8), "numpy.ndarray"),
+        (None, "builtins.NoneType"),
+    ],
+)
+def test_what_a_generator_gives_must_be_what_was_asked_for(made: object, came: str) -> None:
+    with pytest.raises(ValueError, match=rf"gave {came} for 4 labels; it must give a torch tensor of uint8"):
+        as_asked(made, 4)
+    good = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+    assert as_asked(good, 4) is good
