@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from evaluation.base.files import claimed
+from harness.planning import measure
 from harness.planning.measure import Wanted, measure_profile, take_profile
 from harness.planning.profile import Profile
 from submission.contract.job import Job
@@ -99,3 +102,15 @@ def test_another_step_count_is_measured_at_the_batch_size_that_is_known(
 
     assert take(1) == [(1, 1), (1, 2), (1, 4)]
     assert take(1, 3) == [(1, 1), (1, 2), (1, 4), (3, 4)]
+
+
+def test_folders_of_measurements_that_were_killed_are_cleared_away(tmp_path: Path) -> None:
+    dead, living, young = (tmp_path / f".profile-{name}" for name in ("dead", "living", "young"))
+    for folder in (dead, living, young):
+        folder.mkdir()
+        (folder / "log.txt").touch()
+    for folder in (dead, living):
+        os.utime(folder, (0, 0))
+    with claimed(living):
+        measure._clear_away_dead(tmp_path)
+    assert (dead.exists(), living.exists(), young.exists()) == (False, True, True)
