@@ -28,7 +28,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
 def test_digits_hardened_for_a_user_that_nobody_knows(tmp_path: Path) -> None:
     results = results_folder(tmp_path / "results")
     limits = ("--cpus", "1", "--memory", "3g", "--cpuset-cpus", "0")
-    asked = ("--dataset", "digits", "--budget", "5m", "--ipc", "10", "--rounds", "1", "--epochs", "2")
+    asked = ("--dataset", "digits", "--budget", "10m", "--ipc", "10", "--rounds", "1", "--epochs", "2")
     done = docker("run", "--rm", *HARDENED, *limits, "-v", f"{results}:/results", TAG, *asked)
     said = done.stdout + done.stderr
     assert not [word for word in TROUBLE if word in said], said
@@ -47,7 +47,7 @@ def test_digits_hardened_for_a_user_that_nobody_knows(tmp_path: Path) -> None:
 def test_networks_compile_where_tmp_may_not_be_executed(tmp_path: Path) -> None:
     results = results_folder(tmp_path / "results")
     asked = ("--dataset", "digits", "--generator", "native", "--set", "compile=yes", "--steps", "1")
-    told = ("--budget", "5m", "--ipc", "4", "--no-judge")
+    told = ("--budget", "10m", "--ipc", "4", "--no-judge")
     done = docker("run", "--rm", *HARDENED, "-v", f"{results}:/results", TAG, *asked, *told)
     record = record_in(results)
     assert record["outcome"] == "ok" and record["images"] == 40 and record["clock"]["cold"] is True
