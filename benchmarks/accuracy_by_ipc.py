@@ -19,8 +19,8 @@ from evaluation.base.files import written_whole
 from evaluation.curve.curve import Curve, CurvePoint, load_curve
 from evaluation.curve.real_equivalent import real_equivalent
 from evaluation.judge.protocol import FULL_EPOCHS
-from harness.report.charts import PUBLISHED, Published
-from harness.report.page import OURS, PAPER, REAL, new_figure, plain_number
+from harness.report.published import PUBLISHED, Published
+from harness.report.style import OURS, PAPER, REAL, WIDE, new_figure, plain_axes, plain_number
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -79,7 +79,8 @@ def how_words(point: CurvePoint) -> str:
 
 def draw(challenge: Challenge, ours: Mapping[str, Curve], real: Curve, path: Path) -> None:
     """The picture; previews are hollow."""
-    figure, axes = new_figure(7.2, 4.0)
+    figure = new_figure(WIDE, 490, lambda figure: None)
+    axes = plain_axes(figure)
     axes.set_xscale("log")
     published = PUBLISHED[challenge.name]
     for number, entry in enumerate(published):
@@ -96,7 +97,7 @@ def draw(challenge: Challenge, ours: Mapping[str, Curve], real: Curve, path: Pat
             (6 if right else -6, 7 if hidden else -2),
             textcoords="offset points",
             ha="left" if right else "right",
-            fontsize=7.5,
+            fontsize=11,
             color=PAPER,
         )
     for marker, (name, curve) in zip("o" + MARKERS, [("random real images", real), *ours.items()], strict=False):
@@ -125,7 +126,7 @@ def draw(challenge: Challenge, ours: Mapping[str, Curve], real: Curve, path: Pat
                 label=name if whole else f"{name}, preview of {epochs} epochs",
             )
     axes.plot([], [], "o", color=PAPER, label="published", markersize=5)
-    figure.legend(frameon=False, fontsize=7.5, loc="outside lower center", ncols=2)
+    figure.legend(frameon=False, fontsize=11, loc="outside lower center", ncols=2)
     axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, 0.9), high)
@@ -133,7 +134,7 @@ def draw(challenge: Challenge, ours: Mapping[str, Curve], real: Curve, path: Pat
     axes.set_ylabel(f"test accuracy on {challenge.title}, %")
     axes.xaxis.set_major_formatter(plain_number)
     with written_whole(path) as part:
-        figure.savefig(part, format="png", dpi=160, facecolor="white")
+        figure.savefig(part, format="png", dpi=110, facecolor="white")
 
 
 def main() -> None:

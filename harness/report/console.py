@@ -15,6 +15,7 @@ from evaluation.commands.display import auditing, judging, reading, show_audits
 from evaluation.curve.real_equivalent import worth_words
 from evaluation.formats.decode import OnRead
 from harness.records.record import Record
+from harness.report.advice import advice
 from harness.report.sentences import (
     describe_clock,
     describe_copies,
@@ -29,6 +30,11 @@ from harness.report.sentences import (
 
 if TYPE_CHECKING:
     from evaluation.judge.protocol import Progress
+
+
+FAILED, TO_DO = "FAILED", "To do"
+OWN_LINE = "[harness "  # how lines of the log that are not the generator's begin
+ALARMS = (FAILED, TO_DO)  # labels of the summary that are printed in red
 
 
 class Voice:
@@ -96,19 +102,23 @@ class Voice:
         if self.as_json:
             print(record.to_json())
         for label, text in summary(record, report):
-            self.console.print(f"[bold]{label:<12}[/bold]", end="")
-            self.console.print(text, markup=False)
+            style = "bold red" if label in ALARMS else "bold"
+            self.console.print(f"[{style}]{label:<12}[/]", end="")
+            self.console.print(text, markup=False, style="red" if label in ALARMS else None)
             self._to_log(f"{label}: {text}")
 
     def _to_log(self, sentence: str) -> None:
         if self._log:  # a full disk, or a folder that a generator removed, does not end a run
             with suppress(OSError), self._log.open("a", encoding="utf-8") as log:
-                log.write(f"[harness {datetime.now(UTC):%H:%M:%S}] {sentence}\n")
+                log.write(f"{OWN_LINE}{datetime.now(UTC):%H:%M:%S}] {sentence}\n")
 
 
 def summary(record: Record, report: Path) -> list[tuple[str, str]]:
     """The closing lines: (label, text)."""
     lines = [("Outcome", describe_outcome(record))]
+    for each in advice(record, report.parent):
+        lines.append((FAILED, f"{each.audit.name.replace('_', ' ')}: {each.audit.evidence}"))
+        lines.append((TO_DO, f"{each.to_do} {each.command}"))
     if record.ipc:
         extremes = "" if record.ipc.min == record.ipc.max else f" ({record.ipc.min} to {record.ipc.max})"
         ipc = f"{record.ipc.mean:g}{extremes}, {record.images:,} images"

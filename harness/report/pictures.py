@@ -41,6 +41,14 @@ class GalleryRow:
     generated_HWC: Picture | None
     real_HWC: Picture | None
 
+    @property
+    def filled(self) -> float:
+        """How much of its strip the generated images fill, a fraction; the rest stays empty so that all rows align."""
+        if self.generated_HWC is None:
+            return 0.0
+        height, width, _ = self.generated_HWC.shape
+        return width / height / GENERATED
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -72,9 +80,7 @@ def _of_class(images: ImageSet, label: int, count: int) -> Picture | None:
     chosen = np.flatnonzero(images.labels == label)[:count]
     if not len(chosen):
         return None
-    strip_HWC = side_by_side(images, chosen)
-    missing = count * images.images.shape[3] - strip_HWC.shape[1]
-    return np.pad(strip_HWC, ((0, 0), (0, missing), (0, 0)), constant_values=255)  # white, so that all rows align
+    return side_by_side(images, chosen)
 
 
 def side_by_side(images: ImageSet, positions: Sequence[int] | NDArray[np.int64]) -> Picture:

@@ -1,14 +1,21 @@
 """A profile as rows of a table and as a self-contained page with charts."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evaluation.base.challenge import get_challenge
 from evaluation.base.files import write_text
 from harness.planning.planner import Prediction, line_of_steps
 from harness.planning.profile import Point, Profile, Sustained
-from harness.report.page import MUTED, OURS, PAPER, REAL, as_svg, new_figure, plain_number, render_page
+from harness.report.page import render_page
+from harness.report.style import HALF, MUTED, OURS, PAPER, REAL, TEXT, chart, plain_axes, plain_number, tip, tip_at
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMNS = ("steps", "batch", "seconds", "quartiles", "decoding", "images/s", "peak memory")
 
@@ -78,40 +85,49 @@ def write_page(folder: Path, profile: Profile, predictions: Sequence[Prediction]
 
 def rate_chart(points: Sequence[Point], sustained: Sustained | None) -> str:
     """Images per second against batch size, one line for each step count, with quartiles as bars."""
-    figure, axes = new_figure(4.9, 3.3)
-    axes.set_xscale("log", base=2)
-    for colour, steps in zip(
-        cycle((OURS, PAPER, MUTED)), sorted({point.steps for point in points}, reverse=True), strict=False
-    ):
-        line = sorted((p for p in points if p.steps == steps), key=lambda point: point.batch_size)
-        rates = [point.images_per_s for point in line]
-        below = [max(0.0, r - p.batch_size / (p.high_s + p.decode_s)) for r, p in zip(rates, line, strict=True)]
-        above = [max(0.0, p.batch_size / (p.low_s + p.decode_s) - r) for r, p in zip(rates, line, strict=True)]
-        sizes = [point.batch_size for point in line]
-        axes.errorbar(
-            sizes, rates, [below, above], fmt="-o", color=colour, markersize=4, capsize=2, label=f"{steps} steps"
-        )
-    if sustained:
-        rate = sustained.batch_size / sustained.seconds
-        axes.plot(sustained.batch_size, rate, "D", color=REAL, markersize=7, label="sustained, with writing")
-    axes.xaxis.set_major_formatter(plain_number)
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("batch size")
-    axes.set_ylabel("images per second")
-    axes.legend(frameon=False, fontsize=8.5)
-    return as_svg(figure)
+
+    def draw(figure: Figure) -> None:
+        axes = plain_axes(figure)
+        axes.set_xscale("log", base=2)
+        all_steps = sorted({point.steps for point in points}, reverse=True)
+        for colour, steps in zip(cycle((OURS, PAPER, MUTED)), all_steps, strict=False):
+            line = sorted((p for p in points if p.steps == steps), key=lambda point: point.batch_size)
+            rates = [point.images_per_s for point in line]
+            below = [max(0.0, r - p.batch_size / (p.high_s + p.decode_s)) for r, p in zip(rates, line, strict=True)]
+            above = [max(0.0, p.batch_size / (p.low_s + p.decode_s) - r) for r, p in zip(rates, line, strict=True)]
+            sizes = [point.batch_size for point in line]
+            label = f"{steps} steps"
+            axes.errorbar(sizes, rates, [below, above], fmt="-o", color=colour, markersize=4, capsize=2, label=label)
+            for size, rate in zip(sizes, rates, strict=True):
+                tip_at(axes, size, rate, f"{label}, batch {size}: {rate:.4g} images/s")
+        if sustained:
+            rate, label = sustained.batch_size / sustained.seconds, "sustained, with writing"
+            (mark,) = axes.plot(sustained.batch_size, rate, "D", color=REAL, markersize=8, label=label)
+            tip(mark, f"{label}, batch {sustained.batch_size}: {rate:.4g} images/s")
+        axes.xaxis.set_major_formatter(plain_number)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("batch size")
+        axes.set_ylabel("images per second")
+        axes.legend(frameon=False, fontsize=TEXT, labelcolor="linecolor")
+
+    return chart("Images per second by batch size, one line for each number of steps", draw, HALF, 290)
 
 
 def steps_chart(points: Sequence[Point]) -> str:
     """Seconds per batch against step count, for the batch size with the most step counts."""
-    figure, axes = new_figure(4.9, 3.3)
     line = line_of_steps(points)
-    seconds = [point.seconds for point in line]
-    below = [max(0.0, p.seconds - p.low_s) for p in line]
-    above = [max(0.0, p.high_s - p.seconds) for p in line]
-    axes.errorbar([p.steps for p in line], seconds, [below, above], fmt="-o", color=OURS, markersize=4, capsize=2)
-    axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel(f"steps, at batch {line[0].batch_size}")
-    axes.set_ylabel("seconds per batch")
-    return as_svg(figure)
+
+    def draw(figure: Figure) -> None:
+        axes = plain_axes(figure)
+        seconds = [point.seconds for point in line]
+        below = [max(0.0, p.seconds - p.low_s) for p in line]
+        above = [max(0.0, p.high_s - p.seconds) for p in line]
+        axes.errorbar([p.steps for p in line], seconds, [below, above], fmt="-o", color=OURS, markersize=4, capsize=2)
+        for point in line:
+            tip_at(axes, point.steps, point.seconds, f"{point.steps} steps: {point.seconds:.4g} s")
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel(f"steps, at batch {line[0].batch_size}")
+        axes.set_ylabel("seconds per batch")
+
+    return chart(f"Seconds per batch by steps, at batch {line[0].batch_size}", draw, HALF, 290)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from evaluation.base.durations import show_duration
 from evaluation.base.files import write_text
 from harness.planning.planner import Prediction
-from harness.report.page import GRID, INK, MUTED, OURS, as_svg, new_figure, plain_number, render_page
+from harness.report.page import render_page
+from harness.report.style import HALF, INK, MUTED, OURS, TEXT, WIDE, chart, plain_axes, plain_number, tip, tip_at
 from harness.tuning.successive_halving import CandidateResult, Tuning
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLUMNS = ("candidate", "images in budget", "IPC", "pilots up to IPC", "forecast", "95% interval", "P(best)", "cost")
 
@@ -61,45 +63,55 @@ def write_page(folder: Path, title: str, result: Tuning, predicted: Mapping[str,
 
 def steps_chart(result: Tuning) -> str:
     """The forecast for the budget against steps; pale where a candidate was dropped early."""
-    figure, axes = new_figure(4.9, 3.3)
     last = max(each.level for each in result.results)
-    for each in result.results:
-        forecast, chosen = each.forecast, each.candidate == result.chosen
-        low, high = ([100 * abs(forecast.accuracy - end)] for end in forecast.ci95)
-        axes.errorbar(
-            each.candidate.steps,
-            100 * forecast.accuracy,
-            [low, high],
-            fmt="D" if chosen else "o",
-            color=OURS if chosen else MUTED,
-            alpha=0.35 + 0.65 * each.level / last,
-            markersize=7 if chosen else 5,
-            capsize=3,
-        )
-    axes.set_xlim(left=0)
-    _percent_axis(axes)
-    axes.set_xlabel("steps")
-    axes.set_ylabel("forecast accuracy, %")
-    return as_svg(figure)
+
+    def draw(figure: Figure) -> None:
+        axes = plain_axes(figure)
+        for each in result.results:
+            forecast, chosen = each.forecast, each.candidate == result.chosen
+            low, high = ([100 * abs(forecast.accuracy - end)] for end in forecast.ci95)
+            bars = axes.errorbar(
+                each.candidate.steps,
+                100 * forecast.accuracy,
+                [low, high],
+                fmt="D" if chosen else "o",
+                color=OURS if chosen else MUTED,
+                alpha=0.35 + 0.65 * each.level / last,
+                markersize=8 if chosen else 6,
+                capsize=3,
+            )
+            ends = " to ".join(f"{100 * end:.2f}" for end in forecast.ci95)
+            tip(bars.lines[0], f"{each.candidate.name}: {100 * forecast.accuracy:.2f}% ({ends})")
+        axes.set_xlim(left=0)
+        _percent_axis(axes)
+        axes.set_xlabel("steps")
+        axes.set_ylabel("forecast accuracy, %")
+
+    return chart(f"Forecast accuracy by steps; {result.chosen.name} was chosen", draw, HALF, 290)
 
 
 def ipc_chart(result: Tuning) -> str:
     """The pilots, and a line from the last of them to the forecast at the budget's IPC."""
-    figure, axes = new_figure(4.9, 3.3)
-    axes.set_xscale("log")
-    for each in sorted(result.results, key=lambda each: each.candidate == result.chosen):
-        chosen = each.candidate == result.chosen
-        colour = OURS if chosen else MUTED
-        ipc, means = [pilot.ipc for pilot in each.pilots], [100 * fmean(pilot.rounds) for pilot in each.pilots]
-        axes.plot(ipc, means, "-o", color=colour, markersize=4, linewidth=1.6 if chosen else 1.0)
-        end = (each.forecast.ipc, 100 * each.forecast.accuracy)
-        axes.plot([ipc[-1], end[0]], [means[-1], end[1]], ":", color=colour, linewidth=1.2)
-        axes.annotate(f" {each.candidate.steps}", end, color=colour, fontsize=8.5, va="center")
-    axes.xaxis.set_major_formatter(plain_number)
-    _percent_axis(axes)
-    axes.set_xlabel("images per class (IPC); dotted: forecast")
-    axes.set_ylabel("accuracy, %")
-    return as_svg(figure)
+
+    def draw(figure: Figure) -> None:
+        axes = plain_axes(figure)
+        axes.set_xscale("log")
+        for each in sorted(result.results, key=lambda each: each.candidate == result.chosen):
+            chosen = each.candidate == result.chosen
+            colour = OURS if chosen else MUTED
+            ipc, means = [pilot.ipc for pilot in each.pilots], [100 * fmean(pilot.rounds) for pilot in each.pilots]
+            axes.plot(ipc, means, "-o", color=colour, markersize=4, linewidth=1.6 if chosen else 1.0)
+            end = (each.forecast.ipc, 100 * each.forecast.accuracy)
+            axes.plot([ipc[-1], end[0]], [means[-1], end[1]], ":", color=colour, linewidth=1.2)
+            axes.annotate(f" {each.candidate.steps}", end, color=colour, fontsize=TEXT, va="center")
+            for x, mean in zip(ipc, means, strict=True):
+                tip_at(axes, x, mean, f"{each.candidate.name}, IPC {x}: {mean:.2f}%")
+        axes.xaxis.set_major_formatter(plain_number)
+        _percent_axis(axes)
+        axes.set_xlabel("images per class (IPC); dotted: forecast")
+        axes.set_ylabel("accuracy, %")
+
+    return chart("Accuracy of the pilots against images per class, with the forecasts", draw, HALF, 290)
 
 
 def _percent_axis(axes: Axes) -> None:
@@ -110,12 +122,17 @@ def _percent_axis(axes: Axes) -> None:
 
 def images_chart(result: Tuning, predicted: Mapping[str, Prediction]) -> str:
     """Predicted images per class in the budget, by candidate."""
-    figure, axes = new_figure(9.0, 2.4)
-    names = [each.candidate.name for each in result.results]
-    ipc = [predicted[name].ipc for name in names]
-    below = [max(0.0, value - predicted[name].interval[0]) for name, value in zip(names, ipc, strict=True)]
-    above = [max(0.0, predicted[name].interval[1] - value) for name, value in zip(names, ipc, strict=True)]
-    colours = [OURS if each.candidate == result.chosen else GRID for each in result.results]
-    axes.bar(names, ipc, yerr=[below, above], color=colours, width=0.7, ecolor=INK, capsize=3)
-    axes.set_ylabel("images per class")
-    return as_svg(figure)
+
+    def draw(figure: Figure) -> None:
+        axes = plain_axes(figure)
+        for each in result.results:
+            name, chosen = each.candidate.name, each.candidate == result.chosen
+            found = predicted[name]
+            ends = [[max(0.0, found.ipc - found.interval[0])], [max(0.0, found.interval[1] - found.ipc)]]
+            (bar,) = axes.barh(name, found.ipc, xerr=ends, color=OURS if chosen else MUTED, ecolor=INK, capsize=3)
+            tip(bar, f"{name}: {found.ipc:.4g} ({found.interval[0]:.4g} to {found.interval[1]:.4g})")
+        axes.invert_yaxis()
+        axes.set_xlabel("images per class")
+
+    height = 60 + 28 * len(result.results)
+    return chart("Predicted images per class in the budget, by candidate", draw, WIDE, height)

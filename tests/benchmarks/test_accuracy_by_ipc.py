@@ -5,7 +5,7 @@ from PIL import Image
 from benchmarks.accuracy_by_ipc import draw, read_curves, table
 from evaluation.base.challenge import get_challenge
 from evaluation.curve.curve import Curve, CurvePoint, save_curve
-from harness.report.charts import PUBLISHED
+from harness.report.published import PUBLISHED
 
 CIFAR100 = get_challenge("cifar100")
 

@@ -68,4 +68,4 @@ def test_titles_are_text(tmp_path: Path) -> None:
     text = told(png((4, 4))).replace('"t"', '"<script>"')
     (tmp_path / "exhibit.json").write_text(text)
     page = render(record(), None, None, exhibit=read_exhibit(tmp_path / "exhibit.json"))
-    assert "<script" not in page and "&lt;script&gt;" in page
+    assert page.count("<script") == 1 and "&lt;script&gt;" in page
