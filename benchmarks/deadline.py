@@ -99,6 +99,7 @@ class Run:
         last_write_s: from the deadline to the last write that it noted, counted or not; below 0 before. None where the
             files that do not count are not seen.
         images, late_images: that count, and those of them that were written after the deadline.
+        load: mean number of processes wanting a core in the minute before it ended.
         late_removed: that were written too late or too shortly before the deadline to tell.
         ledger_error: the ledger's sum against the time from start to end, as a part of it.
     """
@@ -112,6 +113,7 @@ class Run:
     late_images: int
     late_removed: int | None
     ledger_error: float
+    load: float
 
 
 def run_process(program: str, folder: Path, budget_s: float) -> tuple[Ending, float | None, int | None]:
@@ -160,6 +162,7 @@ def measure(kind: str, generator: str, program: str, budget_s: float, visitor: V
         late_images=sum(stamp > ending.deadline for stamp in counted),
         late_removed=late,
         ledger_error=abs(ledger(None, ending.started, ending.ended, "generate").total - used) / used,
+        load=round(os.getloadavg()[0], 1),
     )
 
 
@@ -177,6 +180,7 @@ def distribution(runs: Sequence[Run]) -> dict[str, Any]:
         "late_removed": sum(run.late_removed or 0 for run in runs),
         "images": sum(run.images for run in runs),
         "ledger_error": max(run.ledger_error for run in runs),
+        "load_mean": round(float(np.mean([run.load for run in runs])), 1),
     }
 
 
@@ -229,26 +233,22 @@ def main() -> None:
             run = measure(kind, name, _WRITE + program, options.budget, place)
             runs.append(run)
             print(f"{len(runs)}: {kind}, {run.isolation}, {name}: {run.overshoot_s * 1000:.1f} ms", flush=True)
-    found = summary(runs)
-    failing = [name for name, most in REQUIRED.items() if found["all"][name] > most]
-    report = {
-        "machine": asdict(machine),
-        "engine": visitor.client.version()["Version"] if visitor else None,
-        "budget_s": options.budget,
-        "busy_processes": burners,
-        "required": REQUIRED,
-        "failing": failing,
-        "summary": found,
-        "runs": [asdict(run) for run in runs],
-    }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    print(
-        json.dumps(found, indent=1),
-        f"written to {out}",
-        "fails: " + ", ".join(failing) if failing else "holds",
-        sep="\n",
-    )
+            found = summary(runs)
+            failing = [name for name, most in REQUIRED.items() if found["all"][name] > most]
+            report = {
+                "machine": asdict(machine),
+                "engine": visitor.client.version()["Version"] if visitor else None,
+                "budget_s": options.budget,
+                "busy_processes": burners,
+                "required": REQUIRED,
+                "failing": failing,
+                "summary": found,
+                "runs": [asdict(each) for each in runs],
+            }
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(found, indent=1), f"written to {out}", sep="\n")
+    print("fails: " + ", ".join(failing) if failing else "holds")
     raise SystemExit(bool(failing))
 
 
