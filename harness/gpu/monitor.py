@@ -60,8 +60,8 @@ class Monitor:
         self._others = OtherProcesses(before, run_processes if nvml else set, _exists)
 
     def begin(self, started: float) -> None:
-        """Start sampling, where there is a card; the clock `started` at these CLOCK_MONOTONIC seconds."""
-        if self._cards:
+        """Start sampling once, where there is a card; the clock `started` at these CLOCK_MONOTONIC seconds."""
+        if self._cards and self._thread is None:
             thread = threading.Thread(target=self._run, args=(started,), name="gpu", daemon=True)
             with suppress(RuntimeError):  # no more threads are allowed here
                 thread.start()

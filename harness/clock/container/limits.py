@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -67,7 +68,9 @@ class Limits:
     @property
     def volume_options(self) -> dict[str, str]:
         """The output volume: in memory, so that its limits hold whatever the disk can do."""
-        options = f"size={self.output_bytes},nr_inodes={self.output_files},mode=1777"
+        # In blocks, since Podman takes `size` for a quota on a disk.
+        blocks = self.output_bytes // mmap.PAGESIZE
+        options = f"nr_blocks={blocks},nr_inodes={self.output_files},mode=1777"
         return {"type": "tmpfs", "device": "tmpfs", "o": options}
 
 
