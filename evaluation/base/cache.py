@@ -59,7 +59,7 @@ def _for_now(kept: str | None) -> Path:
         _say(f"{why}, so downloads, decoded data and profiles are not kept")
         return folder
     _say(f"{why}, nor is there a folder for temporary files, so nothing is kept")
-    return Path(kept or "/nowhere") / _NAME
+    return Path(kept or "/nowhere")
 
 
 def _say(what: str) -> None:

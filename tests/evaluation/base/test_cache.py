@@ -69,7 +69,7 @@ def test_without_any_writable_folder_nothing_is_kept(
 
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
     monkeypatch.setattr(tempfile, "mkdtemp", full)
-    assert cache_folder() == cache_folder()
+    assert cache_folder() == cache_folder() == Path("/dev/null/generative-distillation")
     assert capfd.readouterr().err.count("nor is there a folder for temporary files, so nothing is kept") == 1
 
 
