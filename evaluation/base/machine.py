@@ -5,6 +5,7 @@ import platform
 import re
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from evaluation.base.card import order_cards, unused_card
 from evaluation.base.challenge import folder_safe
 from evaluation.base.container import container_kind
 from evaluation.base.limits import total_memory, usable_cores
@@ -20,14 +22,28 @@ _PACKAGES = ("torch", "numpy", "scipy", "pillow", "safetensors", "scikit-learn",
 
 
 def resolve_device(name: str) -> str:
-    """`auto` as `cuda` where there is a GPU, else `cpu`. Raises ValueError for another name, or `cuda` without one."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name != "cpu" and not name.startswith("cuda"):
+    """`auto` as `cuda` where there is a GPU, else `cpu`, with a warning where PyTorch cannot use the GPU that is there.
+
+    Raises ValueError for another name, or `cuda` without one.
+    """
+    if name.startswith("cuda:"):
+        raise ValueError(
+            f"--device takes auto, cpu or cuda, not {name!r}: choose a card with the environment variable"
+            f" CUDA_VISIBLE_DEVICES={name.removeprefix('cuda:')}"
+        )
+    if name not in ("auto", "cpu", "cuda"):
         raise ValueError(f"--device takes auto, cpu or cuda, not {name!r}")
-    if name != "cpu" and not torch.cuda.is_available():
-        raise ValueError("there is no CUDA device here; leave out --device or use --device cpu")
-    return name
+    if name == "cpu":
+        return name
+    order_cards()
+    if torch.cuda.is_available():
+        return "cuda"
+    unused = unused_card(os.environ)
+    if name == "cuda":
+        raise ValueError(unused or "there is no CUDA device here; leave out --device or use --device cpu")
+    if unused:
+        warnings.warn(f"everything runs on the processor, slowly: {unused}", stacklevel=1)
+    return "cpu"
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,8 @@ def environment(base: Mapping[str, str], terms: Terms, deadline: float, data: Pa
     """
     told = terms.placeholders | {"deadline_monotonic": repr(deadline)}
     told["budget_seconds"] = told.pop("budget")
+    # cards are numbered as in the record, whatever starts; a user's own order stays
+    base = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **base}
     return inherited(base, data) | {_OURS + name.upper(): value for name, value in told.items()}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from evaluation.base.card import why_unused
 from evaluation.base.challenge import Challenge
 from evaluation.base.container import give_data
 from harness.gpu.nvml import Card
@@ -66,17 +67,13 @@ def check_gpu(cards: Sequence[Card], driver: str | None, why_none: str, containe
     return Check("gpu", "ok", found)
 
 
-def check_torch(version: str, cuda_build: str | None, cuda_works: bool, cards: int) -> Check:
+def check_torch(version: str, cuda_build: str | None, cuda_works: bool, cards: int, driver: str | None) -> Check:
     if cuda_works:
         return Check("torch", "ok", f"PyTorch {version} computes on the card (CUDA {cuda_build}).")
     if not cards:
         return Check("torch", "ok", f"PyTorch {version}, on the processor.")
-    if cuda_build is None:
-        found, todo = "is a build for processors only, so the card is not used", "Install a CUDA build of this version."
-    else:
-        found = f"(CUDA {cuda_build}) cannot use the card"
-        todo = "Update the NVIDIA driver; look at CUDA_VISIBLE_DEVICES."
-    return Check("torch", "warn", f"PyTorch {version} {found}.", todo)
+    found, todo = why_unused(version, cuda_build, driver)
+    return Check("torch", "warn", f"The card is not used: PyTorch {found}.", todo)
 
 
 def check_container(kind: str | None, cores: int, memory_gb: float, lost: Sequence[str]) -> Check:

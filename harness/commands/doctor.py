@@ -79,7 +79,7 @@ def examine(data: Path | None) -> list[Check]:
     places = " or ".join(str(folder) for folder in (data, cache_folder()) if folder is not None)
     return [
         check_python((sys.version_info.major, sys.version_info.minor)),
-        check_torch(str(torch.__version__), torch.version.cuda, torch.cuda.is_available(), len(cards)),
+        check_torch(str(torch.__version__), torch.version.cuda, torch.cuda.is_available(), len(cards), driver),
         check_clock(platform.system() == "Linux" and can_follow_families(), cgroup is not None),
         check_gpu(cards, driver, why, container_kind() is not None),
         check_container(

@@ -144,7 +144,7 @@ def throttling(power_limit_w: float | None, default_power_limit_w: float | None)
 def visible(cards: tuple[Card, ...], environ: Mapping[str, str]) -> tuple[Card, ...]:
     """The cards that a CUDA program in this environment can see.
 
-    Numbers in CUDA_VISIBLE_DEVICES are taken for the driver's, which holds unless different models are mixed. As in
+    Numbers in CUDA_VISIBLE_DEVICES are the driver's, unless the user asked for another CUDA_DEVICE_ORDER. As in
     CUDA, entries after one that names no card are ignored. For parts of cards (MIG) all cards are returned.
     """
     named = environ.get("CUDA_VISIBLE_DEVICES")

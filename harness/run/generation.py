@@ -34,6 +34,7 @@ from harness.clock.ledger import Ledger, Phase, ledger
 from harness.clock.supervisor import Clock, Ending, supervise
 from harness.gpu.monitor import monitoring
 from harness.gpu.telemetry import GpuSummary
+from harness.gpu.wake import wake_cards
 from harness.planning.batch_trial import BatchTrial, trial_in
 from harness.records.record import EndedBy, Outcome
 from harness.records.run_folder import RunFolder
@@ -113,6 +114,7 @@ def generate(
         ValueError: the command or the container cannot be started.
     """
     write_classes(options.challenge, folder.classes)
+    wake_cards()
     with (
         monitoring(folder.telemetry, plan.budget_s, os.environ) as monitor,
         voice.generating(plan.budget_s, lambda: images_so_far(folder.events)) as on_tick,

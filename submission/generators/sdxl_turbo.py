@@ -23,7 +23,7 @@ from submission.classes.prompts import (
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
 from submission.contract.hub import Model, find_model
 from submission.contract.pixels import to_uint8
-from submission.contract.precision import PRECISION, dtype_of
+from submission.contract.precision import PRECISION, dtype_of, fastest_precision
 from submission.contract.seeded import noise
 from submission.contract.settings import COMPILE, Setting, Settings, choice, integer
 from submission.diffusion.latent_samplers import euler_ancestral, sigmas_of
@@ -156,7 +156,7 @@ class SdxlTurbo(Pretrained, Generator):
             decoder = load_part(AutoencoderTiny, tiny, "", dtype, device)
         else:
             # its activations leave fp16's range; bf16 has fp32's
-            wide = torch.bfloat16 if dtype == torch.float16 else dtype
+            wide = fastest_precision(device) if dtype == torch.float16 else dtype
             decoder = load_part(AutoencoderKL, folder, "vae", wide, device)
         for network in (unet, decoder):
             network.to(memory_format=torch.channels_last)

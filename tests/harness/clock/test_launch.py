@@ -112,6 +112,7 @@ def test_the_environment_tells_the_terms_and_hides_the_data(tmp_path: Path) -> N
         "PATH": f"/bin:{data}/bin",
         "LANG": "C.UTF-8",
         "CUDA_VISIBLE_DEVICES": "1",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "NEIGHBOUR": f"{data}-old",
         "INSIDE": f"/mnt{data}",
         "SUBMISSION_OUTPUT": "/runs/a b/images",
@@ -124,8 +125,9 @@ def test_the_environment_tells_the_terms_and_hides_the_data(tmp_path: Path) -> N
 
 
 def test_without_a_data_folder_only_our_variables_go() -> None:
-    got = environment({"SUBMISSION_DATA": "/data", "X": "/data"}, TERMS, 1.0, None)
-    assert got["X"] == "/data"
+    base = {"SUBMISSION_DATA": "/data", "X": "/data", "CUDA_DEVICE_ORDER": "FASTEST_FIRST"}
+    got = environment(base, TERMS, 1.0, None)
+    assert got["X"] == "/data" and got["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
     assert "SUBMISSION_DATA" not in got
 
 

@@ -13,7 +13,6 @@ from evaluation.base.images import ImageSet
 from evaluation.data.datasets import load_split
 from submission.contract.generator import LoadContext, get_generator
 from submission.contract.job import image_seed
-from submission.contract.precision import fastest_precision
 from submission.contract.weights import SHIPPED, WeightsHeader, load_weights, save_weights
 from submission.diffusion.networks.denoiser import AUGMENT_CONDITION, SIGMA_DATA
 from submission.diffusion.networks.unet import UNet, UNetConfig, fold
@@ -220,11 +219,6 @@ def test_missing_weights_name_the_training(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr("submission.contract.weights.SHIPPED", tmp_path)
     with pytest.raises(ValueError, match=r"python -m submission\.training native --dataset tiny-imagenet"):
         Native.find_weights(get_challenge("tiny-imagenet"), None)
-
-
-def test_precision_follows_the_device() -> None:
-    assert fastest_precision("cuda") == torch.bfloat16
-    assert fastest_precision("cpu") in (torch.bfloat16, torch.float32)
 
 
 def test_shipped_digits_are_small_and_made_for_digits() -> None:
