@@ -21,6 +21,7 @@ from submission.contract.precision import fastest_precision
 from submission.training.common.checkpoint import load_checkpoint, save_checkpoint
 from submission.training.distilled.experts import Expert
 from submission.training.distilled.groups import CHUNK
+from submission.training.mixtures.experts import summed
 
 CHUNKS_AT_ONCE = 50  # by a worker, before its sums are added to the others'
 
@@ -93,7 +94,7 @@ def _group_means(data: DeviceSet, expert: Expert, position_N: Tensor, counts_CG:
         for first in range(start, min(start + CHUNKS_AT_ONCE * CHUNK, len(data)), CHUNK):
             x_BCHW = data.normalised(slice(first, first + CHUNK))
             seen_BF = features(x_BCHW.flip(3) if mirrored else x_BCHW, expert.weights, dtype, norm_relu_pool)
-            total_PF.index_add_(0, position_N[first : first + CHUNK], seen_BF)
+            total_PF += summed(seen_BF, position_N[first : first + CHUNK], len(total_PF))
         return total_PF
 
     with workers_for(data.device) as workers:

@@ -99,6 +99,15 @@ def _trained(
                         engine.step(index_B, drawn)
 
 
+def summed(seen_BF: Tensor, group_B: Tensor, groups: int) -> Tensor:
+    """The sum over each group, (groups, F); `group_B` int64 in [0, groups).
+
+    As a product of matrices: on a card `index_add_` adds in another order each time.
+    """
+    member_GB = torch.arange(groups, device=group_B.device)[:, None] == group_B
+    return member_GB.to(seen_BF.dtype) @ seen_BF
+
+
 @torch.no_grad()
 def _seen_by(engine: FastEngine, mirrored: bool) -> Expert:
     """The engine's network as it is now, and what it sees of its training images, if `mirrored` half of them so."""
@@ -111,7 +120,7 @@ def _seen_by(engine: FastEngine, mirrored: bool) -> Expert:
         if mirrored:
             x_BCHW[::2] = x_BCHW[::2].flip(3)
         features_BF = features(x_BCHW, weights, dtype, engine.norm_relu_pool)
-        return features_BF.new_zeros(engine.classes, features_BF.shape[1]).index_add_(0, labels_B, features_BF)
+        return summed(features_BF, labels_B, engine.classes)
 
     total_CF = torch.stack(list(engine.map(sums, range(0, len(data), _CHUNK)))).sum(0)
     means_CF = total_CF / data.labels.bincount(minlength=engine.classes)[:, None]

@@ -26,7 +26,8 @@ from submission.training.common.options import check_ranges, option
 from submission.training.mixtures.experts import Expert
 from submission.training.mixtures.gaussian import GaussianSettings, fit
 
-_IMAGES_OF_A_PART = 64  # of 32x32 pixels: what fits in a core's cache
+# images of 32x32 pixels that are looked at together: what fits in a core's cache, and in 10 GB of a card's memory
+_IMAGES_ON_A_CORE, _IMAGES_ON_A_CARD = 64, 4096
 _MOMENTS = (0.9, 0.99)
 
 
@@ -103,12 +104,11 @@ class ClassMatching(ABC):
         """What was measured since it was last asked, by name."""
 
     def _map_parts(self, gradient: Callable[[slice], tuple[Tensor, Tensor, Tensor]]) -> Iterator[tuple[Tensor, ...]]:
-        """`gradient` of whole classes, as many as a core takes at once; on CUDA all. Each of its results by itself."""
-        classes = each = len(self.points)
-        if self._workers:
-            images = max(_IMAGES_OF_A_PART * 32**2 // self.challenge.size**2, 1)
-            each = max(images // self.points.shape[1], 1)
-        parts = (slice(start, start + each) for start in range(0, classes, each))
+        """`gradient` of whole classes, as many as a core or a card takes at once. Each of its results by itself."""
+        most = _IMAGES_ON_A_CORE if self._workers else _IMAGES_ON_A_CARD
+        images = max(most * 32**2 // self.challenge.size**2, 1)
+        each = max(images // self.points.shape[1], 1)
+        parts = (slice(start, start + each) for start in range(0, len(self.points), each))
         return zip(*self._map(gradient, parts), strict=True)
 
     def _descend(self, gradient: Tensor) -> None:
