@@ -121,7 +121,7 @@ def main() -> None:
     out = options.out or Path(__file__).parent / "results" / name
     default = "bf16,fp32" if options.device == "cpu" else "bf16,fp16"
     precisions = (options.precision or default).split(",")
-    ceilings = measure_ceilings(torch.device(options.device), [PRECISIONS[name] for name in precisions])
+    ceilings = measure_ceilings(torch.device(options.device), [dtype_name(name) for name in precisions])
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="generators-") as temporary:
         models = options.models or Path(temporary)
@@ -159,7 +159,7 @@ def measure(
             for steps in model.steps:
                 flop = count_flop(batch_for(steps))
                 found = by_batch(batch_for(steps), device, seconds, doubled(MOST_IMAGES[options.tiny]))
-                peak = flop_per_s[str(PRECISIONS[precision]).removeprefix("torch.")]
+                peak = flop_per_s[dtype_name(precision)]
                 yield row(model, "ours", steps, precision, chosen, compiled, found, start_s, flop / peak)
             del generator, batch_for
             gc.collect()
@@ -167,6 +167,11 @@ def measure(
     for theirs in paper_pipelines(model.generator, folder, device, options.tiny):
         found = by_batch(theirs.make, device, seconds, (theirs.batch,))
         yield row(model, theirs.name, theirs.steps, theirs.precision, {}, False, found, theirs.start_s, None)
+
+
+def dtype_name(precision: str) -> str:
+    """As `benchmarks.roofline` names a setting's arithmetic."""
+    return str(PRECISIONS[precision]).removeprefix("torch.")
 
 
 def paper_pipelines(generator: str, folder: Path, device: str, tiny: bool) -> Iterator[Pipeline]:

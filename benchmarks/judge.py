@@ -23,7 +23,15 @@ from statistics import median, quantiles
 import torch
 
 from benchmarks.published import PublishedTrainer
-from benchmarks.roofline import Ceilings, Fraction, measure_ceilings, training_cost
+from benchmarks.roofline import (
+    TF32,
+    Ceilings,
+    Fraction,
+    arithmetics,
+    element_bytes,
+    measure_ceilings,
+    training_cost,
+)
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.machine import this_machine
 from evaluation.judge.draws import draw_pass
@@ -52,7 +60,7 @@ class Speed:
         judgement_hours: for the three rounds of the full protocol at this speed.
         slices: how many were timed.
         start_s: building and warming up.
-        convolutions: the type their numbers have.
+        convolutions: what they multiply in, by its name in `benchmarks.roofline`.
         fraction_of_ceiling: this speed as a fraction of the machine's measured ceilings.
     """
 
@@ -152,12 +160,13 @@ def measure(challenge: Challenge, ipc: int, device: torch.device, seconds: float
     train, protocol = noise(challenge, ipc, device), Protocol()
     steps = 3 * protocol.passes * protocol.steps_per_pass(len(train))
     slice_of: dict[str, Callable[[], float]] = {}
-    start_s, dtypes = {}, {}
+    start_s, multiplies = {}, {}
     slots = RoundSlots(FULL_ROUNDS, "fast", device)
     for name in IMPLEMENTATIONS:
         began = time.perf_counter()
         if name == "published":
-            stepper, dtypes[name] = published_stepper(train, challenge.classes, protocol), torch.float32
+            stepper = published_stepper(train, challenge.classes, protocol)
+            multiplies[name] = TF32 if device.type == "cuda" else "float32"  # PyTorch's defaults
         else:
             engine_name = "reference" if name == "reference" else "fast"
             engines = [
@@ -166,7 +175,8 @@ def measure(challenge: Challenge, ipc: int, device: torch.device, seconds: float
             ]
             steppers = [engine_stepper(engine, protocol) for engine in engines]
             stepper = steppers[0]
-            dtypes[name] = engines[0].dtype if isinstance(engines[0], FastEngine) else torch.float32
+            dtype = engines[0].dtype if isinstance(engines[0], FastEngine) else torch.float32
+            multiplies[name] = str(dtype).removeprefix("torch.")
         timed_slice(stepper, device, WARM_UP_S[device.type])
         slice_of[name] = partial(timed_slice, stepper, device, SLICE_S)
         if name == "in parallel" and slots.count > 1:
@@ -187,9 +197,11 @@ def measure(challenge: Challenge, ipc: int, device: torch.device, seconds: float
             judgement_hours=3 * protocol.passes * len(train) / middle / 3600,
             slices=len(images_per_s),
             start_s=start_s[name],
-            convolutions=str(dtypes[name]).removeprefix("torch."),
+            convolutions=multiplies[name],
             fraction_of_ceiling=ceilings.fraction(
-                training_cost(challenge.size, challenge.classes, dtypes[name].itemsize), middle, dtypes[name]
+                training_cost(challenge.size, challenge.classes, element_bytes(multiplies[name])),
+                middle,
+                multiplies[name],
             ),
         )
     over = {
@@ -212,7 +224,7 @@ def main() -> None:
 
     device, challenge = torch.device(options.device), get_challenge(options.dataset)
     machine = this_machine(options.device)
-    ceilings = measure_ceilings(device, [torch.float32, torch.bfloat16])
+    ceilings = measure_ceilings(device, arithmetics(device))
     found: list[Comparison] = []
     out = options.out or Path(__file__).parent / "results" / f"judge-{machine.label}.json"
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from evaluation.judge.convnet import DEPTH, WIDTH
 
@@ -56,40 +57,80 @@ class Fraction:
 
 @dataclass(frozen=True)
 class Ceilings:
-    """The best of several tries on this machine: FLOP/s by type of number, and bytes/s."""
+    """The best of several tries on this machine: FLOP/s by the name of the arithmetic, and bytes/s."""
 
     flop_per_s: dict[str, float]
     bytes_per_s: float
 
-    def fraction(self, cost: Cost, images_per_s: float, dtype: torch.dtype) -> Fraction:
+    def fraction(self, cost: Cost, images_per_s: float, arithmetic: str) -> Fraction:
         """This speed as a fraction of each ceiling."""
-        arithmetic = images_per_s * cost.flop / self.flop_per_s[str(dtype).removeprefix("torch.")]
+        computing = images_per_s * cost.flop / self.flop_per_s[arithmetic]
         memory = images_per_s * cost.bytes / self.bytes_per_s
-        return Fraction(arithmetic, memory, max(arithmetic, memory))
+        return Fraction(computing, memory, max(computing, memory))
 
 
-def measure_ceilings(device: torch.device, dtypes: list[torch.dtype], tries: int = 7) -> Ceilings:
+# What multiplications can be in. float32 is IEEE's; tf32 takes the same tensors and rounds as it multiplies, on GPUs.
+TF32 = "tf32"
+_DTYPES = {
+    "bfloat16": torch.bfloat16, "float16": torch.float16, TF32: torch.float32, "float32": torch.float32
+}  # fmt: skip
+
+
+def arithmetics(device: torch.device) -> list[str]:
+    """Those that a judge may be trained in on this device."""
+    return ["bfloat16", "float32"] if device.type == "cpu" else ["bfloat16", TF32, "float32"]
+
+
+def element_bytes(arithmetic: str) -> int:
+    """Of a number in memory."""
+    return _DTYPES[arithmetic].itemsize
+
+
+@contextmanager
+def multiplying(arithmetic: str) -> Iterator[torch.dtype]:
+    """Products and convolutions of tensors of this type are done in `arithmetic`; each of the three has a switch."""
+    matmul, before = torch.backends.cuda.matmul, torch.backends.cuda.matmul.allow_tf32
+    matmul.allow_tf32 = arithmetic == TF32
+    try:
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=arithmetic == TF32):
+            yield _DTYPES[arithmetic]
+    finally:
+        matmul.allow_tf32 = before
+
+
+def measure_ceilings(device: torch.device, names: Sequence[str], tries: int = 7) -> Ceilings:
     """Arithmetic: the faster of a large matrix product and the network's own middle convolution. Memory: a copy."""
+    cuda = device.type == "cuda"
     flops = {}
-    for dtype in dtypes:
-        side = 8192 if device.type == "cuda" else 2048
-        a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
-        x = torch.randn(256, WIDTH, 16, 16, device=device, dtype=dtype).to(memory_format=torch.channels_last)
-        kernel = torch.randn(WIDTH, WIDTH, 3, 3, device=device, dtype=dtype).to(memory_format=torch.channels_last)
-        product = 2.0 * side**3 / _best_seconds(lambda a=a, b=b: a @ b, tries)  # type: ignore[misc]
-        convolution = _best_seconds(lambda x=x, k=kernel: F.conv2d(x, k, padding=1), tries)  # type: ignore[misc]
-        flops[str(dtype).removeprefix("torch.")] = max(product, 2.0 * x.numel() * 9 * WIDTH / convolution)
-    source = torch.ones(2**30 if device.type == "cuda" else 2**28, dtype=torch.uint8, device=device)
+    for name in names:
+        with multiplying(name) as dtype:
+            side = 8192 if cuda else 2048
+            a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+            x = torch.randn(256, WIDTH, 16, 16, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+            kernel = torch.randn(WIDTH, WIDTH, 3, 3, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+            product = 2.0 * side**3 / best_seconds(partial(torch.matmul, a, b), device, tries)
+            convolution = best_seconds(partial(F.conv2d, x, kernel, padding=1), device, tries)
+            flops[name] = max(product, 2.0 * x.numel() * 9 * WIDTH / convolution)
+    source = torch.ones(2**30 if cuda else 2**28, dtype=torch.uint8, device=device)
     target = torch.zeros_like(source)
-    return Ceilings(flops, 2.0 * len(source) / _best_seconds(lambda: target.copy_(source), tries))
+    return Ceilings(flops, 2.0 * len(source) / best_seconds(lambda: target.copy_(source), device, tries))
 
 
-def _best_seconds(operation: Callable[[], Tensor], tries: int) -> float:
-    best = float("inf")
-    for _ in range(tries + 1):
-        began = time.perf_counter()
-        result = operation()
-        if result.device.type == "cuda":
-            torch.cuda.synchronize(result.device)
-        best = min(best, time.perf_counter() - began)
-    return best
+def best_seconds(operation: Callable[[], object], device: torch.device, tries: int) -> float:
+    """The shortest of `tries` calls after one that warms up; on CUDA by events, without what launching takes."""
+    operation()
+    if device.type != "cuda":
+        return min(_seconds(operation) for _ in range(tries))
+    events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(tries)]
+    for before, after in events:
+        before.record(torch.cuda.current_stream(device))
+        operation()
+        after.record(torch.cuda.current_stream(device))
+    torch.cuda.synchronize(device)
+    return min(before.elapsed_time(after) for before, after in events) / 1000
+
+
+def _seconds(operation: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    operation()
+    return time.perf_counter() - began
