@@ -87,8 +87,8 @@ def main() -> None:
         parser.error(str(error))
 
 
-def compare(options: argparse.Namespace) -> None:
-    """Train what is missing of the rounds, and say what all of them show."""
+def compare(options: argparse.Namespace) -> dict[str, Any]:
+    """Train what is missing of the rounds, and say what all of them show; returns what is in the file."""
     challenge, machine = get_challenge(options.dataset), this_machine(options.device)
     setting = {"dataset": challenge.name, "ipc": options.ipc, "epochs": options.epochs, "device": options.device}
     out = options.out or Path(__file__).parent / "results" / f"equivalence-{challenge.name}-{machine.label}.json"
@@ -124,6 +124,7 @@ def compare(options: argparse.Namespace) -> None:
             f"fast minus reference: {100 * conclusion['mean_difference']:+.2f} points, 90% interval {low:+.2f} to "
             f"{high:+.2f}, {conclusion['pairs']} pairs: {word} within {100 * MARGIN} points (p = {conclusion['p']:.2g})"
         )
+    return report
 
 
 def _begun(out: Path, setting: dict[str, Any]) -> dict[str, Any] | None:
