@@ -23,11 +23,12 @@ from typing import Any
 
 import torch
 
+from benchmarks.measuring import Setup
 from evaluation.base.card import order_cards
 from evaluation.base.files import write_text
 from evaluation.judge.cuda_graphs import release
 
-# in this order: what a short loan of a card should bring home first
+# modules of benchmarks.card and their functions, in this order: what a short loan of a card should bring home first
 PARTS = {
     "versions": "facts:versions",
     "driver": "facts:driver",
@@ -68,8 +69,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(parts: Sequence[str], device: torch.device, quick: bool, out: Path) -> int:
     """Each part in turn into `out`: its `result`, or why it was `skipped`, or its `error`; and its `seconds`."""
-    from benchmarks.card.facts import Setup
-
     setup = Setup(device, quick)
     found: dict[str, dict[str, Any]] = {}
     for part in parts:

@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from functools import cached_property, partial
-from typing import Any
+from dataclasses import asdict
+from functools import partial
 
 import torch
 
-from benchmarks.roofline import Ceilings, arithmetics, best_seconds, measure_ceilings, multiplying
-from evaluation.base.challenge import Challenge, get_challenge
+from benchmarks.measuring import Result, Setup
+from benchmarks.roofline import arithmetics, best_seconds, multiplying
 from evaluation.base.machine import this_machine
 from evaluation.judge.convnet import DEPTH, WIDTH
 from evaluation.judge.protocol import Protocol
-
-Result = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Setup:
-    """How the parts measure; `quick` is for a rehearsal: small sets, tiny models, no number worth keeping."""
-
-    device: torch.device
-    quick: bool
-
-    @property
-    def seconds(self) -> float:
-        """Of each measurement."""
-        return 0.01 if self.quick else 2.0
-
-    @property
-    def challenges(self) -> tuple[Challenge, ...]:
-        names = ("digits",) if self.quick else ("cifar100", "tiny-imagenet")
-        return tuple(map(get_challenge, names))
-
-    @cached_property
-    def ceilings(self) -> Ceilings:
-        return measure_ceilings(self.device, arithmetics(self.device), tries=1 if self.quick else 7)
-
-    def synchronise(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
 
 
 def versions(setup: Setup) -> Result:

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchmarks import equivalence_engines, generators
-from benchmarks.card.facts import Result, Setup
+from benchmarks.measuring import Result, Setup
 from evaluation.base.challenge import Challenge
 from submission.contract.generator import get_generator
 from submission.contract.job import Job

@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.card.facts import Result, Setup
 from benchmarks.judge import Stepper, engine_stepper, noise, published_stepper
+from benchmarks.measuring import Result, Setup
 from benchmarks.roofline import TF32, element_bytes, training_cost
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.images import ImageSet

@@ -4,8 +4,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 # the oldest driver that each major version of CUDA runs on, by NVIDIA's table of compatibility
 OLDEST_DRIVERS = {11: 450, 12: 525, 13: 580}
 
@@ -30,6 +28,8 @@ def unused_card(environ: Mapping[str, str], library: Any = None) -> str | None:
     """
     if environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
         return None
+    import torch
+
     if library is None:
         import pynvml
 
