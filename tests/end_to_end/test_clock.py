@@ -24,6 +24,15 @@ def escape(name: str) -> str:
     return shlex.join([sys.executable, str(ESCAPES / name)])
 
 
+_NO_CLASS = """
+import os, pathlib
+from PIL import Image
+folder = pathlib.Path(os.environ['SUBMISSION_OUTPUT'], 'banana')
+folder.mkdir()
+Image.new('RGB', (32, 32)).save(folder / '0.png')
+"""
+
+
 def wait_until(what: object, seconds: float = 20.0) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -80,7 +89,7 @@ def test_half_written_images_are_dropped_and_told(tmp_path: Path) -> None:
     [
         ("raise SystemExit('no weights here')", "crashed", 3),
         ("pass", "no_images", 3),
-        ("import os, pathlib; pathlib.Path(os.environ['SUBMISSION_OUTPUT'], 'banana').mkdir()", "invalid_output", 3),
+        (_NO_CLASS, "invalid_output", 3),
         ("import os; os.rmdir(o := os.environ['SUBMISSION_OUTPUT']); os.symlink('/', o)", "invalid_output", 3),
     ],
 )
