@@ -10,6 +10,7 @@ import typer
 
 from evaluation.base.command_line import ExitCode, add_command
 from harness.commands.anytime import AnytimeOptions, anytime
+from harness.commands.bench import BenchOptions, bench
 from harness.commands.compare import CompareOptions, compare
 from harness.commands.doctor import DoctorOptions, doctor
 from harness.commands.generators import GeneratorsOptions, generators
@@ -69,6 +70,12 @@ add(
 )
 add(GeneratorsOptions, generators)
 add(AnytimeOptions, anytime, epilog="Example:  python -m harness anytime runs/mine --at 60,120,300,600 --data DATA")
+add(
+    BenchOptions,
+    bench,
+    epilog="Examples:  python -m harness bench --generators native,gaussian --datasets digits --seeds 3  |  "
+    "python -m harness bench --plan bench.yaml --gpus 0-3 --data DATA --out BENCH",
+)
 add(CompareOptions, compare, epilog="Example:  python -m harness compare runs/before runs/after --fail-below -1.0")
 add(
     RegressOptions,

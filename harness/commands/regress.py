@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # of a task; what else is asked for belongs to this call
 TASK = (
-    *("dataset", "generator", "command", "name", "weights", "settings", "steps", "pda", "budget_s", "seed"),
+    *("dataset", "generator", "command", "trust", "name", "weights", "settings", "steps", "pda", "budget_s", "seed"),
     *("ipc", "rounds", "epochs", "judge_seed", "engine", "margin"),
 )
 FRESH = ("seed", "judge_seed", "rounds")  # may differ from the baseline's without --update: other draws of the same
@@ -38,6 +38,7 @@ class RegressOptions(Options):
     dataset: Annotated[str | None, Option(help="cifar100, tiny-imagenet or digits.")] = None
     generator: Annotated[str | None, Option(help="One that `generators` lists.")] = None
     command: Annotated[str | None, Option(help="Anybody's program instead, as for `run`.")] = None
+    trust: Annotated[bool, Option("--trust", help="As for `run`: do not shut the --command in.")] = False
     name: Annotated[str | None, Option(help="What a --command is called.")] = None
     weights: Annotated[str | None, Option(help="A local file or folder of weights.")] = None
     settings: Annotated[
@@ -82,7 +83,7 @@ class RegressOptions(Options):
     @property
     def asked(self) -> dict[str, Any]:
         """What was said of the task."""
-        return {name: value for name in TASK if (value := getattr(self, name)) not in (None, {})}
+        return {name: value for name in TASK if (value := getattr(self, name)) not in (None, {}, False)}
 
     def task(self, before: Measurement | None) -> Task:
         """What to measure: the baseline's task, with what was asked for.

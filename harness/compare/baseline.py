@@ -29,6 +29,7 @@ class Task(Part):
     dataset: Dataset
     generator: str | None = None
     command: str | None = None
+    trust: bool = False
     name: str | None = None
     weights: str | None = None
     settings: dict[str, str] = Field(default_factory=dict)
@@ -49,6 +50,7 @@ class Task(Part):
             dataset=self.dataset,
             generator=self.generator,
             command=self.command,
+            trust=self.trust,
             name=self.name,
             weights=self.weights,
             settings=self.settings,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.base.challenge import get_challenge
+from evaluation.base.command_line import ExitCode
 from evaluation.base.images import first_index
 from evaluation.base.machine import resolve_device
 from evaluation.base.untrusted import NothingToJudgeError
@@ -50,7 +51,7 @@ def measure(task: Task, where: Place, calibrated: bool, voice: Voice, command: l
         calibration = calibrate(device)
     finished = run(task.run_options(where.out, where.device, where.data), voice, command)
     record, folder = finished.record, RunFolder(finished.folder)
-    if record.outcome == "interrupted":
+    if finished.exit_code is ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
     if record.ipc is None or record.clock is None or record.throughput is None:
         raise NothingToJudgeError(f"{record.generator} left nothing to judge: {record.outcome.value}. {record.detail}")

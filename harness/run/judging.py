@@ -24,9 +24,11 @@ from harness.report.console import Voice
 from harness.report.run_page import report_of
 from harness.run.collect import image_times, recollect
 from harness.run.options import RunOptions
+from harness.run.real_baseline import kept_file, kept_score
 
 # The baseline is a reference beside the run's own rounds; one round adds about a third to the cost of judging.
 BASELINE_ROUNDS = 1
+BASELINE_SEED = 0
 # SGD steps from which a judgement is long enough to be announced
 _SLOW = 1_000
 # the generator that is its own baseline
@@ -86,7 +88,8 @@ def judge_images(
 ) -> tuple[Score, BaselinePart | None]:
     """The score of `images`, and that of as many random real training images per class under the same protocol.
 
-    An interrupted judgement goes on from the run's checkpoints. `is_real`: the images are such real ones themselves.
+    An interrupted judgement goes on from the run's checkpoints; the real images' score is kept for later runs.
+    `is_real`: the images are such real ones themselves.
     """
     if judge.is_slow(len(images)):
         judge.voice.say(judge.estimate(len(images)).sentence(judge.how.epochs, judge.how.rounds))
@@ -94,9 +97,14 @@ def judge_images(
     if train is None or is_real:
         return accuracy, None
     per_class = round(len(images) / judge.challenge.classes)
-    real = random_subset(train, max(1, per_class), judge.how.judge_seed)
-    judge_once = replace(judge, how=judge.how.model_copy(update={"rounds": BASELINE_ROUNDS}))
-    of_real = judge_once.score("random real images beside them", real, folder.baseline_checkpoint)
+    # of one seed whatever the run's, so that it is the same for all runs and judged once for them
+    how = judge.how.model_copy(update={"rounds": BASELINE_ROUNDS, "judge_seed": BASELINE_SEED})
+    real = random_subset(train, max(1, per_class), BASELINE_SEED)
+    judge_once = replace(judge, how=how)
+    of_real = kept_score(
+        kept_file(real, judge.test, judge.challenge, how, judge.device),
+        lambda: judge_once.score("random real images beside them", real, folder.baseline_checkpoint),
+    )
     return accuracy, BaselinePart(ipc=len(real) / judge.challenge.classes, accuracy=of_real)
 
 

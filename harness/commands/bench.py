@@ -1,0 +1,127 @@
+"""`bench`: many generators under the same clock and judge, in one table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from typer import Option
+
+from evaluation.base.command_line import Data, Device, Epochs, ExitCode, JudgeSeed, Options, Rounds
+from evaluation.base.durations import show_duration
+from harness.compare.cards import parse_cards
+from harness.run.options import parse_ipc
+
+if TYPE_CHECKING:
+    from harness.compare.bench_plan import Plan
+    from harness.compare.bench_results import Row
+    from harness.report.console import Voice
+
+LOCAL = "local"
+
+
+def parse_list(text: str) -> tuple[str, ...]:
+    """`a,b` as its parts. Raises ValueError where one is empty."""
+    parts = tuple(part.strip() for part in text.split(","))
+    if not all(parts):
+        raise ValueError(f"{text!r} has an empty part; write a,b")
+    return parts
+
+
+@dataclass(frozen=True)
+class BenchOptions(Options):
+    """Options of `bench`: a plan's file, or what stands in one."""
+
+    plan_file: Annotated[Path | None, Option("--plan", help="A YAML file that says what to compare.")] = None
+    generators: Annotated[tuple[str, ...], Option(parser=parse_list, help="Names: native,gaussian.")] = ()
+    command: Annotated[str | None, Option(help="Anybody's program beside them, as for `run`; with --name.")] = None
+    image: Annotated[str | None, Option(help="Anybody's container image beside them; with --name.")] = None
+    trust: Annotated[bool, Option("--trust", help="As for `run`: do not shut the --command in.")] = False
+    name: Annotated[str | None, Option(help="What the --command or --image is called everywhere.")] = None
+    datasets: Annotated[tuple[str, ...], Option(parser=parse_list, help="Names: cifar100,digits.")] = ()
+    budgets: Annotated[
+        tuple[str, ...] | None, Option(parser=parse_list, help="Budgets: 60s,10m. Default: each data set's own.")
+    ] = None
+    seeds: Annotated[int, Option(min=1, help="Runs of each, with other seeds.")] = 1
+    ipc: Annotated[
+        int | Literal["none"] | None, Option(min=1, parser=parse_ipc, help="Stop at this many images per class.")
+    ] = None
+    rounds: Rounds = 3
+    epochs: Epochs = 1000
+    engine_of_judge: Annotated[str, Option("--judge-engine", help="The judge's engine: fast or reference.")] = "fast"
+    judge_seed: JudgeSeed = 0
+    engine: Annotated[str, Option(help="Where runs are made: local.")] = LOCAL
+    gpus: Annotated[
+        tuple[int, ...], Option(parser=parse_cards, help="Cards to use side by side: 0-3. Default: one run at a time.")
+    ] = ()
+    out: Annotated[Path | None, Option(help="Folder; an existing benchmark goes on. Default: runs/<time>-bench.")] = (
+        None
+    )
+    device: Device = "auto"
+    data: Data = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.engine != LOCAL:
+            raise ValueError(f"there is no engine {self.engine!r}; choose {LOCAL}")
+        if self.plan_file is not None and (self.generators or self.datasets or self.command or self.image):
+            raise ValueError("--plan says what to compare; leave out --generators, --datasets, --command and --image")
+
+    def plan(self) -> Plan:
+        """Raises ValueError for what does not fit the schema."""
+        from harness.compare.bench_plan import make_plan, read_plan
+
+        if self.plan_file is not None:
+            return read_plan(self.plan_file)
+        own = {"command": self.command, "image": self.image, "name": self.name, "trust": self.trust}
+        entries: list[Any] = [*self.generators, *([own] if self.command or self.image else [])]
+        if not entries or not self.datasets:
+            raise ValueError("bench needs --generators (or --command) and --datasets, or a --plan")
+        told: dict[str, Any] = {
+            "generators": entries,
+            "datasets": self.datasets,
+            "budgets": self.budgets,
+            "seeds": self.seeds,
+        }
+        told |= {"ipc": self.ipc, "rounds": self.rounds, "epochs": self.epochs, "judge_seed": self.judge_seed}
+        return make_plan({**told, "engine": self.engine_of_judge})
+
+
+def bench(options: BenchOptions, voice: Voice) -> ExitCode:
+    """Compare generators: each a full run under its own clock; table, plots, one page, JSON, CSV and Markdown."""
+    from harness.compare import bench as benchmark
+    from harness.compare import bench_results as found_in
+    from harness.compare.engines import Local
+
+    plan = options.plan()
+    root = options.out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-bench"
+    shared = ["--device", options.device]
+    if options.data is not None:
+        shared += ["--data", str(options.data.resolve())]
+
+    def show(row: Row, done: int, runs: int) -> None:
+        accuracy = f", {100 * row.accuracy.mean:.2f}%" if row.accuracy else ""
+        why = f": {row.sentence}" if row.sentence else ""
+        voice.say(
+            f"{done} of {runs}: {row.name}, {row.dataset}, {show_duration(row.budget_s)}, seed {row.seed}:"
+            f" {row.outcome}{accuracy}{why}"
+        )
+
+    voice.say(f"{len(list(plan.cells()))} runs. Results: {root}")
+    results = benchmark.bench(plan, root, Local(options.gpus), shared, show)
+    if voice.as_json:
+        print(json.dumps(benchmark.as_json(results), indent=1))
+        return ExitCode.DONE
+    summaries = found_in.ranked(results.summaries)
+    voice.table(found_in.NARROW, [found_in.narrow(each) for each in summaries])
+    for each in summaries:
+        for note in each.notes:
+            voice.say(f"{each.name} ({each.dataset}): {note}")
+    sentences = [*found_in.component_sentences(summaries), *found_in.pair_sentences(results.pairs)]
+    for sentence in filter(None, [*sentences, found_in.preview_sentence(plan)]):
+        voice.say(sentence)
+    voice.say(f"Page: {root / 'bench.html'}")
+    return ExitCode.DONE

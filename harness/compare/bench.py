@@ -1,0 +1,94 @@
+"""A benchmark: every run that is not done yet, its results after each."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from evaluation.base.files import write_text
+from evaluation.base.machine import this_machine
+from harness.compare.bench_page import render_bench
+from harness.compare.bench_plan import Cell, Plan
+from harness.compare.bench_results import Results, Row, gather, markdown, read_row, table_csv
+from harness.compare.engines import Done, Engine, RunTask, last_line
+
+RUNS, LOGS = "runs", "logs"
+
+
+def bench(
+    plan: Plan, root: Path, engine: Engine, shared: Sequence[str], on_row: Callable[[Row, int, int], None]
+) -> Results:
+    """Make every run of the plan that `root` does not hold yet, and write the results there.
+
+    A run that was interrupted while it was judged goes on; one that was interrupted before starts again, as a clock
+    cannot go on. A failure is a row.
+
+    Args:
+        shared: options of all runs: data, device.
+        on_row: called with each row that is done, how many are, and of how many.
+    """
+    cells = list(plan.cells())
+    for folder in (root / RUNS, root / LOGS):
+        folder.mkdir(parents=True, exist_ok=True)
+    rows = {cell: read_row(cell, root / RUNS, _said(root, cell)) for cell in cells}
+    waiting = {cell.folder: cell for cell in cells if not rows[cell].done}
+    tasks = [_task(cell, rows[cell], root, shared) for cell in waiting.values()]
+
+    def finished(done: Done) -> None:
+        cell = waiting.pop(done.task.name)
+        rows[cell] = read_row(cell, root / RUNS, done.said)
+        write_results(_results(plan, [rows[each] for each in cells if each.folder not in waiting], root), root)
+        on_row(rows[cell], len(cells) - len(waiting), len(cells))
+
+    engine.run(tasks, finished)
+    results = _results(plan, list(rows.values()), root)
+    write_results(results, root)
+    return results
+
+
+def _results(plan: Plan, rows: Sequence[Row], root: Path) -> Results:
+    return gather(plan, rows, root / RUNS)
+
+
+def _said(root: Path, cell: Cell) -> str:
+    log = _log(root, cell)
+    return last_line(log) if log.exists() else ""
+
+
+def _log(root: Path, cell: Cell) -> Path:
+    return root / LOGS / f"{cell.folder}.txt"
+
+
+def _task(cell: Cell, row: Row, root: Path, shared: Sequence[str]) -> RunTask:
+    """The run of a cell: a new one, or one that goes on with what was generated."""
+    run = root / RUNS / cell.folder
+    if not row.goes_on and run.exists():
+        shutil.rmtree(run)
+    arguments = [*cell.arguments(), *shared, "--out", os.path.abspath(run)]  # noqa: PTH100 - links stay as they are
+    return RunTask(cell.folder, (*arguments, *(["--resume"] if row.goes_on else [])), _log(root, cell))
+
+
+def write_results(results: Results, root: Path) -> None:
+    """`bench.json`, `bench.csv`, `bench.md` and `bench.html`, each whole or not at all."""
+    write_text(root / "bench.json", json.dumps(as_json(results), indent=1) + "\n")
+    write_text(root / "bench.csv", table_csv(results.rows))
+    write_text(root / "bench.md", markdown(results))
+    write_text(root / "bench.html", render_bench(results))
+
+
+def as_json(results: Results) -> dict[str, Any]:
+    """Everything, as fractions and seconds; intervals and p-values beside what they follow from."""
+    pairs = [{**asdict(pair), "ci95": pair.difference.ci95, "p": pair.difference.p} for pair in results.pairs]
+    return {
+        "schema": 1,
+        "plan": results.plan.model_dump(mode="json"),
+        "summaries": [asdict(each) for each in results.summaries],
+        "pairs": pairs,
+        "runs": [asdict(row) for row in results.rows],
+        "machine": asdict(this_machine()),
+    }

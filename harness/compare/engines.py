@@ -1,0 +1,114 @@
+"""Where the runs of a benchmark are made: on this machine, a card at a time. Another engine has the same method."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
+from typing import Protocol
+
+from evaluation.base.command_line import ExitCode
+from harness.clock.launch import ROOT
+from harness.clock.processes import die_with_parent
+
+
+@dataclass(frozen=True)
+class RunTask:
+    """One `python -m harness run`.
+
+    Attributes:
+        arguments: of `run`, with absolute paths.
+        log: file for what it prints.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    log: Path
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a run ended: its exit code, negative where a signal killed it, and the last line that it printed."""
+
+    task: RunTask
+    exit_code: int
+    said: str
+
+
+class Engine(Protocol):
+    """Makes runs; a card never has two at a time."""
+
+    def run(self, tasks: Sequence[RunTask], on_done: Callable[[Done], None]) -> None:
+        """Do all tasks, in any order; `on_done` is called in this thread. An interruption ends what is running."""
+
+
+@dataclass(frozen=True)
+class Local:
+    """This machine: as many runs at a time as there are `cards`; without any one at a time, with all cores.
+
+    So nothing else of the benchmark runs beside a generation, unless it has a card of its own.
+    """
+
+    cards: tuple[int, ...] = ()
+
+    def run(self, tasks: Sequence[RunTask], on_done: Callable[[Done], None]) -> None:
+        free: SimpleQueue[int | None] = SimpleQueue()
+        for card in self.cards or (None,):
+            free.put(card)
+        running: set[subprocess.Popen[bytes]] = set()
+        lock, stopped = Lock(), False
+
+        def work(task: RunTask) -> Done:
+            card = free.get()
+            try:
+                with task.log.open("ab") as log:
+                    with lock:
+                        if stopped:
+                            return Done(task, ExitCode.INTERRUPTED, "")
+                        process = subprocess.Popen(
+                            [sys.executable, "-m", "harness", "run", *task.arguments],
+                            cwd=ROOT,
+                            env=os.environ | ({} if card is None else {"CUDA_VISIBLE_DEVICES": str(card)}),
+                            stdin=subprocess.DEVNULL,
+                            stdout=log,
+                            stderr=log,
+                            start_new_session=True,  # so that Ctrl-C is ours to pass on
+                            preexec_fn=die_with_parent,
+                        )
+                        running.add(process)
+                    code = process.wait()
+                    running.discard(process)
+                return Done(task, code, last_line(task.log))
+            finally:
+                free.put(card)
+
+        with ThreadPoolExecutor(max(1, len(self.cards))) as pool:
+            waiting: set[Future[Done]] = {pool.submit(work, task) for task in tasks}
+            try:
+                while waiting:
+                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        on_done(future.result())
+            except BaseException:
+                with lock:
+                    stopped = True
+                    for future in waiting:
+                        future.cancel()
+                    for process in running:
+                        with suppress(OSError):
+                            process.send_signal(signal.SIGINT)
+                raise
+
+
+def last_line(log: Path) -> str:
+    """The last line with anything in it."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
