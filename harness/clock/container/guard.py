@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PATIENCE_S = 60.0  # for an engine that does not answer
 _LOOK_FOR_HARNESS_S = 1.0  # its death closes the channel, unless a process that it forked still has it open
 _TELLS_ENDING_IN_S = 10.0
+_LOOK_FOR_ENDING_S = 0.02
 _LOG_ENDS_IN_S = 2.0
 
 
@@ -65,11 +66,16 @@ class Generator:
 
     def ending(self) -> tuple[int | None, bool]:
         """Its exit code, minus the signal that killed it, and whether memory ran out; (None, False) if nobody knows."""
+        give_up = time.monotonic() + _TELLS_ENDING_IN_S
         try:
-            code = int(self._api.wait(self._id, timeout=_TELLS_ENDING_IN_S)["StatusCode"])
-            out_of_memory = bool(self._api.inspect_container(self._id)["State"].get("OOMKilled"))
+            # Podman may let a request to wait for a container that has ended wait for ever.
+            while (state := self._api.inspect_container(self._id)["State"])["Running"]:
+                if time.monotonic() > give_up:
+                    return None, False
+                time.sleep(_LOOK_FOR_ENDING_S)
         except problems():
             return None, False
+        code, out_of_memory = int(state["ExitCode"]), bool(state.get("OOMKilled"))
         return (128 - code if 128 < code <= 128 + signal.NSIG else code), out_of_memory
 
     def close_log(self) -> None:
