@@ -109,8 +109,9 @@ def test_results_that_may_not_be_written_are_one_sentence(tmp_path: Path) -> Non
     results.mkdir(mode=0o755)
     done = docker("run", "--rm", *HARDENED, "-v", f"{results}:/results", TAG, "--dataset", "digits", check=False)
     assert done.returncode == 2
-    said = done.stderr.strip()
-    assert "\n" not in said and said.startswith("Error: ")
+    # A note on the cache, which is read-only as well, may come first.
+    *notes, said = done.stderr.strip().splitlines()
+    assert said.startswith("Error: ") and not [note for note in notes if not note.startswith("Note: ")]
     assert f"/results belongs to user 0 and this is user {USER}" in said and '--user "$(id -u):$(id -g)"' in said
     assert list(results.iterdir()) == []
 
