@@ -20,8 +20,8 @@ from harness.report.style import (
     WIDE,
     accuracy_point,
     chart,
+    ipc_axis,
     plain_axes,
-    plain_number,
     tip,
     tip_at,
 )
@@ -38,7 +38,7 @@ def accuracy_chart(
 
     def draw(figure: Figure) -> None:
         axes = plain_axes(figure)
-        axes.set_xscale("log")
+        ipc_axis(axes)
         names = [_published_point(axes, entry) for entry in published]
         if curve:
             _real_curve(axes, curve)
@@ -53,7 +53,6 @@ def accuracy_chart(
         axes.set_ylim(0, min(1.06 * max(axes.get_ylim()[1], 5.0), 104.0))
         axes.set_xlabel("images per class (IPC)")
         axes.set_ylabel("test accuracy, %")
-        axes.xaxis.set_major_formatter(plain_number)
         low, high = axes.get_xlim()
         axes.set_xlim(min(low, 0.9), max(high, 100.0))
         place_names(axes, names, _lines(axes, record, curve, chance))

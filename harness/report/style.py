@@ -116,6 +116,16 @@ def time_axis(axes: Axes, budget_s: float, used_s: float) -> None:
     axes.annotate(label, place, xycoords=("data", "axes fraction"), ha="right", va="top", color=DEADLINE, fontsize=TEXT)
 
 
+def ipc_axis(axes: Axes) -> None:
+    """A logarithmic horizontal axis with 1, 2, 5, 10, 20, ... written on it."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(plain_number)
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
 def plain_number(value: float, _position: float) -> str:
     """Tick labels of logarithmic axes: 10 instead of a power of ten."""
     return f"{value:g}"

@@ -11,7 +11,7 @@ from evaluation.base.durations import show_duration
 from evaluation.base.files import write_text
 from harness.planning.planner import Prediction
 from harness.report.page import render_page
-from harness.report.style import HALF, INK, MUTED, OURS, TEXT, WIDE, chart, plain_axes, plain_number, tip, tip_at
+from harness.report.style import HALF, INK, MUTED, OURS, TEXT, WIDE, chart, ipc_axis, plain_axes, tip, tip_at
 from harness.tuning.successive_halving import CandidateResult, Tuning
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def ipc_chart(result: Tuning) -> str:
 
     def draw(figure: Figure) -> None:
         axes = plain_axes(figure)
-        axes.set_xscale("log")
+        ipc_axis(axes)
         for each in sorted(result.results, key=lambda each: each.candidate == result.chosen):
             chosen = each.candidate == result.chosen
             colour = OURS if chosen else MUTED
@@ -106,7 +106,6 @@ def ipc_chart(result: Tuning) -> str:
             axes.annotate(f" {each.candidate.steps}", end, color=colour, fontsize=TEXT, va="center")
             for x, mean in zip(ipc, means, strict=True):
                 tip_at(axes, x, mean, f"{each.candidate.name}, IPC {x}: {mean:.2f}%")
-        axes.xaxis.set_major_formatter(plain_number)
         _percent_axis(axes)
         axes.set_xlabel("images per class (IPC); dotted: forecast")
         axes.set_ylabel("accuracy, %")
@@ -129,7 +128,10 @@ def images_chart(result: Tuning, predicted: Mapping[str, Prediction]) -> str:
             name, chosen = each.candidate.name, each.candidate == result.chosen
             found = predicted[name]
             ends = [[max(0.0, found.ipc - found.interval[0])], [max(0.0, found.interval[1] - found.ipc)]]
-            (bar,) = axes.barh(name, found.ipc, xerr=ends, color=OURS if chosen else MUTED, ecolor=INK, capsize=3)
+            (bar,) = axes.barh(
+                name, found.ipc, height=0.7, color=OURS if chosen else MUTED, alpha=1.0 if chosen else 0.5
+            )
+            axes.errorbar(found.ipc, name, xerr=ends, color=INK, capsize=3)
             tip(bar, f"{name}: {found.ipc:.4g} ({found.interval[0]:.4g} to {found.interval[1]:.4g})")
         axes.invert_yaxis()
         axes.set_xlabel("images per class")

@@ -24,7 +24,7 @@ def test_tune_chooses_and_run_takes_it(tmp_path: Path, monkeypatch: pytest.Monke
     assert all(len(pilot["rounds"]) == 2 for trial in told["trials"] for pilot in trial["pilots"])
     assert json.loads((tmp_path / "tuned" / "tune.json").read_text(encoding="utf-8")) == told
     page = (tmp_path / "tuned" / "tune.html").read_text(encoding="utf-8")
-    assert page.count("<svg") == 3 and "(chosen)" in page and 'src="http' not in page
+    assert page.count('<svg class="wide"') == 3 and "(chosen)" in page and 'src="http' not in page
     assert [path.name for path in sorted((tmp_path / "tuned").iterdir())] == ["tune.html", "tune.json"]
 
     ran = run_harness(*kind, "--no-judge", "--out", tmp_path / "run")
