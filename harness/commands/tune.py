@@ -181,7 +181,7 @@ def _predictions(
     for tried in {tuple(candidate.settings.items()): candidate.settings for candidate in candidates}.values():
         settings, pda = split_pda({**options.settings, **tried}, options.pda)
         own_job = replace(job, settings=settings, pda=pda)
-        profile, _ = take_profile(own_job, wanted, options.data, Path("runs"), voice.say)
+        profile, _ = take_profile(own_job, wanted, options.data, options.out or Path("runs"), voice.say)
         for candidate in candidates:
             if candidate.settings == tried:
                 found[candidate.name] = predict_ipc(profile, options.budget, candidate.steps, ipc_cap=options.ipc_cap)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from harness.commands.tune import TuneOptions, parse_tried
+from harness.commands.tune import TuneOptions, parse_tried, tune
+from harness.report.console import Voice
 from harness.tuning.successive_halving import Candidate, candidates_of, split_pda
 from submission.contract.generator import get_generator
 
@@ -71,3 +74,21 @@ def test_pda_among_the_settings_that_are_tried() -> None:
     assert split_pda({"guidance": "2"}, 3) == ({"guidance": "2"}, 3)
     with pytest.raises(ValueError, match="pda takes whole numbers, not 'many'"):
         split_pda({"pda": "many"}, 1)
+
+
+def test_nothing_is_written_outside_of_the_folder_that_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder that it is called in may be one where this user can write nothing."""
+    from harness.planning import measure
+
+    places: list[Path] = []
+
+    def take(_job: object, _wanted: object, _data: object, scratch: Path, *_rest: object) -> None:
+        places.append(scratch)
+        raise ValueError("far enough")
+
+    monkeypatch.setattr(measure, "take_profile", take)
+    with pytest.raises(ValueError, match="far enough"):
+        tune(TuneOptions("digits", "native", steps=(2, 4), out=tmp_path / "out"), Voice())
+    assert places == [tmp_path / "out"]
