@@ -15,12 +15,13 @@ Whoever calls from Python makes an instance of the class; both get the same chec
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import MISSING, dataclass, fields
 from enum import IntEnum
 from errno import EACCES, EPERM, EROFS
+from importlib import import_module
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -30,6 +31,7 @@ from typer.models import ParameterInfo
 
 from evaluation.base.container import permission_advice
 from evaluation.base.interruption import EXIT_CODE, interruptible
+from evaluation.base.progress_bar import starting
 from evaluation.base.untrusted import NothingToJudgeError
 
 
@@ -148,6 +150,7 @@ def add_command(
     run: Callable[..., ExitCode],
     epilog: str = "",
     output: Callable[[bool], Any] | None = None,
+    loads: Sequence[str] = (),
 ) -> None:
     """Add `run` to `app`, under its own name and with its docstring as help; an error is one sentence and an exit code.
 
@@ -156,11 +159,16 @@ def add_command(
     Args:
         run: called with the options, and with `output(as_json)` where there is an `output`.
         output: for a command that takes `--json`.
+        loads: modules that take seconds to import, loaded before `run` is called.
     """
 
     def command(debug: bool, as_json: bool = False, **given: Any) -> None:
         with guarded(debug):
-            raise Exit(run(parsed(options, given), *([output(as_json)] if output else [])))
+            with starting():
+                arguments = [parsed(options, given), *([output(as_json)] if output else [])]
+                for module in loads:
+                    import_module(module)
+            raise Exit(run(*arguments))
 
     parameters = _parameters(options)
     if output:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from rich.console import Console
 
@@ -18,6 +18,12 @@ Update = Callable[[float, str], None]
 def plain_console(stderr: bool = False) -> Console:
     """A console that prints what it is given: no highlighting, no wrapping of paths."""
     return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def starting(console: Console | None = None) -> AbstractContextManager[object]:
+    """While modules load, which takes seconds: something that turns on a terminal, nothing elsewhere."""
+    console = console or plain_console(stderr=True)
+    return progress_bar("Starting", console) if console.is_terminal else nullcontext()
 
 
 @contextmanager

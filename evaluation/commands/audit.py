@@ -31,7 +31,7 @@ def audit(options: AuditOptions, as_json: bool) -> ExitCode:
 
     from evaluation.audits.run import run_audits
     from evaluation.base.progress_bar import plain_console
-    from evaluation.commands.display import any_failed, auditing, reading, result, show_audits
+    from evaluation.commands.display import any_failed, auditing, loading, reading, result, show_audits
     from evaluation.data.datasets import load_split
     from evaluation.submitted.class_order_file import write_order
     from evaluation.submitted.reading import read_submission
@@ -42,7 +42,8 @@ def audit(options: AuditOptions, as_json: bool) -> ExitCode:
     console = plain_console(stderr=as_json)
     with reading(console) as on_read:
         contents = read_submission(options.submission, challenge, options.class_order, on_read)
-    train, test = load_split(challenge, "train", options.data), load_split(challenge, "test", options.data)
+    with loading(console, challenge, options.data):
+        train, test = load_split(challenge, "train", options.data), load_split(challenge, "test", options.data)
     with auditing(console) as on_audit:
         audits = run_audits(contents, challenge, train, test, on_audit)
     if as_json:

@@ -16,10 +16,15 @@ app = Typer(
     "`judge` is the default: `python -m evaluation FOLDER --dataset cifar100`.",
 )
 _CALL = "Example:  python -m evaluation"
-add_command(app, JudgeOptions, judge, f"{_CALL} runs/mine --dataset cifar100 --rounds 1 --epochs 100", output=bool)
-add_command(app, AuditOptions, audit, f"{_CALL} audit runs/mine --dataset cifar100", output=bool)
-add_command(app, CurveOptions, curve, f"{_CALL} curve --dataset digits --ipc 1,2,5,10 --out curve.json")
-add_command(app, ExportOptions, export, f"{_CALL} export runs/mine --dataset cifar100 --out cifar100.pt --ipc 10")
+_LOADS = ("evaluation.audits.run", "evaluation.judge.score", "evaluation.submitted.reading")
+add_command(
+    app, JudgeOptions, judge, f"{_CALL} runs/mine --dataset cifar100 --rounds 1 --epochs 100", output=bool, loads=_LOADS
+)
+add_command(app, AuditOptions, audit, f"{_CALL} audit runs/mine --dataset cifar100", output=bool, loads=_LOADS)
+add_command(app, CurveOptions, curve, f"{_CALL} curve --dataset digits --ipc 1,2,5,10 --out curve.json", loads=_LOADS)
+add_command(
+    app, ExportOptions, export, f"{_CALL} export runs/mine --dataset cifar100 --out cifar100.pt --ipc 10", loads=_LOADS
+)
 
 
 def main() -> None:

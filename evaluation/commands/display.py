@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from evaluation.audits.audit import CANNOT_TELL, Audit, distinct_ipc
 from evaluation.base.challenge import Challenge
-from evaluation.base.progress_bar import Update, progress_bar
+from evaluation.base.progress_bar import Update, progress_bar, starting
 from evaluation.formats.decode import OnRead
 from evaluation.judge.protocol import Progress
 
@@ -39,6 +40,14 @@ def reading(console: Console, what: str = "the images") -> Iterator[OnRead]:
     """Show how far reading `what` is: yields what takes files read and all files."""
     with progress_bar(f"Reading {what}", console) as update:
         yield lambda done, files: update(done / max(1, files), f"{done:,} of {files:,} files")
+
+
+def loading(console: Console, challenge: Challenge, data: Path | None) -> AbstractContextManager[object]:
+    """While both real splits are loaded: something that turns, unless they must be downloaded, which shows itself."""
+    from evaluation.data.datasets import is_at_hand
+
+    at_hand = all(is_at_hand(challenge, split, data) for split in ("train", "test"))
+    return starting(console) if at_hand else nullcontext()
 
 
 def auditing(console: Console) -> AbstractContextManager[Update]:

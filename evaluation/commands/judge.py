@@ -55,7 +55,16 @@ def judge(options: JudgeOptions, as_json: bool) -> ExitCode:
     from evaluation.base.images import content_hash
     from evaluation.base.machine import resolve_device
     from evaluation.base.progress_bar import plain_console, progress_bar
-    from evaluation.commands.display import any_failed, auditing, judging, reading, result, sentence, show_audits
+    from evaluation.commands.display import (
+        any_failed,
+        auditing,
+        judging,
+        loading,
+        reading,
+        result,
+        sentence,
+        show_audits,
+    )
     from evaluation.curve.real_equivalent import worth_of, worth_words
     from evaluation.data.datasets import load_split
     from evaluation.judge import score
@@ -75,13 +84,14 @@ def judge(options: JudgeOptions, as_json: bool) -> ExitCode:
     else:
         kept = cache_folder() / "judge" / f"{challenge.name}-{of}.ckpt"
         checkpoint = checkpoint_if_writable(kept, partial(console.print, markup=False))
-    test = load_split(challenge, "test", options.data)
+    with loading(console, challenge, options.data):
+        test = load_split(challenge, "test", options.data)
+        train = load_split(challenge, "train", options.data) if options.audits else None
 
     ipc = len(contents.images) / challenge.classes
     console.print(f"{challenge.title}: {len(contents.images):,} images, IPC {ipc:g}", markup=False)
     for warning in contents.warnings:
         console.print(f"Note: {warning}", markup=False)
-    train = load_split(challenge, "train", options.data) if options.audits else None
     audits = []
     if train:
         with auditing(console) as on_audit:

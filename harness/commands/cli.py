@@ -52,6 +52,7 @@ add = partial(add_command, app, output=_voice)
 add(
     RunOptions,
     run,
+    loads=("harness.run.run",),
     epilog="Examples:  python -m harness --dataset digits  |  "
     "python -m harness --dataset cifar100 --generator real --budget 20s --data DATA  |  "
     'python -m harness --dataset cifar100 --command "python my_generator.py --out {output} --classes {classes}"',

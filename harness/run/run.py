@@ -14,6 +14,7 @@ from evaluation.base.container import mount_results, tell_if_lost
 from evaluation.base.files import write_text
 from evaluation.base.images import ImageSet, NormalisedSet, denormalise
 from evaluation.base.interruption import held_back
+from evaluation.commands.display import loading
 from evaluation.data.datasets import is_at_hand, load_split
 from evaluation.submitted.class_order_file import write_order
 from harness.clock.launch import Needs
@@ -78,9 +79,10 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     # Loaded before the clock so that a run never ends with nothing to judge it by. Where nothing is judged, only what
     # is at hand: the audits want it, but it is not worth a download.
     challenge, data, judged = options.challenge, options.data, options.judged
-    train = load_split(challenge, "train", data) if judged or is_at_hand(challenge, "train", data) else None
-    test = load_split(challenge, "test", data) if judged or is_at_hand(challenge, "test", data) else None
-    judge = Judge.of(options, test, voice) if judged and test is not None else None
+    with loading(voice.console, challenge, data):
+        train = load_split(challenge, "train", data) if judged or is_at_hand(challenge, "train", data) else None
+        test = load_split(challenge, "test", data) if judged or is_at_hand(challenge, "test", data) else None
+        judge = Judge.of(options, test, voice) if judged and test is not None else None
     with ExitStack() as until_done:
         if options.resume:
             work, interrupted = find_run(options, voice, until_done), False

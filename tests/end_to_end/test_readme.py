@@ -16,10 +16,10 @@ def snippet(name: str) -> str:
     return next(code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if code.startswith(f"# {name}\n"))
 
 
-def run(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> dict[str, object]:
+def run(folder: Path, *arguments: str) -> dict[str, object]:
     """A run of digits without judging: its record."""
     command = [sys.executable, "-m", "harness", "--dataset", "digits", "--no-judge", "--out", str(folder / "run")]
-    whole = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"} | (env or {})
+    whole = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}
     subprocess.run([*command, *arguments], cwd=folder, env=whole, check=True, timeout=300)
     record: dict[str, object] = json.loads((folder / "run" / "record.json").read_text(encoding="utf-8"))
     return record
@@ -31,11 +31,16 @@ def test_the_program(tmp_path: Path) -> None:
     assert (record["outcome"], record["images"]) == ("ok", 100)
 
 
-def test_the_class(tmp_path: Path) -> None:
-    (tmp_path / "grey.py").write_text(snippet("grey.py"), encoding="utf-8")
-    installed = tmp_path / "grey-1.dist-info"
+def install_class(folder: Path) -> None:
+    """The README's class, as pip would leave it, in a folder that is put on PYTHONPATH."""
+    (folder / "grey.py").write_text(snippet("grey.py"), encoding="utf-8")
+    installed = folder / "grey-1.dist-info"
     installed.mkdir()
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: grey\nVersion: 1\n", encoding="utf-8")
     (installed / "entry_points.txt").write_text("[submission.generators]\ngrey = grey:Grey\n", encoding="utf-8")
+
+
+def test_the_class(tmp_path: Path) -> None:
+    install_class(tmp_path)
     record = run(tmp_path, "--generator", "grey", "--ipc", "3")
     assert (record["outcome"], record["images"], record["generator"]) == ("ok", 30, "grey")
