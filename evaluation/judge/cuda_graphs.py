@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, cuda
@@ -47,8 +48,7 @@ class GraphedStep:
         self._capturing = True
         with cuda.device(device):
             self._pool = cuda.graph_pool_handle()
-            # of warming up and of capturing alike: libraries keep a workspace for each stream
-            self._stream = cuda.Stream(device)
+            self._stream = capture_stream(device)
 
     def __call__(self, step: Step, index_B: Tensor, drawn: Draw) -> Tensor:
         """The loss, 0-dim, of one step; it is overwritten by the next."""
@@ -99,6 +99,12 @@ class GraphedStep:
         finally:
             cuda.set_stream(current)  # PyTorch leaves a failed capture on the capture's stream
         return _Captured(graph, index_B, drawn.uniforms)
+
+
+@cache
+def capture_stream(device: torch.device) -> cuda.Stream:
+    """The one on which all steps of a process warm up and are captured: cuBLAS keeps a workspace for each stream."""
+    return cuda.Stream(device)
 
 
 @contextmanager

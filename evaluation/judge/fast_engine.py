@@ -168,8 +168,8 @@ class FastEngine(Engine):
 
 
 def _laid_out(tensor: Tensor) -> Tensor:
-    """Convolutions' kernels channels-last, as they are used, so that no step turns them round."""
-    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+    """Dense, convolutions' kernels channels-last, as they are used, so that no step turns them round."""
+    return tensor.contiguous(memory_format=torch.channels_last if tensor.ndim == 4 else torch.contiguous_format)
 
 
 def features(x_BCHW: Tensor, weights: Mapping[str, Tensor], dtype: torch.dtype, norm_relu_pool: NormReluPool) -> Tensor:
