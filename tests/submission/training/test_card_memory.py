@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +21,8 @@ from submission.training.distilled import command as distilled
 from submission.training.distilled.experts import Expert as AgedExpert
 from submission.training.distilled.optimise import Optimisation
 from submission.training.distilled.targets import Target
+from submission.training.minmax import training as minmax
+from submission.training.minmax.latents import Latents
 from submission.training.mixtures import matched, matching
 from submission.training.mixtures.experts import Expert, summed
 from submission.training.mixtures.gaussian import LARGEST_SIZE
@@ -99,6 +103,25 @@ def test_a_step_of_native_fits_on_a_card(preset: str, monkeypatch: pytest.Monkey
     data = DeviceData(images, on_card(100_000, dtype=torch.int64))
     with LiveBytes() as live:
         DiffusionTraining(network, RECIPES[preset], data, 0, torch.bfloat16).step()
+    assert live.peak < MOST
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", minmax.PRESETS)
+def test_a_step_of_minmax_fits_on_a_card(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DiT-XL/2, in float32 throughout, with the optimiser that a card gets."""
+    from diffusers import DiTTransformer2DModel
+
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(torch.optim, "Adam", partial(torch.optim.Adam, foreach=True))
+    with CARD:
+        transformer = DiTTransformer2DModel(
+            num_attention_heads=16, attention_head_dim=72, in_channels=4, out_channels=8, num_layers=28,
+            sample_size=32, num_embeds_ada_norm=200,
+        )  # fmt: skip
+    data = Latents(torch.zeros(200, 4, 32, 32, dtype=torch.float16), [0] * 200)
+    with LiveBytes() as live:
+        minmax.MinMaxTraining(transformer, torch.ones(1000), minmax.PRESETS[preset], data, 0).step()
     assert live.peak < MOST
 
 
