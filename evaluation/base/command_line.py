@@ -15,6 +15,7 @@ Whoever calls from Python makes an instance of the class; both get the same chec
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -48,9 +49,14 @@ class ExitCode(IntEnum):
 
 @contextmanager
 def guarded(debug: bool) -> Iterator[None]:
-    """Turn an exception into a sentence on standard error and an exit code; the traceback only with `debug`."""
+    """Turn an exception into a sentence on standard error and an exit code; the traceback only with `debug`.
+
+    A warning is a sentence there too, without the line of code that gave it.
+    """
     try:
-        with interruptible():
+        with interruptible(), warnings.catch_warnings():
+            if not debug:
+                warnings.showwarning = _note  # type: ignore[assignment]
             yield
     except Exit:
         raise
@@ -70,6 +76,12 @@ def guarded(debug: bool) -> Iterator[None]:
             f"A bug in this program: {type(error).__name__}: {error}. Run again with --debug and report what it shows."
         )
         _fail(sentence, ExitCode.OUR_FAULT, debug)
+
+
+def _note(message: Warning | str, *origin: object) -> None:
+    """What Python calls with a warning and where it comes from."""
+    sentence = str(message).strip().rstrip(".")
+    print(f"Note: {sentence[:1].upper()}{sentence[1:]}.", file=sys.stderr)
 
 
 def _fail(sentence: str, code: ExitCode, debug: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ import pytest
 from typer import Option, Typer
 from typer.testing import CliRunner
 
-from evaluation.base.command_line import Data, ExitCode, Options, add_command, parse_counts
+from evaluation.base.command_line import Data, ExitCode, Options, add_command, guarded, parse_counts
 
 
 def _parse_pairs(pairs: list[str]) -> dict[str, str]:
@@ -67,3 +68,9 @@ def test_what_is_wrong_is_said_in_one_sentence_that_names_the_option(arguments: 
 
 def test_json_keeps_standard_output_free() -> None:
     assert "done" in called("--name", "a", "--json")[2]
+
+
+def test_a_warning_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with guarded(debug=False):
+        warnings.warn("no compiler, so it runs uncompiled", stacklevel=1)
+    assert capsys.readouterr().err == "Note: No compiler, so it runs uncompiled.\n"
