@@ -16,6 +16,7 @@ from evaluation.base.challenge import Challenge
 from evaluation.base.files import written_whole
 from evaluation.base.images import ImageSet, NormalisedSet, normalise
 from evaluation.base.untrusted import MAX_SET_BYTES, UnreadableFileError, check_regular, most_images, printable
+from evaluation.formats.field_formats import held_by
 
 _BLOCK = 1 << 20
 _TAR_HEADER, _TAR_MAGIC_AT = 512, 257
@@ -55,13 +56,16 @@ def write_tensor(path: Path, images: ImageSet | NormalisedSet, challenge: Challe
 def read_tensor(path: Path, challenge: Challenge) -> NormalisedSet:
     """Read a submission in the challenge's format, as it is: no value is rounded or clipped.
 
-    A bare floating-point tensor (N, 3, H, W) with N a multiple of the classes, class-major; or a dict with such
-    `images` and integer `labels` (N,). Raises ValueError for anything else.
+    A bare floating-point tensor (N, 3, H, W) with N a multiple of the classes, class-major; a dict with such `images`
+    and integer `labels` (N,); or what other codes of the field save. Raises ValueError for anything else.
     """
-    content = load_weights_only(path)
-    labelled = isinstance(content, dict) and {"images", "labels"} <= content.keys()
-    images, labels = (content["images"], content["labels"]) if labelled else (content, None)
-    return to_normalised(images, labels, challenge, str(path))
+    return read_tensor_and_notes(path, challenge)[0]
+
+
+def read_tensor_and_notes(path: Path, challenge: Challenge) -> tuple[NormalisedSet, tuple[str, ...]]:
+    """The same, and sentences on what the file holds and a judgement leaves out."""
+    held = held_by(load_weights_only(path), path, load_weights_only)
+    return to_normalised(held.images, held.labels, challenge, str(path)), held.notes
 
 
 def load_weights_only(path: Path) -> Any:
@@ -77,7 +81,8 @@ def load_weights_only(path: Path) -> Any:
             raise ValueError(
                 f"{path} is in the tar format of PyTorch before 0.1.10; load it there and save it again with torch.save"
             )
-        with warnings.catch_warnings(action="ignore"):  # of torch, about what is refused with a sentence of ours
+        # torch warns about what is refused with a sentence of ours
+        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_numpy_scalars()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnreadableFileError as problem:
         raise ValueError(f"{path} cannot be read: {problem.reason}") from None
@@ -87,6 +92,13 @@ def load_weights_only(path: Path) -> Any:
         ) from error
     except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, MemoryError, OverflowError) as error:
         raise ValueError(f"{path} is not a complete torch.save file; it may be half-written") from error
+
+
+def _numpy_scalars() -> list[Any]:
+    """What a NumPy number is made of, which dataset condensation's codes save beside their images as accuracies."""
+    scalar = np.float64(0).__reduce__()[0]
+    named = [(scalar, f"{package}.multiarray.scalar") for package in ("numpy.core", "numpy._core")]
+    return [*named, np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType]
 
 
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
