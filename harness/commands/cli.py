@@ -14,6 +14,7 @@ from harness.commands.bench import BenchOptions, bench
 from harness.commands.compare import CompareOptions, compare
 from harness.commands.doctor import DoctorOptions, doctor
 from harness.commands.generators import GeneratorsOptions, generators
+from harness.commands.new import NewOptions, new
 from harness.commands.profile import ProfileOptions, profile
 from harness.commands.regress import RegressOptions, regress
 from harness.commands.tune import TuneOptions, tune
@@ -84,6 +85,7 @@ add(
     epilog="Examples:  python -m harness regress --baseline FILE.json --update --dataset digits --ipc 1,2,5  |  "
     "python -m harness regress --baseline FILE.json --junit regress.xml",
 )
+add(NewOptions, new, epilog="Example:  python -m harness new my-model")
 add(DoctorOptions, doctor, epilog="Example:  python -m harness doctor --data DATA")
 
 
