@@ -74,14 +74,14 @@ def judge(options: JudgeOptions, as_json: bool) -> ExitCode:
     challenge, device = get_challenge(options.dataset), resolve_device(options.device)
     engine, rounds, epochs = options.engine, options.rounds, options.epochs
     score.check_judging(engine, rounds, epochs)
+    if options.checkpoint:
+        check_writable(options.checkpoint)
     console = plain_console(stderr=as_json)
     with reading(console) as on_read:
         contents = read_submission(options.submission, challenge, options.class_order, on_read)
     of = f"{content_hash(contents.images)[:32]}-{engine}-{epochs}-{options.judge_seed}-{device}"
     checkpoint = options.checkpoint
-    if checkpoint:
-        check_writable(checkpoint)
-    else:
+    if checkpoint is None:
         kept = cache_folder() / "judge" / f"{challenge.name}-{of}.ckpt"
         checkpoint = checkpoint_if_writable(kept, partial(console.print, markup=False))
     with loading(console, challenge, options.data):

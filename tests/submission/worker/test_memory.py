@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from torch import Tensor
 from evaluation.base.challenge import get_challenge
 from submission.contract.generator import Generator, GeneratorInfo, LoadContext
 from submission.contract.job import Job
-from submission.worker import memory, source
+from submission.worker import source
 from submission.worker.memory import is_out_of_memory, peak_memory_mb, reset_peak
 from submission.worker.source import Source
 
@@ -124,10 +126,11 @@ def test_the_peak_of_a_card_holds_nothing_that_was_kept_from_before(monkeypatch:
 
 
 def test_the_peak_of_the_process_is_counted_where_the_system_allows_it() -> None:
-    reset_peak("cpu")
-    before = peak_memory_mb("cpu")
-    held = np.ones(2**26, dtype=np.uint8)
-    after = peak_memory_mb("cpu")
-    assert memory.peak_memory_mb("cpu") == after
-    assert before is None or after is None or after > before + 32
-    del held
+    """In a process of its own: where the peak cannot be reset, that of earlier tests stands above this one."""
+    code = (
+        "import numpy as np; from submission.worker.memory import peak_memory_mb, reset_peak; reset_peak('cpu');"
+        "print(peak_memory_mb('cpu')); held = np.ones(2**26, dtype=np.uint8); print(peak_memory_mb('cpu'))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+    before, after = told.split()
+    assert (before, after) == ("None", "None") or float(after) > float(before) + 32
