@@ -36,7 +36,12 @@ class Fault(NamedTuple):
 
 
 FAULTS = {
-    "worse augmentation": Fault("evaluation/judge/dsa.py", "SCALE_RATIO = 1.2", "SCALE_RATIO = 4.0"),
+    # every batch scaled, by up to four times
+    "worse augmentation": Fault(
+        "evaluation/judge/dsa.py",
+        "KINDS = tuple(AUGMENTATIONS)\n",
+        'SCALE_RATIO = 4.0\nKINDS = ("scale",) * len(AUGMENTATIONS)\n',
+    ),
     "wrong class": Fault(
         "submission/worker/source.py",
         "labels_B, indices_B = torch.tensor(part).unbind(1)\n",
