@@ -98,6 +98,7 @@ def ipc_chart(rows: Sequence[Row], names: Sequence[str]) -> str:
     def draw(figure: Figure) -> None:
         axes = plain_axes(figure)
         axes.set_xscale("log")
+        axes.set_xlim(0.5 * min(ipc), 2 * max(ipc))  # first: limits cannot be found from points at a single IPC
         if curve:
             points = ([point.ipc for point in curve], [100 * point.mean for point in curve])
             axes.plot(*points, "-", color=REAL, linewidth=1.5, label="random real images")
@@ -105,7 +106,6 @@ def ipc_chart(rows: Sequence[Row], names: Sequence[str]) -> str:
             places = ([x for x, _ in beside], [100 * y for _, y in beside])
             axes.plot(*places, "_", color=REAL, markersize=12, label="random real images, one round")
         _points(axes, rows, names, lambda row: row.ipc)
-        axes.set_xlim(0.5 * min(ipc), 2 * max(ipc))
         axes.xaxis.set_major_formatter(plain_number)
         axes.minorticks_off()
         axes.set_xlabel("images per class (IPC)")
