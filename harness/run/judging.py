@@ -60,13 +60,18 @@ class Judge:
         """Whether judging so many images takes so long that it is worth to say beforehand how long."""
         return self.how.rounds * Protocol(self.how.epochs).passes * Protocol().steps_per_pass(images) > _SLOW
 
+    def has_timed(self, images: int) -> bool:
+        """Whether the last estimate was for as many, so that the cost has been said before."""
+        return self._timed is not None and self._timed.images == images
+
     def estimate(self, images: int) -> Estimate:
         """How long judging so many images takes here; timed at the first call, which takes seconds."""
         if self._timed is None:
             how = self.how.model_dump(exclude={"judge_seed"})
             with self.voice.working("Timing the judge on this machine"):
                 self._timed = estimate(images, self.challenge, device=self.device, test_images=len(self.test), **how)
-        return self._timed.of(images)
+        self._timed = self._timed.of(images)
+        return self._timed
 
     def score(self, what: str, images: Images, checkpoint: Path) -> Score:
         """The score of `images`, with a progress bar that calls them `what`; no `checkpoint` where there is no room."""
@@ -91,7 +96,7 @@ def judge_images(
     An interrupted judgement goes on from the run's checkpoints; the real images' score is kept for later runs.
     `is_real`: the images are such real ones themselves.
     """
-    if judge.is_slow(len(images)):
+    if judge.is_slow(len(images)) and not judge.has_timed(len(images)):
         judge.voice.say(judge.estimate(len(images)).sentence(judge.how.epochs, judge.how.rounds))
     accuracy = judge.score("the images", images, folder.checkpoint)
     if train is None or is_real:

@@ -24,7 +24,9 @@ def judge(**options: int) -> Judge:
 
 
 def test_the_whole_cost_is_said_with_previews_as_they_are_typed(capsys: pytest.CaptureFixture[str]) -> None:
-    tell_costs(PLAN, judge(), has_baseline=True)
+    asked = judge()
+    tell_costs(PLAN, asked, has_baseline=True)
+    assert asked.has_timed(6400) and not asked.has_timed(6399), "as many images are not announced twice"
     told = capsys.readouterr().out
     assert told.startswith("At most 10 min 00 s to make up to 6,400 images, then about ")
     assert "Judging 6,400 images (1,000 epochs, 3 rounds) takes about 10 h 25 min here; a preview" in told
