@@ -39,9 +39,9 @@ def accuracy_chart(
     def draw(figure: Figure) -> None:
         axes = plain_axes(figure)
         ipc_axis(axes)
-        names = [_published_point(axes, entry) for entry in published]
+        names = [draw_published(axes, entry) for entry in published]
         if curve:
-            _real_curve(axes, curve)
+            draw_real_curve(axes, curve)
         if record.baseline:
             score, ipc = record.baseline.accuracy, record.baseline.ipc
             accuracy_point(axes, ipc, score, REAL, "s", f"random real images, IPC {ipc:g}: {format_accuracy(score)}")
@@ -73,7 +73,7 @@ def _lines(axes: Axes, record: Record, curve: Sequence[CurvePoint], chance: floa
     return found
 
 
-def _published_point(axes: Axes, entry: Published) -> Named:
+def draw_published(axes: Axes, entry: Published) -> Named:
     """Filled where it was made within the time limit."""
     colour = PAPER if entry.timed else MUTED
     bars = axes.errorbar(
@@ -92,7 +92,7 @@ def _published_point(axes: Axes, entry: Published) -> Named:
     return Named(entry.ipc, 100 * entry.accuracy, entry.method.partition(" (")[0], colour)
 
 
-def _real_curve(axes: Axes, curve: Sequence[CurvePoint]) -> None:
+def draw_real_curve(axes: Axes, curve: Sequence[CurvePoint]) -> None:
     """A line through the points and a band of their intervals."""
     axes.plot([point.ipc for point in curve], [100 * point.mean for point in curve], "-o", color=REAL, markersize=3.5)
     banded = [(point.ipc, *point.ci95) for point in curve if point.ci95]

@@ -1,9 +1,10 @@
-"""What all pages share: the template environment, and the one script that a page may run."""
+"""What all pages share: the template environment, and the scripts that a page may run."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -14,11 +15,12 @@ from harness.report.pictures import picture_uri
 from harness.report.sentences import format_accuracy, format_number, format_preview, percent
 
 
-def render_page(template: str, **values: Any) -> str:
+def render_page(template: str, scripts: Sequence[str] = ("script.js",), **values: Any) -> str:
     """A self-contained HTML page that loads nothing from elsewhere: a template of `harness/report/templates`, filled.
 
-    Everything but charts is escaped, and a policy in the page lets no script run but `script.js`, by its hash, nor
-    anything be loaded. Raises jinja2.UndefinedError where the template needs a value that is not given.
+    Everything but charts is escaped, and a policy in the page lets nothing run but `scripts`, which lie beside the
+    templates, by their hash, nor anything be loaded. Raises jinja2.UndefinedError where the template needs a value that
+    is not given.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -33,6 +35,7 @@ def render_page(template: str, **values: Any) -> str:
         card_title=lambda name: get_card(name).title,
         uri=picture_uri,
     )
-    script = resources.files("harness.report").joinpath("templates/script.js").read_text(encoding="utf-8")
+    templates = resources.files("harness.report").joinpath("templates")
+    script = "\n".join(templates.joinpath(name).read_text(encoding="utf-8") for name in scripts)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(template).render(**values, script=script, script_hash=f"sha256-{digest}")

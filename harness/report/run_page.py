@@ -148,15 +148,23 @@ def drawn(
 
 
 def report_of(
-    folder: RunFolder, record: Record, generated: ImageSet | None, train: ImageSet | None, test: ImageSet | None
+    folder: RunFolder,
+    record: Record,
+    generated: ImageSet | None,
+    train: ImageSet | None,
+    test: ImageSet | None,
+    root: Path | None = None,
 ) -> str:
-    """The report with what else lies in the run's folder, as far as it can be read: telemetry and the like."""
+    """The report with what else lies in the run's folder, as far as it can be read: telemetry and the like.
+
+    `root` is what its commands call the folder, its own path unless given.
+    """
     telemetry, exhibit = read_telemetry(folder.telemetry) if record.gpu else [], read_exhibit(folder.exhibit)
     anytime = None
     with suppress(OSError, ValueError):
         anytime = Anytime.load(folder.anytime)
     log_end = read_log_end(folder.log)
-    return render(record, generated, train, test, anytime, telemetry, exhibit, log_end, folder.root)
+    return render(record, generated, train, test, anytime, telemetry, exhibit, log_end, root or folder.root)
 
 
 def read_log_end(path: Path) -> LogEnd:

@@ -74,10 +74,14 @@ def format_accuracy(accuracy: Score) -> str:
 
 def format_preview(accuracy: Score) -> str:
     """`preview: 200 epochs, 1 round`: what is less than in the challenge; empty where nothing is."""
-    rounds = len(accuracy.rounds)
+    return preview_words(accuracy.epochs, len(accuracy.rounds))
+
+
+def preview_words(epochs: int, rounds: int) -> str:
+    """`format_preview` for so many epochs and rounds."""
     fewer = []
-    if accuracy.epochs < FULL_EPOCHS:
-        fewer.append(f"{accuracy.epochs:,} epoch{'s' if accuracy.epochs > 1 else ''}")
+    if epochs < FULL_EPOCHS:
+        fewer.append(f"{epochs:,} epoch{'s' if epochs > 1 else ''}")
     if rounds < FULL_ROUNDS:
         fewer.append(f"{rounds} round{'s' if rounds > 1 else ''}")
     return f"preview: {', '.join(fewer)}" if fewer else ""
