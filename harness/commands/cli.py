@@ -14,6 +14,7 @@ from harness.commands.bench import BenchOptions, bench
 from harness.commands.compare import CompareOptions, compare
 from harness.commands.doctor import DoctorOptions, doctor
 from harness.commands.generators import GeneratorsOptions, generators
+from harness.commands.leaderboard import LeaderboardOptions, leaderboard
 from harness.commands.new import NewOptions, new
 from harness.commands.profile import ProfileOptions, profile
 from harness.commands.regress import RegressOptions, regress
@@ -85,6 +86,7 @@ add(
     epilog="Examples:  python -m harness regress --baseline FILE.json --update --dataset digits --ipc 1,2,5  |  "
     "python -m harness regress --baseline FILE.json --junit regress.xml",
 )
+add(LeaderboardOptions, leaderboard, epilog="Example:  python -m harness leaderboard runs BENCH --out SITE")
 add(NewOptions, new, epilog="Example:  python -m harness new my-model")
 add(DoctorOptions, doctor, epilog="Example:  python -m harness doctor --data DATA")
 
