@@ -10,6 +10,7 @@ from math import sqrt
 from statistics import fmean, variance
 from typing import Any, Literal
 
+from evaluation.audits.audit import CANNOT_TELL
 from evaluation.judge.score import accuracy_interval
 from harness.leaderboard.submissions import Judging, Track, judging_of, submission_of, track_of
 from harness.records.record import Outcome, Record
@@ -81,6 +82,12 @@ class Row:
     unranked: tuple[str, ...] = ()
     parts: tuple[Row, ...] = field(default=())
     rank: int | None = None
+
+    @property
+    def generators(self) -> tuple[str, ...]:
+        """Those of its runs that its name does not tell."""
+        name = self.submission.partition(" (")[0]
+        return tuple(sorted({run.record.generator for run in self.runs} - {name}))
 
     @property
     def unit(self) -> str:
@@ -157,15 +164,11 @@ def _marks(runs: Sequence[Run]) -> tuple[Mark, ...]:
 def _audit_marks(record: Record) -> list[Mark]:
     if not record.audits:
         return [Mark("bad", "not audited", "its record holds no audits")]
-    tones: dict[str, Tone] = {"fail": "bad", "warn": "warn"}
+    tones: dict[str, Tone] = {"fail": "bad", "warn": "warn", CANNOT_TELL: "plain"}
     return [
-        Mark(
-            tones[audit.status],
-            f"{audit.name.replace('_', ' ')}: {audit.status}",
-            audit.evidence,
-        )
+        Mark(tones[found], f"{audit.name.replace('_', ' ')}: {found}", audit.evidence)
         for audit in record.audits
-        if audit.status in tones
+        if (found := audit.verdict if audit.status == "pass" else audit.status) in tones
     ]
 
 

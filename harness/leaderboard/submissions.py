@@ -17,6 +17,9 @@ from harness.report.standings import is_copying
 from harness.run.options import COMMAND, IMAGE
 
 COPYING, GENERATING = "copying", "generating"
+# of runs of both data sets that name no generator: each data set has a default of its own
+DEFAULT = "default"
+_CHOICES = ("--generator", "--weights", "--command", "--image")
 # options of `run` that make another submission of the same generator, and how people read them
 _OPTIONS = {
     "--set": "{}",
@@ -93,7 +96,13 @@ def submission_of(record: Record) -> str:
             if (option, value) not in _DEFAULTS:
                 value = PurePath(value).name if option in _FILES else value
                 told.append(_short(words.format(_any_dataset(value, record.dataset))))
-    return f"{record.generator} ({', '.join(told)})" if told else record.generator
+    name = DEFAULT if _is_default_of_all(record.command) else record.generator
+    return f"{name} ({', '.join(told)})" if told else name
+
+
+def _is_default_of_all(command: Sequence[str]) -> bool:
+    chosen = any(True for option in _CHOICES for _ in asked(command, option))
+    return "all" in asked(command, "--dataset") and not chosen
 
 
 def _program(record: Record) -> str:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
+from evaluation.audits.audit import Audit
 from harness.leaderboard.rows import SCORE, Row, make_rows, mean_interval
 from harness.records.record import Outcome
-from tests.harness.leaderboard.samples import COPIES, LEAKED, counted
+from tests.harness.leaderboard.samples import COPIES, LEAKED, PASSED, counted
 
 BOTH = ("cifar100", "tiny-imagenet")
 
@@ -79,6 +80,14 @@ def test_marks_say_what_a_reader_must_know() -> None:
     (row,) = rows_of(counted(twin="other", settings={"trust": True}, outcome=Outcome.CRASHED, detail="It broke"))
     assert [mark.word for mark in row.marks] == ["same images as other", "not shut in", "crashed"]
     assert row.rank == 1, "a warning costs nothing"
+
+
+def test_an_audit_that_cannot_tell_is_not_one_that_passed() -> None:
+    blind = Audit("class_order", "pass", "the images agree with no order", conclusive=False)
+    warned = Audit("diversity", "warn", "two classes have collapsed", conclusive=False)
+    (row,) = rows_of(counted(audits=[*PASSED, blind, warned]))
+    marks = {(mark.tone, mark.word) for mark in row.marks}
+    assert marks == {("plain", "class order: cannot tell"), ("warn", "diversity: warn")} and row.rank == 1
 
 
 def test_the_score_is_the_mean_of_both_data_sets() -> None:

@@ -43,6 +43,15 @@ def test_the_same_submission_on_both_data_sets() -> None:
     assert {submission_of(record) for record in both} == {"noise (tuned, weights {dataset}.pt)"}
 
 
+def test_the_default_generators_of_both_data_sets_are_one_submission() -> None:
+    def name(*asked: str) -> str:
+        command = ["python", "-m", "harness", "--dataset", "all", *asked]
+        return submission_of(judged("cifar100", generator="distilled", command=command))
+
+    assert name() == "default" and name("--ipc", "5") == "default (IPC 5)"
+    assert name("--generator", "distilled") == "distilled" and name("--weights=w.pt") == "distilled (weights w.pt)"
+
+
 def test_programs_are_told_apart_by_their_names_else_by_what_they_are() -> None:
     def program(generator: str, **settings: Any) -> str:
         return submission_of(judged(generator=generator, settings=settings))
