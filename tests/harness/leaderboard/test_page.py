@@ -38,14 +38,14 @@ def make_runs() -> list[Run]:
     """Two cards, two clock rules, copies, a preview and a leak; scores of two."""
     clock = counted().record.clock
     assert clock is not None
-    other = {"clock": clock.model_copy(update={"rule": "container-start"})}
+    boxed = clock.model_copy(update={"rule": "container-start"})
     found = [
         counted("reports/1.html", generator="slow", rounds=(0.90, 0.91, 0.92)),
         counted("reports/2.html", generator="best", rounds=(0.95, 0.96, 0.97), asked=("--set", "guidance=2")),
         counted("reports/3.html", generator="brief", rounds=(0.98,), epochs=20),
         counted("reports/4.html", generator="leaks", rounds=(0.99,) * 3, audits=list(LEAKED)),
         counted("reports/5.html", generator="copies", rounds=(0.97,) * 3, audits=list(COPIES)),
-        counted("reports/6.html", generator="boxed", rounds=(0.8,) * 3, **other),
+        counted("reports/6.html", generator="boxed", rounds=(0.8,) * 3, clock=boxed),
     ]
     for number, (name, accuracy) in enumerate((("alpha", 0.3), ("beta", 0.4))):
         for dataset in ("cifar100", "tiny-imagenet"):
