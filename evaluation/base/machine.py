@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import subprocess
 import sys
 import warnings
@@ -17,6 +16,7 @@ from evaluation.base.card import order_cards, unused_card
 from evaluation.base.challenge import folder_safe
 from evaluation.base.container import container_kind
 from evaluation.base.limits import total_memory, usable_cores
+from evaluation.base.processor import processor_name
 
 _PACKAGES = ("torch", "numpy", "scipy", "pillow", "safetensors", "scikit-learn", "triton")
 
@@ -82,7 +82,7 @@ class Machine:
 
 def this_machine(device: str = "cpu") -> Machine:
     """The facts of this machine and process; the GPU's only where `device` is one."""
-    processor, cores = _processor(), usable_cores()
+    processor, cores = processor_name(), usable_cores()
     gpu = torch.cuda.get_device_properties(device) if device.startswith("cuda") else None
     return Machine(
         label=folder_safe(gpu.name if gpu else f"{processor}-{cores}-core").replace("_", "-"),
@@ -99,14 +99,6 @@ def this_machine(device: str = "cpu") -> Machine:
         command=" ".join(["python", *_module_call(), *(Path(w).name if w[:1] == "/" else w for w in sys.argv[1:])]),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-
-
-def _processor() -> str:
-    try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
-    except OSError:
-        found = None
-    return found.group(1) if found else platform.machine()
 
 
 def versions() -> dict[str, str]:

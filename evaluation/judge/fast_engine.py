@@ -6,7 +6,7 @@ Accuracy differs from the reference by -0.01 to +0.01 points (90% interval, n = 
 epochs, `equivalence-cifar100-amd-epyc-2-core.json`). Not measured on a GPU. More in `docs/judge-speed.md`.
 
 - Images stay on the device in 8 bits; a step waits for nothing on the host.
-- Convolutions in bfloat16 where the hardware has it, channels-last; everything else in float32, weights too.
+- Convolutions in bfloat16 where the hardware is faster in it, channels-last; everything else in float32, weights too.
 - Instance norm, ReLU and pooling are one operation (`norm_relu_pool.py`).
 - The convolutions' biases are left out: the norm after them removes any constant, so their gradient is zero.
 - On a CPU each core takes parts of the batch (`parallel.py`); on CUDA a step is one graph launch (`cuda_graphs.py`).
@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from evaluation.base.processor import multiplies_fast_in_bfloat16
 from evaluation.judge.convnet import DEPTH, WIDTH, seeded_convnet
 from evaluation.judge.cuda_graphs import GraphedStep
 from evaluation.judge.dsa import Draw, augment
@@ -61,13 +62,11 @@ class FastEngine(Engine):
             self.graphed = GraphedStep([*self.weights.values(), *self.momentum.values()], train.device)
 
     def _best_dtype(self) -> torch.dtype:
-        """bfloat16 with hardware for it, but on a CPU only with the fused norm, without which it would be slower."""
+        """bfloat16 where the hardware is faster in it; on a CPU only with the fused norm, which it needs to be."""
         if self.train.device.type == "cuda":
             has_hardware = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
-            has_hardware = self.norm_relu_pool is not plain_norm_relu_pool and (
-                torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-            )
+            has_hardware = self.norm_relu_pool is not plain_norm_relu_pool and multiplies_fast_in_bfloat16()
         return torch.bfloat16 if has_hardware else torch.float32
 
     @torch.no_grad()

@@ -2,6 +2,7 @@
 
 import torch
 
+from evaluation.base.processor import multiplies_fast_in_bfloat16
 from submission.contract.settings import Settings, choice
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -16,9 +17,9 @@ _BF16_FROM, _FP16_FROM = (8, 0), (7, 0)
 
 
 def fastest_precision(device: str) -> torch.dtype:
-    """bf16 on a device that multiplies in it, else fp32: fp16 has not the range for training."""
+    """bf16 on a device that multiplies faster in it, else fp32: fp16 has not the range for training."""
     if device.startswith("cpu"):
-        has_hardware = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        has_hardware = multiplies_fast_in_bfloat16()
     else:
         has_hardware = torch.cuda.get_device_capability(device) >= _BF16_FROM
     return torch.bfloat16 if has_hardware else torch.float32
