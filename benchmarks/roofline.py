@@ -16,12 +16,12 @@ from evaluation.judge.convnet import DEPTH, WIDTH
 
 @dataclass(frozen=True)
 class Cost:
-    """The least that training on one image takes, forward and backward.
+    """The least that one image takes.
 
     Attributes:
         flop: floating-point operations of the convolutions and the linear layer, a multiply-add as two.
-        bytes: to and from memory, if each operation (convolution forward, for weights and for inputs; fused norm,
-            ReLU and pool forward and backward) reads its inputs and writes its outputs once.
+        bytes: to and from memory, if each operation (a convolution's forward pass and each of its gradients; fused
+            norm, ReLU and pool forward and backward) reads its inputs and writes its outputs once.
     """
 
     flop: float
@@ -29,20 +29,28 @@ class Cost:
 
 
 def training_cost(size: int, classes: int, element_bytes: int) -> Cost:
-    """Of one image of size x size, with activations of `element_bytes`."""
+    """Training the judge's network on one image of size x size, with activations of `element_bytes`."""
+    return _cost(size, classes, element_bytes, of_weights=True, of_images=False)
+
+
+def image_gradient_cost(size: int, classes: int, element_bytes: int) -> Cost:
+    """The gradient of a loss for one image, the network's weights fixed: what a step of `distilled` takes of each."""
+    return _cost(size, classes, element_bytes, of_weights=False, of_images=True)
+
+
+def _cost(size: int, classes: int, element_bytes: int, of_weights: bool, of_images: bool) -> Cost:
+    """Forward, and backward to the gradients asked for; those between the layers are needed for either."""
     flop, elements, channels = 0.0, 0.0, 3
     for depth in range(DEPTH):
         pixels = (size >> depth) ** 2
-        convolution = 2.0 * pixels * 9 * channels * WIDTH
-        # Forward and weights; the gradient for the images themselves is not needed.
-        flop += convolution * (2 if depth == 0 else 3)
         inputs, outputs, pooled = channels * pixels, WIDTH * pixels, WIDTH * pixels // 4
-        elements += inputs + outputs + outputs + pooled  # convolution, then norm, ReLU and pool
+        products = 1 + of_weights + (depth > 0 or of_images)  # forward, then each gradient
+        flop += products * 2.0 * pixels * 9 * channels * WIDTH
+        elements += products * (inputs + outputs)
+        elements += outputs + pooled  # norm, ReLU and pool
         elements += pooled + outputs + outputs  # their backward: two in, one out
-        elements += outputs + inputs  # weights' gradient
-        elements += 0 if depth == 0 else outputs + inputs  # inputs' gradient
         channels = WIDTH
-    flop += 3 * 2.0 * WIDTH * (size >> DEPTH) ** 2 * classes
+    flop += (2 + of_weights) * 2.0 * WIDTH * (size >> DEPTH) ** 2 * classes
     return Cost(flop, elements * element_bytes)
 
 

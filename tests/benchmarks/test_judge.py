@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import judge
 from benchmarks.published import PublishedTrainer
-from benchmarks.roofline import training_cost
+from benchmarks.roofline import image_gradient_cost, training_cost
 from evaluation.base import machine
 from evaluation.base.challenge import get_challenge
 from evaluation.judge.convnet import ConvNet
@@ -25,6 +25,13 @@ def test_flop_are_those_pytorch_counts(size: int, classes: int) -> None:
     with FlopCounterMode(display=False) as counter:
         net(torch.randn(2, 3, size, size)).sum().backward()
     assert training_cost(size, classes, 4).flop * 2 == counter.get_total_flops()
+
+
+def test_flop_of_an_images_gradient_are_those_pytorch_counts() -> None:
+    net = ConvNet(100, 32).requires_grad_(False)
+    with FlopCounterMode(display=False) as counter:
+        net(torch.randn(2, 3, 32, 32, requires_grad=True)).sum().backward()
+    assert image_gradient_cost(32, 100, 4).flop * 2 == counter.get_total_flops()
 
 
 @pytest.mark.parametrize("kind", ["scale", "rotate"])
