@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.models import distilling
+from benchmarks.training import distilling
 
 
 def test_a_step_is_timed_and_held_against_the_machine(

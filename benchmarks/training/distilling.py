@@ -1,6 +1,6 @@
 """How fast prototypes are moved: images a second of a step of `distilled`, and its share of the machine's roofline.
 
-    python -m benchmarks.models.distilling
+    python -m benchmarks.training.distilling
 
 A step takes the gradient of its loss for every prototype. What is measured is whole steps, with Adam, of the recipe's
 own sizes; the expert and the means are random, as the work does not depend on what they hold.
