@@ -1,11 +1,13 @@
 """How precise the deadline is: friendly and hostile generators, as processes and in containers, on a busy machine.
 
-    python -m benchmarks.deadline                       # 200 runs, about a quarter of an hour
-    python -m benchmarks.deadline --runs 8 --budget 1   # a rehearsal
+    python -m benchmarks.deadline                       # 200 runs, less than a quarter of an hour
+    python -m benchmarks.deadline --resume              # after an interruption: those that are missing
+    python -m benchmarks.deadline --runs 12 --budget 1 --out /tmp/rehearsal.json
 
 Each run's generator writes small files until it is killed, each with the CLOCK_MONOTONIC time just before it was
 written. Meanwhile one process for each core does nothing but compute. Containers want an engine (DOCKER_HOST); without
-one, all runs are processes. What must hold is in `REQUIRED`; if something does not, the exit code is 1.
+one, all runs are processes. The overshoot is the time from the deadline until no process of the generator is left,
+whether it writes or not. What must hold is in `REQUIRED`; if something does not, the exit code is 1.
 """
 
 from __future__ import annotations
@@ -98,8 +100,9 @@ class Run:
         overshoot_s: from the deadline to the death of the last process.
         last_write_s: from the deadline to the last write that it noted, counted or not; below 0 before. None where the
             files that do not count are not seen.
+        last_counted_s: the same of the files that count; None without one.
         images, late_images: that count, and those of them that were written after the deadline.
-        load: mean number of processes wanting a core in the minute before it ended.
+        load: mean number of processes wanting a core in the minute before it ended, its own included.
         late_removed: that were written too late or too shortly before the deadline to tell.
         ledger_error: the ledger's sum against the time from start to end, as a part of it.
     """
@@ -109,6 +112,7 @@ class Run:
     isolation: str
     overshoot_s: float
     last_write_s: float | None
+    last_counted_s: float | None
     images: int
     late_images: int
     late_removed: int | None
@@ -117,10 +121,10 @@ class Run:
 
 
 def run_process(program: str, folder: Path, budget_s: float) -> tuple[Ending, float | None, int | None]:
-    """Run it as `--command` would; also the last write, after the deadline, and how many files were too late."""
+    """Run it as `--command` would; also its last write, after the deadline, and how many files were too late."""
     output = folder / "images"
     launch = Launch([sys.executable, "-S", "-c", program], {**os.environ, "SUBMISSION_OUTPUT": str(output)}, folder)
-    ending = supervise(lambda clock: launch, budget_s=budget_s, log=folder / "log.txt")
+    ending = supervise(lambda clock: launch, budget_s=budget_s, log=folder / "log.txt", hidden=[])
     last = max(stamps(output), default=None)
     late = remove_late(output, last_moment(ending, folder))
     return ending, None if last is None else last - ending.deadline, late
@@ -158,6 +162,7 @@ def measure(kind: str, generator: str, program: str, budget_s: float, visitor: V
         isolation=ending.isolation,
         overshoot_s=ending.killed_after_s,
         last_write_s=last,
+        last_counted_s=max(counted) - ending.deadline if counted else None,
         images=len(counted),
         late_images=sum(stamp > ending.deadline for stamp in counted),
         late_removed=late,
@@ -176,6 +181,7 @@ def distribution(runs: Sequence[Run]) -> dict[str, Any]:
         "overshoot_p90_s": p90,
         "overshoot_p99_s": p99,
         "overshoot_max_s": round(float(overshoots.max()), 5),
+        "last_counted_write_max_s": max((run.last_counted_s for run in runs if run.last_counted_s), default=None),
         "late_images": sum(run.late_images for run in runs),
         "late_removed": sum(run.late_removed or 0 for run in runs),
         "images": sum(run.images for run in runs),
@@ -190,6 +196,21 @@ def summary(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
     for run in runs:
         groups.setdefault(f"{run.kind}, {run.isolation}", []).append(run)
     return {name: distribution(group) for name, group in groups.items()}
+
+
+def planned(runs: int, containers: bool) -> list[tuple[str, str, bool]]:
+    """Kind, generator and whether in a container, of each run: each kind each way in turn, each of its generators."""
+    names = {kind: cycle(named) for kind, named in GENERATORS.items()}
+    ways = islice(cycle(product(GENERATORS, (False, True) if containers else (False,))), runs)
+    return [(kind, next(names[kind]), contained) for kind, contained in ways]
+
+
+def runs_in(report: Path, budget_s: float) -> list[Run]:
+    """The runs of a report, to go on with. Raises SystemExit where they are of another budget."""
+    told = json.loads(report.read_text(encoding="utf-8"))
+    if told["budget_s"] != budget_s:
+        raise SystemExit(f"the runs in {report} are of {told['budget_s']} s, not of {budget_s} s; choose another --out")
+    return [Run(**each) for each in told["runs"]]
 
 
 @contextmanager
@@ -218,19 +239,20 @@ def find_visitor() -> Visitor | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=200, help="in all (default: 200)")
-    parser.add_argument("--budget", type=float, default=2.0, help="seconds of each (default: 2)")
+    parser.add_argument("--budget", type=float, default=1.5, help="seconds of each (default: 1.5)")
+    parser.add_argument("--resume", action="store_true", help="keep the runs in the file and do the rest")
     parser.add_argument("--out", type=Path, help="default: benchmarks/results/deadline-<machine>.json")
     options = parser.parse_args()
 
     machine, visitor = this_machine(), find_visitor()
     out = options.out or Path(__file__).parent / "results" / f"deadline-{machine.label}.json"
-    programs = {kind: cycle(named.items()) for kind, named in GENERATORS.items()}
-    places = [None, visitor] if visitor else [None]
-    runs: list[Run] = []
+    runs = runs_in(out, options.budget) if options.resume and out.exists() else []
+    if len(runs) >= options.runs:
+        raise SystemExit(f"{out} holds {len(runs)} runs already")
     with busy_cores() as burners:
-        for kind, place in islice(cycle(product(GENERATORS, places)), options.runs):
-            name, program = next(programs[kind])
-            run = measure(kind, name, _WRITE + program, options.budget, place)
+        for kind, name, contained in planned(options.runs, bool(visitor))[len(runs) :]:
+            program, place = _WRITE + GENERATORS[kind][name], visitor if contained else None
+            run = measure(kind, name, program, options.budget, place)
             runs.append(run)
             print(f"{len(runs)}: {kind}, {run.isolation}, {name}: {run.overshoot_s * 1000:.1f} ms", flush=True)
             found = summary(runs)

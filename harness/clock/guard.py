@@ -18,11 +18,13 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from harness.clock import processes
 from harness.clock.bounded_log import BoundedLog
+from harness.clock.cgroup import Cgroup
 from harness.clock.channel import Channel
-from harness.clock.processes import Cgroup
+from harness.clock.process_limit import ProcessLimit, limit_user_processes
 
 _PIPE_BYTES = 1 << 20  # so that a generator that prints much seldom waits for the guard
 # Appended, so that the standard library comes first and no file here hides one of its modules.
@@ -39,8 +41,8 @@ class Guard:
     A program that is confined is a child of the process of `harness.clock.confinement`, which stands for it here.
     """
 
-    def __init__(self, channel: Channel, log: BoundedLog, cgroup: Cgroup | None) -> None:
-        self._channel, self._log, self._cgroup = channel, log, cgroup
+    def __init__(self, channel: Channel, log: BoundedLog, cgroup: Cgroup | None, limits: ProcessLimit) -> None:
+        self._channel, self._log, self._cgroup, self._limits = channel, log, cgroup, limits
         self.returncode: int | None = None
         self._stragglers: int | None = None
         self._main: subprocess.Popen[bytes] | None = None
@@ -52,8 +54,8 @@ class Guard:
         with suppress(OSError):  # a user's pipes together have a limit
             fcntl.fcntl(self._output, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
-    def confine(self, root: str, hidden: list[str]) -> list[str] | None:
-        """Make ready what will keep the program from other things; the pieces to be had, None where there are none."""
+    def confine(self, root: str, hidden: list[str]) -> list[str]:
+        """Make ready what will keep the program from other things; the pieces to be had."""
         ours, theirs = socket.socketpair()
         with theirs:
             self._main = subprocess.Popen(
@@ -71,7 +73,7 @@ class Guard:
             return pieces
         self._main.wait()
         self._main, self._confined = None, None
-        return None
+        return []
 
     def start(self, command: list[str], env: dict[str, str], cwd: str) -> None:
         """Start the generator's main process. Raises OSError, ValueError or SubprocessError."""
@@ -96,8 +98,11 @@ class Guard:
 
     def _become_generator(self) -> None:
         """Runs in the new process before the generator's program does."""
-        if self._cgroup:
-            self._cgroup.join()
+        for group in (self._cgroup, self._limits.group):
+            if group:
+                group.join()
+        if self._limits.of_user is not None:
+            limit_user_processes(self._limits.of_user)
         with suppress(OSError):  # the kernel has reset it with the guard's priority
             os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, os.getppid()))
         become_generator()
@@ -159,8 +164,12 @@ class Guard:
         """Kill everything until no descendant is left; the CLOCK_MONOTONIC time at which that was so."""
 
         def over(pause_s: float) -> bool:
-            select.select([self._child_died], [], [], pause_s)
-            return self._collect_the_dead()
+            until = time.monotonic() + pause_s
+            while not self._collect_the_dead():
+                if (left_s := until - time.monotonic()) <= 0:
+                    return False
+                select.select([self._child_died], [], [], left_s)  # each death wakes it
+            return True
 
         def strike() -> None:
             self._signal_group(signal.SIGKILL)
@@ -172,12 +181,10 @@ class Guard:
         return time.monotonic()
 
     def close(self) -> None:
-        """Write the rest of the log and remove the cgroup."""
+        """Write the rest of the log."""
         while self._pump():
             pass
         self._log.close()
-        if self._cgroup:
-            self._cgroup.remove()
 
     def _pump(self) -> bool:
         """Move what there is of the generator's output to the log; whether there may be more."""
@@ -233,28 +240,41 @@ def main() -> None:
     channel = Channel(socket.socket(fileno=0))
     processes.run_first(children_too=False)
     order = json.loads(sys.argv[1])
-    cgroup = Cgroup(Path(order["cgroup"])) if order["cgroup"] else None
+    cgroup, limiting = (Cgroup(Path(order[name])) if order[name] else None for name in ("cgroup", "limiting"))
+    try:
+        with processes.subreaper():
+            _guard(channel, order, cgroup, limiting)
+    finally:  # the harness does so too, if it lives
+        for group in (cgroup, limiting):
+            if group:
+                group.remove()
+
+
+def _guard(channel: Channel, order: dict[str, Any], cgroup: Cgroup | None, limiting: Cgroup | None) -> None:
+    """Hold one generator from before its start until nothing of it is left."""
     joins_cgroup = cgroup is not None and cgroup.can_be_joined()
-    with processes.subreaper():
-        guard = Guard(channel, BoundedLog(sys.stdout.fileno()), cgroup if joins_cgroup else None)
-        confined = None if order["hidden"] is None else guard.confine(order["root"], order["hidden"])
-        with suppress(OSError):  # the harness may be dead
-            channel.send(joins_cgroup=joins_cgroup, confined=confined)
-        launch = channel.receive()
-        if launch is None:
-            guard.extinguish()
-            if cgroup:
-                cgroup.remove()
-            return
-        try:
-            guard.start(launch["command"], launch["env"], launch["cwd"])
-        except (OSError, ValueError, subprocess.SubprocessError) as problem:
-            guard.extinguish()
-            channel.send(problem=str(problem))
-            return
-        cause = guard.watch(launch["warn_at"], launch["deadline"])
-        stragglers = guard.stragglers() if cause == "exited" else 0
-        ended = guard.extinguish()
-        with suppress(OSError):
-            channel.send(cause=cause, ended=ended, returncode=guard.returncode, stragglers=stragglers)
-        guard.close()
+    stranger = order["hidden"] is not None
+    limit = ProcessLimit.of(limiting, order["most_processes"]) if stranger else ProcessLimit()
+    guard = Guard(channel, BoundedLog(sys.stdout.fileno()), cgroup if joins_cgroup else None, limit)
+    confined = None
+    if stranger:
+        pieces = guard.confine(order["root"], order["hidden"])
+        confined = [*pieces, *(["process_limit"] if limit else [])] or None
+    with suppress(OSError):  # the harness may be dead
+        channel.send(joins_cgroup=joins_cgroup, confined=confined)
+    launch = channel.receive()
+    if launch is None:
+        guard.extinguish()
+        return
+    try:
+        guard.start(launch["command"], launch["env"], launch["cwd"])
+    except (OSError, ValueError, subprocess.SubprocessError) as problem:
+        guard.extinguish()
+        channel.send(problem=str(problem))
+        return
+    cause = guard.watch(launch["warn_at"], launch["deadline"])
+    stragglers = guard.stragglers() if cause == "exited" else 0
+    ended = guard.extinguish()
+    with suppress(OSError):
+        channel.send(cause=cause, ended=ended, returncode=guard.returncode, stragglers=stragglers)
+    guard.close()

@@ -1,4 +1,4 @@
-"""Process trees and control groups: who descends from whom, and how to kill them all.
+"""Process trees: who descends from whom, and how to kill them all and see them dead soon.
 
 Linux and the standard library only.
 """
@@ -6,14 +6,11 @@ Linux and the standard library only.
 import ctypes
 import math
 import os
-import re
-import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 # From linux/prctl.h.
 _SET_PARENT_DEATH_SIGNAL = 1
@@ -23,7 +20,10 @@ _SET_NO_NEW_PRIVILEGES = 38
 
 _SHORTEST_PAUSE_S = 0.001
 _LONGEST_PAUSE_S = 0.05
-_REMOVE_WITHIN_S = 1.0
+
+# Of SCHED_FIFO: those that were killed run before all ordinary processes, and who watches over them before those.
+_DYING_PRIORITY, _WATCHING_PRIORITY = 1, 2
+_FIRST_OF_ORDINARY = -20  # nice
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -60,7 +60,20 @@ def run_first(*, children_too: bool) -> None:
     """
     policy = os.SCHED_FIFO if children_too else os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
     with suppress(OSError):
-        os.sched_setscheduler(0, policy, os.sched_param(1))
+        os.sched_setscheduler(0, policy, os.sched_param(_WATCHING_PRIORITY))
+
+
+def let_die_first(threads: Iterable[int]) -> None:
+    """Let the kernel run threads that were killed before ordinary ones, where we may ask for that.
+
+    A process needs its turn on a core to die: on a busy machine it would wait for it, with its memory.
+    """
+    for thread in threads:
+        with suppress(OSError):
+            try:
+                os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(_DYING_PRIORITY))
+            except PermissionError:  # not in a control group that has no time for such
+                os.setpriority(os.PRIO_PROCESS, thread, _FIRST_OF_ORDINARY)
 
 
 def give_up_new_privileges() -> None:
@@ -98,13 +111,17 @@ def kill_until(over: Callable[[float], bool], strike: Callable[[], None], give_u
 
 
 def kill_descendants(root: int) -> None:
-    """Kill the descendants of `root`, each as soon as it is seen, the youngest first."""
-    to_visit = [root]
+    """Kill the descendants of `root`, each as soon as it is seen, the youngest first; then let them die first."""
+    to_visit, killed = [root], list[int]()
     while to_visit:
         for child in reversed(children(to_visit.pop())):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(child, signal.SIGKILL)
+                killed.append(child)
             to_visit.append(child)
+    for process in killed:
+        with suppress(OSError):
+            let_die_first(map(int, os.listdir(f"/proc/{process}/task")))  # noqa: PTH208
 
 
 def living_descendants(root: int) -> list[int]:
@@ -126,121 +143,6 @@ def _lives(pid: int) -> bool:
         return False
     state, threads = fields[0], int(fields[17])
     return state not in (b"Z", b"X") or threads > 1
-
-
-@dataclass(frozen=True)
-class Cgroup:
-    """A version 2 control group of our own, by its folder in the cgroup file system."""
-
-    folder: Path
-
-    def join(self) -> None:
-        """Move this process in; what it starts from now on is born inside. Raises OSError where that is forbidden."""
-        (self.folder / "cgroup.procs").write_text("0")
-
-    def can_be_joined(self) -> bool:
-        """Whether a process may move in, tried with one that ends at once."""
-        pid = os.fork()
-        if pid == 0:
-            with suppress(OSError):
-                self.join()
-                os._exit(0)
-            os._exit(1)
-        return os.waitpid(pid, 0)[1] == 0
-
-    def kill(self) -> None:
-        """Kill every process inside at once; a fork under way does not escape."""
-        with suppress(OSError):
-            (self.folder / "cgroup.kill").write_text("1")
-
-    def remove(self) -> None:
-        """Remove the empty group, and those that were made inside it."""
-        give_up = time.monotonic() + _REMOVE_WITHIN_S
-        while self.folder.exists():
-            for folder, _, _ in os.walk(self.folder, topdown=False):
-                with suppress(OSError):  # busy for the moment in which its last process is taken down
-                    Path(folder).rmdir()
-            if time.monotonic() > give_up:
-                return
-            time.sleep(0.001)
-
-
-def make_cgroup() -> Cgroup | None:
-    """A new, empty control group under this process's own; None where this is not permitted or has no cgroup.kill."""
-    parent = _own_folder("")
-    if parent is None:
-        return None
-    cgroup = Cgroup(parent / f"submission-{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        cgroup.folder.mkdir()
-    except OSError:
-        return None
-    if os.access(cgroup.folder / "cgroup.kill", os.W_OK):
-        return cgroup
-    cgroup.remove()
-    return None
-
-
-def oom_kills() -> int | None:
-    """How often the kernel has killed for want of memory: in our memory group, else on the whole machine.
-
-    None where nothing counts them.
-    """
-    sources: list[Path] = []
-    for controller, file in (("", "memory.events"), ("memory", "memory.oom_control")):
-        if folder := _own_folder(controller):
-            sources.append(folder / file)
-    for source in (*sources, Path("/proc/vmstat")):
-        with suppress(OSError):
-            if count := re.search(r"^oom_kill (\d+)$", source.read_text(), re.MULTILINE):
-                return int(count[1])
-    return None
-
-
-def _own_folder(controller: str) -> Path | None:
-    return find_folder(_lines("/proc/self/cgroup"), _lines("/proc/self/mountinfo"), controller)
-
-
-def find_folder(memberships: list[str], mounts: list[str], controller: str) -> Path | None:
-    """Where a process's control group can be seen, None where it cannot.
-
-    Args:
-        memberships: the lines of /proc/PID/cgroup, as `4:memory:/path`, and `0::/path` for version 2.
-        mounts: the lines of /proc/PID/mountinfo, as `41 31 0:38 /root /mount/point options - type source options`.
-        controller: one of version 1, as `memory`; empty for the one tree of version 2.
-    """
-    path = _path_in_tree(memberships, controller)
-    if path is None:
-        return None
-    for line in mounts:
-        place, _, kind = line.partition(" - ")
-        file_system, _, options = kind.split(" ")[:3]
-        is_tree = controller in options.split(",") if controller else file_system == "cgroup2"
-        root, mount_point = (_unescape(field) for field in place.split(" ")[3:5])
-        if is_tree and file_system.startswith("cgroup") and path.is_relative_to(root):
-            return Path(mount_point) / path.relative_to(root)
-    return None
-
-
-def _path_in_tree(memberships: list[str], controller: str) -> PurePosixPath | None:
-    for line in memberships:
-        _, controllers, path = line.split(":", 2)
-        # A group above what this process may see is written with `..`.
-        if controller in controllers.split(",") and ".." not in PurePosixPath(path).parts:
-            return PurePosixPath(path)
-    return None
-
-
-def _lines(file: str) -> list[str]:
-    try:
-        return Path(file).read_text(errors="surrogateescape").splitlines()
-    except OSError:
-        return []
-
-
-def _unescape(field: str) -> str:
-    """mountinfo writes a space in a path as a backslash and three octal digits."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
 
 
 def _prctl(option: int, argument: object) -> None:

@@ -19,10 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from evaluation.base.limits import usable_cores
 from harness.clock import processes
+from harness.clock.cgroup import Cgroup, limit_processes, make_cgroup
 from harness.clock.channel import Channel
 from harness.clock.launch import ROOT, Launch
-from harness.clock.processes import Cgroup, make_cgroup
+from harness.clock.process_limit import most_processes
 
 Route = Literal["cgroup", "process"]
 Isolation = Literal["cgroup", "process", "container"]  # the routes, and a container of its own
@@ -60,8 +62,10 @@ class Extinction:
 class Sandbox:
     """One generator's guard and cgroup, seen from the harness."""
 
-    def __init__(self, guard: subprocess.Popen[bytes], channel: Channel, cgroup: Cgroup | None) -> None:
-        self._guard, self._channel, self._cgroup = guard, channel, cgroup
+    def __init__(
+        self, guard: subprocess.Popen[bytes], channel: Channel, cgroup: Cgroup | None, limiting: Cgroup | None
+    ) -> None:
+        self._guard, self._channel, self._cgroup, self._limiting = guard, channel, cgroup, limiting
         self._not_ours = frozenset(processes.children(os.getpid()))
         self._over = False
         self.confined: tuple[str, ...] | None = None  # what its program is kept from
@@ -109,8 +113,9 @@ class Sandbox:
             self._guard.kill()
         self._part_with_the_guard()
         self._strike_orphans(give_up)
-        if self._cgroup:
-            self._cgroup.remove()
+        for group in (self._cgroup, self._limiting):
+            if group:
+                group.remove()
         if report and "problem" in report:
             raise ValueError(f"the generator cannot be started: {report['problem']}; check the command")
         # A guard that is lost takes with it what it knew.
@@ -191,8 +196,8 @@ def open_sandbox(
     Args:
         log: the file to append the generator's output to.
         isolation: the route; `auto` takes the cgroup where one can be made.
-        hidden: files and folders that the program is kept from, beside the network and other processes, as far as
-            the machine allows; None to keep it from nothing.
+        hidden: files and folders that the program is kept from, beside the network, other processes and more of its
+            own than `process_limit.most_processes`, as far as the machine allows; None to keep it from nothing.
 
     Raises:
         ValueError: a cgroup is asked for where none can be made, or the kernel does not show families.
@@ -201,8 +206,10 @@ def open_sandbox(
     if not processes.can_follow_families():
         raise ValueError("the clock needs Linux with /proc/PID/task/TID/children, to find what a generator starts")
     cgroup = make_cgroup() if isolation != "process" else None
+    most = most_processes(usable_cores())
+    limiting = limit_processes(cgroup, most) if hidden is not None else None
     with processes.subreaper():
-        sandbox = Sandbox(*_start_guard(log, cgroup, hidden), cgroup)
+        sandbox = Sandbox(*_start_guard(log, cgroup, limiting, most, hidden), cgroup, limiting)
         try:
             sandbox.await_guard()
             if isolation == "cgroup" and sandbox.isolation != "cgroup":
@@ -213,11 +220,13 @@ def open_sandbox(
 
 
 def _start_guard(
-    log: Path, cgroup: Cgroup | None, hidden: Sequence[Path] | None
+    log: Path, cgroup: Cgroup | None, limiting: Cgroup | None, most: int, hidden: Sequence[Path] | None
 ) -> tuple[subprocess.Popen[bytes], Channel]:
     order = {
         "root": str(ROOT),
         "cgroup": str(cgroup.folder) if cgroup else None,
+        "limiting": str(limiting.folder) if limiting else None,
+        "most_processes": most,
         "hidden": None if hidden is None else [str(path) for path in hidden],
     }
     ours, theirs = socket.socketpair()

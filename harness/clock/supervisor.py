@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from evaluation.base.interruption import Interruption, held_back
+from harness.clock.cgroup import oom_kills
 from harness.clock.launch import Launch
-from harness.clock.processes import oom_kills
 from harness.clock.sandbox import Extinction, Isolation, Route, open_sandbox
 
 Reason = Literal["exited", "deadline", "interrupted", "guard_lost"]
@@ -49,7 +49,8 @@ class Ending:
         out_of_memory: the main process failed by itself while the kernel's count of out-of-memory kills went up.
         stragglers: processes that the main process left behind when it exited; killed at once.
         isolation: the route by which it was killed.
-        confined: what a program was kept from: `network`, `processes`, `data`; None for one that was not confined.
+        confined: what a program was kept from: `network`, `processes`, `data`, and (`process_limit`) from starting too
+            many of its own; None for one that was kept from nothing.
     """
 
     started: float

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from evaluation.base.challenge import challenges
 from evaluation.base.command_line import Data, ExitCode, Options
 from evaluation.base.container import container_kind
-from harness.clock.processes import can_follow_families, make_cgroup
+from harness.clock.cgroup import make_cgroup
+from harness.clock.processes import can_follow_families
 from harness.commands.checks import (
     CHECKED,
     Check,

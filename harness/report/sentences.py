@@ -153,7 +153,12 @@ def describe_outcome(record: Record) -> str:
     return f"{record.outcome.value}: the generator {OUTCOMES[record.outcome]}{detail}"
 
 
-_KEPT_FROM = {"network": "the network", "processes": "other processes", "data": "the real data"}
+_KEPT_FROM = {
+    "network": "the network",
+    "processes": "other processes",
+    "data": "the real data",
+    "process_limit": "endless processes",
+}
 
 
 def describe_isolation(record: Record) -> str:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from harness.clock.bounded_log import BoundedLog
+from harness.clock.cgroup import Cgroup, group_of, time_for_dying
 from harness.clock.channel import Channel
 from harness.clock.container.engine import connect, explain, local_pid, problems, remove_run
 from harness.clock.processes import kill_until, run_first
@@ -43,6 +44,7 @@ class Generator:
     def __init__(self, client: DockerClient, container_id: str, log: BoundedLog) -> None:
         self._api, self._id, self._log = client.api, container_id, log
         self._process: int | None = None  # a descriptor of its first process, where we see it
+        self._group: Cgroup | None = None  # that of all its processes
         self._pumping: threading.Thread | None = None
         self.over = os.eventfd(0)
         self.ended: float | None = None
@@ -62,7 +64,7 @@ class Generator:
 
     def kill(self, give_up: float) -> bool:
         """Kill it and wait until nothing of it is alive; whether that was so before `give_up`."""
-        return kill_until(self.is_over, lambda: self._signal(signal.SIGKILL), give_up)
+        return kill_until(self.is_over, self._strike, give_up)
 
     def ending(self) -> tuple[int | None, bool]:
         """Its exit code, minus the signal that killed it, and whether memory ran out; (None, False) if nobody knows."""
@@ -91,11 +93,12 @@ class Generator:
             self._pumping = threading.Thread(target=self._pump, args=(output,), daemon=True)
             self._pumping.start()
             self._api.start(self._id)
-            self._find_process()
+            pid = self._find_process()
         except problems() as problem:
             self.problem = explain(problem)
         else:
-            self._outlive()
+            with time_for_dying(group_of(pid, self._id, ["cpu"]) if pid else None):
+                self._outlive()
         self.ended = time.monotonic()
         os.eventfd_write(self.over, 1)
 
@@ -104,14 +107,16 @@ class Generator:
             for data in output:
                 self._log.write(data)
 
-    def _find_process(self) -> None:
+    def _find_process(self) -> int | None:
         """Open its first process where we see it: the last of a process namespace to be gone, and fast to kill."""
         pid = local_pid(self._api.inspect_container(self._id)["State"], self._id)
         if pid is not None:
             with suppress(ProcessLookupError):
                 self._process = os.pidfd_open(pid)
+                self._group = group_of(pid, self._id)
                 if local_pid({"Pid": pid}, self._id) is None:  # it had ended, and its number is another's
-                    self._process = None
+                    self._process, self._group = None, None
+        return pid
 
     def _outlive(self) -> None:
         """Wait until nothing of it is alive."""
@@ -128,6 +133,12 @@ class Generator:
                 return
             except problems():  # the engine is stopped; it may come back
                 time.sleep(_LOOK_FOR_HARNESS_S)
+
+    def _strike(self) -> None:
+        """Kill all; with its first process the kernel does so too, but once that had its turn on a core."""
+        self._signal(signal.SIGKILL)
+        if self._group is not None and os.geteuid() == 0:
+            self._group.kill()
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:

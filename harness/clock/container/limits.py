@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.base.limits import usable_cores
 from evaluation.base.untrusted import MAX_SET_BYTES
+from harness.clock.process_limit import most_processes
 
 if TYPE_CHECKING:
     from harness.clock.container.engine import Image
@@ -20,7 +21,6 @@ CLASSES = TERMS / "classes.json"  # names in label order
 SCRATCH = PurePosixPath("/tmp")
 
 NOBODY = "65534:65534"
-_PROCESSES, _PROCESSES_A_CORE = 256, 64  # threads count, and libraries start some for each core
 _OUTPUT_FILES = 500_000
 _MEMORY_SHARE = 5 / 8  # of the machine's
 _OUTPUT_SHARE = 1 / 8
@@ -54,7 +54,7 @@ class Limits:
         return cls(
             memory_bytes=int(memory * _MEMORY_SHARE),
             cores=min(int(info["NCPU"]), usable_cores()),
-            processes=_PROCESSES + _PROCESSES_A_CORE * int(info["NCPU"]),
+            processes=most_processes(int(info["NCPU"])),
             output_bytes=min(MAX_SET_BYTES, int(memory * _OUTPUT_SHARE)),
             output_files=_OUTPUT_FILES,
             unheld=tuple(name for ability, name in _ABILITIES.items() if not info.get(ability, True)),

@@ -132,7 +132,7 @@ def can_make_cgroups() -> bool:
 def cgroups_left(harness: int | None = None) -> list[Path]:
     """The control groups that the harness in this process, or in another, has left."""
     with open("/proc/self/mounts") as mounts:  # noqa: PTH123
-        roots = [Path(line.split()[1]) for line in mounts if line.split()[2] == "cgroup2"]
+        roots = [Path(line.split()[1]) for line in mounts if line.split()[2] in ("cgroup", "cgroup2")]
     ours = f"submission-{harness or os.getpid()}-"
     # os.walk passes over what other tests remove meanwhile
     return [Path(inside) for root in roots for inside, _, _ in os.walk(root) if Path(inside).name.startswith(ours)]

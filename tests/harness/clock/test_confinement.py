@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from evaluation.base.limits import usable_cores
+from harness.clock.cgroup import limit_processes
+from harness.clock.process_limit import most_processes
 from harness.clock.sandbox import Isolation
 from harness.clock.supervisor import Ending, supervise
 from tests.harness.clock.clocked import Scene, cgroups_left, harness_ending, harness_process
@@ -74,7 +77,7 @@ print(json.dumps({{
 }}))
 """
     ending, told = seen(scene, program, [secret, file])
-    assert set(ending.confined or ()) == ALL
+    assert set(ending.confined or ()) - {"process_limit"} == ALL
     assert told == {
         "folder": [],
         "file": "",
@@ -154,6 +157,36 @@ def test_nothing_outlives_the_deadline(scene: Scene, escape: str, isolation: Iso
     assert cgroups_left() == []
 
 
+FORKS_WHILE_IT_CAN = """
+import os, time
+number = 0
+while True:
+    try:
+        if os.fork() == 0:
+            time.sleep(60)
+    except OSError:
+        os._exit(print(number, flush=True) or 0)
+    number += 1
+"""
+
+
+def test_a_fork_bomb_is_small(scene: Scene, isolation: Isolation) -> None:
+    if os.geteuid() == 0 and not can_limit():
+        pytest.skip("the kernel limits root only by control groups, and none can be made here")
+    most = most_processes(usable_cores())
+    ending = scene.supervise(FORKS_WHILE_IT_CAN, budget_s=60, hidden=[], isolation=isolation)
+    assert (ending.reason, ending.returncode) == ("exited", 0) and "process_limit" in (ending.confined or ())
+    assert most // 2 < int(scene.log.read_text()) == ending.stragglers < most
+    assert cgroups_left() == []
+
+
+def can_limit() -> bool:
+    group = limit_processes(None, 100)
+    if group:
+        group.remove()
+    return group is not None
+
+
 def test_it_cannot_signal_guard_or_harness(scene: Scene) -> None:
     program = f"""
 import os, signal
@@ -183,5 +216,6 @@ def test_where_nothing_can_be_had_it_runs_all_the_same(scene: Scene) -> None:
     prefix = ("unshare", "--user", "--map-root-user", "sh", "-c", forbid, "sh")
     with harness_process(scene, "print('ran')", prefix=prefix, options={"budget_s": 60, "hidden": []}) as harness:
         ending = harness_ending(harness)
-    assert (ending["reason"], ending["returncode"], ending["confined"]) == ("exited", 0, None)
+    assert (ending["reason"], ending["returncode"]) == ("exited", 0)
+    assert set(ending["confined"] or ()) <= {"process_limit"}
     assert scene.log.read_text() == "ran\n"

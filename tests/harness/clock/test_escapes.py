@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from harness.clock.processes import find_folder
+from harness.clock.cgroup import find_folder
 from harness.clock.sandbox import Isolation, StillAliveError
 from harness.clock.supervisor import supervise
 from tests.harness.clock.clocked import Scene, can_make_cgroups, cgroups_left, harness_ending, harness_process

@@ -12,24 +12,14 @@ import pytest
 
 from harness.clock.processes import (
     children,
-    find_folder,
     kill_descendants,
     kill_until,
+    let_die_first,
     living_descendants,
-    make_cgroup,
-    oom_kills,
     subreaper,
 )
-from tests.harness.clock.clocked import Scene, can_make_cgroups, wait_until
+from tests.harness.clock.clocked import Scene, wait_until
 from tests.harness.clock.escapes import ESCAPES
-
-HYBRID = [
-    "30 29 0:30 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755",
-    "31 30 0:31 / /sys/fs/cgroup/cpu,cpuacct rw shared:1 - cgroup cgroup rw,cpu,cpuacct",
-    "32 30 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory",
-    "33 30 0:33 / /sys/fs/cgroup/unified rw,relatime shared:2 - cgroup2 cgroup2 rw",
-]
-UNIFIED = ["31 30 0:31 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate"]
 
 
 @pytest.fixture
@@ -80,6 +70,18 @@ def make_an_orphan() -> int:
     return int(made.stdout)
 
 
+def test_the_dying_run_before_ordinary_processes() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may ask for that")
+    with subprocess.Popen(["sleep", "60"]) as process:
+        let_die_first([process.pid])
+        policy, nice = os.sched_getscheduler(process.pid), os.getpriority(os.PRIO_PROCESS, process.pid)
+        process.kill()
+    # In a control group that has no time for SCHED_FIFO it is the first of the ordinary ones.
+    assert policy == os.SCHED_FIFO or nice == -20
+    let_die_first([process.pid])  # it is gone
+
+
 def test_killing_goes_on_until_it_is_over_with_ever_longer_pauses() -> None:
     pauses: list[float] = []
     strikes: list[float] = []
@@ -100,60 +102,3 @@ def test_killing_is_given_up_in_time() -> None:
     strikes: list[int] = []
     assert not kill_until(lambda pause_s: False, lambda: strikes.append(1), time.monotonic() + 0.05)
     assert strikes
-
-
-@pytest.mark.parametrize(
-    ("memberships", "mounts", "controller", "folder"),
-    [
-        (["4:memory:/jobs/7", "1:cpu,cpuacct:/", "0::/"], HYBRID, "", "/sys/fs/cgroup/unified"),
-        (["4:memory:/jobs/7", "1:cpu,cpuacct:/", "0::/"], HYBRID, "memory", "/sys/fs/cgroup/memory/jobs/7"),
-        (["4:memory:/jobs/7", "1:cpu,cpuacct:/", "0::/"], HYBRID, "cpuacct", "/sys/fs/cgroup/cpu,cpuacct"),
-        (["0::/user.slice/session-1.scope"], UNIFIED, "", "/sys/fs/cgroup/user.slice/session-1.scope"),
-        (["0::/user.slice/session-1.scope"], UNIFIED, "memory", None),
-        # A container that sees its own part of the host's tree.
-        (["0::/docker/abc"], ["9 8 0:3 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup ro"], "", "/sys/fs/cgroup"),
-        (["0::/docker/abc"], ["9 8 0:3 /docker/other /mnt rw - cgroup2 cgroup rw"], "", None),
-        # A group above the root of the process's cgroup namespace.
-        (["0::/../outside"], UNIFIED, "", None),
-        (["0::/a b"], ["9 8 0:3 / /mnt\\040point rw - cgroup2 cgroup rw"], "", "/mnt point/a b"),
-        ([], UNIFIED, "", None),
-        (["0::/"], [], "", None),
-    ],
-)
-def test_the_folder_of_a_group_is_found_through_the_mounts(
-    memberships: list[str], mounts: list[str], controller: str, folder: str | None
-) -> None:
-    assert find_folder(memberships, mounts, controller) == (Path(folder) if folder else None)
-
-
-def test_a_cgroup_is_made_joined_killed_and_removed() -> None:
-    if not can_make_cgroups():
-        pytest.skip("no control group with cgroup.kill can be made on this machine")
-    cgroup = make_cgroup()
-    assert cgroup is not None
-    try:
-        assert cgroup.can_be_joined()
-        inside = subprocess.Popen(["sleep", "60"], preexec_fn=cgroup.join)
-        (cgroup.folder / "made by the generator").mkdir()
-        assert str(inside.pid) in (cgroup.folder / "cgroup.procs").read_text().split()
-        cgroup.kill()
-        assert inside.wait(20) == -9
-    finally:
-        cgroup.remove()
-    assert not cgroup.folder.exists()
-
-
-def test_a_cgroup_that_nobody_may_join_is_told() -> None:
-    if not can_make_cgroups():
-        pytest.skip("no control group with cgroup.kill can be made on this machine")
-    cgroup = make_cgroup()
-    assert cgroup is not None
-    cgroup.remove()
-    assert not cgroup.can_be_joined()
-
-
-def test_out_of_memory_kills_are_counted_or_unknown() -> None:
-    count = oom_kills()
-    assert count is None or count >= 0
-    if "oom_kill " in Path("/proc/vmstat").read_text():
-        assert count is not None
