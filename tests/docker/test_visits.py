@@ -115,6 +115,13 @@ def test_nothing_outlives_the_deadline(scene: Scene, hostile: str) -> None:
         assert copied.late >= 1, "it was writing until the end"
 
 
+@pytest.mark.parametrize("budget_s", [0.01, 0.1, 0.3])
+def test_a_deadline_that_comes_while_the_engine_starts_it(scene: Scene, budget_s: float) -> None:
+    ending, _ = scene.supervise(WRITES + HOSTILE["stops_itself"], budget_s=budget_s)
+    assert ending.reason == "deadline" and ending.ended > ending.deadline
+    assert max(scene.stamps(), default=0.0) <= ending.ended
+
+
 def test_grace_sends_a_sigterm_that_a_container_can_use(scene: Scene) -> None:
     program = """
 import signal, sys, time

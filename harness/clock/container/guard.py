@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.clock.bounded_log import BoundedLog
@@ -41,10 +42,10 @@ class Generator:
         problem: why it could not be started.
     """
 
-    def __init__(self, client: DockerClient, container_id: str, log: BoundedLog) -> None:
-        self._api, self._id, self._log = client.api, container_id, log
+    def __init__(self, client: DockerClient, container_id: str, group: Cgroup | None, log: BoundedLog) -> None:
+        self._api, self._id, self._group, self._log = client.api, container_id, group, log
         self._process: int | None = None  # a descriptor of its first process, where we see it
-        self._group: Cgroup | None = None  # that of all its processes
+        self._struck = False
         self._pumping: threading.Thread | None = None
         self.over = os.eventfd(0)
         self.ended: float | None = None
@@ -95,7 +96,8 @@ class Generator:
             self._api.start(self._id)
             pid = self._find_process()
         except problems() as problem:
-            self.problem = explain(problem)
+            if not self._struck:  # else it died of that while it was being started
+                self.problem = explain(problem)
         else:
             with time_for_dying(group_of(pid, self._id, ["cpu"]) if pid else None):
                 self._outlive()
@@ -113,9 +115,8 @@ class Generator:
         if pid is not None:
             with suppress(ProcessLookupError):
                 self._process = os.pidfd_open(pid)
-                self._group = group_of(pid, self._id)
                 if local_pid({"Pid": pid}, self._id) is None:  # it had ended, and its number is another's
-                    self._process, self._group = None, None
+                    self._process = None
         return pid
 
     def _outlive(self) -> None:
@@ -136,9 +137,10 @@ class Generator:
 
     def _strike(self) -> None:
         """Kill all; with its first process the kernel does so too, but once that had its turn on a core."""
-        self._signal(signal.SIGKILL)
-        if self._group is not None and os.geteuid() == 0:
+        self._struck = True
+        if self._group is not None:  # without the rights for it nothing happens
             self._group.kill()
+        self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:
@@ -183,7 +185,8 @@ def guard(client: DockerClient, channel: Channel, harness: int) -> None:
     order = _next_order(channel, harness)
     if order is None:
         return
-    generator = Generator(client, order["container"], BoundedLog(sys.stdout.fileno()))
+    group = Cgroup(Path(order["group"])) if order["group"] else None
+    generator = Generator(client, order["container"], group, BoundedLog(sys.stdout.fileno()))
     generator.start()
     cause = watch(generator, channel, harness, order["warn_at"], order["deadline"])
     report: dict[str, object]

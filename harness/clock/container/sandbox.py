@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.clock.cgroup import group_of
 from harness.clock.channel import Channel
 from harness.clock.container import engine
 from harness.clock.container.guard import PATIENCE_S
@@ -120,7 +121,12 @@ class Container:
         """
         clock = self._make_in_time(prepare, budget_s)
         with suppress(OSError):  # the guard may be dead already
-            self._channel.send(container=self._generator.id, warn_at=clock.deadline - grace_s, deadline=clock.deadline)
+            self._channel.send(
+                container=self._generator.id,
+                group=self._group_of_generator(),
+                warn_at=clock.deadline - grace_s,
+                deadline=clock.deadline,
+            )
         return clock
 
     def extinguish(self) -> Extinction:
@@ -198,6 +204,13 @@ class Container:
         if pid is not None and os.geteuid() == 0:
             with suppress(OSError):
                 self._output = os.open(f"/proc/{pid}/root{OUTPUT}", os.O_RDONLY | os.O_DIRECTORY)
+
+    def _group_of_generator(self) -> str | None:
+        """Where its control group will be, if we see the engine's: beside the holder's, named in the same way."""
+        pid = engine.local_pid(self._holder.attrs["State"], self._holder.id)
+        group = group_of(pid, self._holder.id) if pid is not None else None
+        name = group and group.folder.name.replace(self._holder.id, self._generator.id)
+        return str(group.folder.with_name(name)) if group and name else None
 
     def _make_in_time(self, prepare: Callable[[Clock], Launch], budget_s: float) -> Clock:
         """Make the container and wait for its clock's start; with more time for it where that was too short."""
