@@ -4,6 +4,8 @@ const board = document.querySelector("#board");
 const filters = document.querySelector("#filters");
 const parts = [...board.tBodies];
 const rows = parts.map(part => [...part.rows].slice(1));
+const lists = [...filters.querySelectorAll("select")];
+const linkedTo = new URLSearchParams(location.hash.slice(1));
 const largestFirst = new Set(["accuracy", "ipc", "speed"]);
 
 function sortBy(head, descending) {
@@ -43,6 +45,10 @@ function filter() {
   }
   document.querySelector("#shown").textContent = `${shown} of ${all} rows`;
   document.querySelector("#none").hidden = shown > 0;
+  // what was chosen stands in the address, so that a link shows the same
+  const usual = list => list.querySelector("[selected]") ?? list.options[0];
+  const chosen = lists.filter(list => list.selectedOptions[0] !== usual(list));
+  history.replaceState(null, "", "#" + new URLSearchParams(chosen.map(list => [list.name, list.value])));
 }
 
 for (const head of board.tHead.querySelectorAll("[data-sort]")) {
@@ -56,6 +62,10 @@ for (const head of board.tHead.querySelectorAll("[data-sort]")) {
   head.replaceChildren(button);
 }
 filters.hidden = false;
+for (const list of lists) {
+  const linked = linkedTo.get(list.name);
+  if ([...list.options].some(option => option.value === linked)) list.value = linked;
+}
 filters.addEventListener("change", filter);
 filters.addEventListener("submit", event => event.preventDefault());
 sortBy(board.tHead.querySelector("[data-sort=rank]"), false);

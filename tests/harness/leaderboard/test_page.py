@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,19 @@ def test_filters_by_data_set_clock_category_and_kind(browser: Browser, page: Pat
     assert browser.ask(SEEN) == ["beta", "alpha"] and browser.ask(PAPERS) == 7
     click(browser, "[name=published]")
     assert browser.ask(PAPERS) == 0
+
+
+def test_a_link_shows_what_was_chosen(browser: Browser, page: Path, tmp_path: Path) -> None:
+    browser.open(page, 1280, "light")
+    assert browser.ask("location.hash") == ""
+    choose(browser, "view", "Digits")
+    choose(browser, "rule", "container")
+    fragment = browser.ask("location.hash")
+    assert fragment == "#view=digits&rule=container-start"
+    elsewhere = Path(shutil.copy(page, tmp_path / "index.html"))
+    browser.open(elsewhere, 1280, "light", fragment + "&card=gone")
+    assert browser.ask(SEEN) == ["boxed"]
+    assert browser.ask("document.querySelector('[name=view]').value") == "digits"
 
 
 def test_sorts_by_mouse_and_by_keyboard_and_never_across_tracks(browser: Browser, page: Path) -> None:

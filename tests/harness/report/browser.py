@@ -55,12 +55,12 @@ class Browser:
             raise RuntimeError(f"{method}: {answer['error']['message']}")
         return dict(answer["result"])
 
-    def open(self, page: Path, width: int, scheme: str) -> None:
-        """Load a page and wait until it is there."""
+    def open(self, page: Path, width: int, scheme: str, fragment: str = "") -> None:
+        """Load a page, which is another than before where there is a `fragment`, and wait until it is there."""
         phone = width < 600
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=phone)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        self.call("Page.navigate", url=page.resolve().as_uri() + fragment)
         while self._next().get("method") != "Page.loadEventFired":
             pass
 
