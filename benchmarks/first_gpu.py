@@ -26,7 +26,7 @@ import torch
 from benchmarks.measuring import Setup
 from evaluation.base.card import order_cards
 from evaluation.base.files import write_text
-from evaluation.judge.cuda_graphs import release
+from evaluation.judge.streams import release
 
 # modules of benchmarks.card and their functions, in this order: what a short loan of a card should bring home first
 PARTS = {

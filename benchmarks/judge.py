@@ -131,23 +131,32 @@ def timed_slice(step: Stepper, device: torch.device, at_least_s: float) -> float
     began, images = time.perf_counter(), 0
     while time.perf_counter() - began < at_least_s:
         # Launches run ahead of a GPU; without waiting now and then a slice would end long after its time.
-        for _ in range(STEPS_AT_ONCE if device.type == "cuda" else 1):
+        for _ in range(_at_once(device)):
             images += step()
         _synchronise(device)
     return images / (time.perf_counter() - began)
 
 
-def slots_slice(slots: RoundSlots, steps: Sequence[Stepper], at_least_s: float) -> float:
-    """Images per second of all slots together, over whole steps of each."""
+def slots_slice(
+    slots: RoundSlots, steps: Sequence[Stepper], at_once: int, device: torch.device, at_least_s: float
+) -> float:
+    """Images per second of all slots together, over whole steps of each, `at_once` between looks at the clock."""
     began = time.perf_counter()
 
     def images(step: Stepper) -> int:
         made = 0
         while time.perf_counter() - began < at_least_s:
-            made += step()
+            for _ in range(at_once):
+                made += step()
+            if device.type == "cuda":
+                torch.cuda.current_stream(device).synchronize()
         return made
 
     return sum(slots.run(images, steps)) / (time.perf_counter() - began)
+
+
+def _at_once(device: torch.device) -> int:
+    return STEPS_AT_ONCE if device.type == "cuda" else 1
 
 
 def _synchronise(device: torch.device) -> None:
@@ -180,7 +189,8 @@ def measure(challenge: Challenge, ipc: int, device: torch.device, seconds: float
         timed_slice(stepper, device, WARM_UP_S[device.type])
         slice_of[name] = partial(timed_slice, stepper, device, SLICE_S)
         if name == "in parallel" and slots.count > 1:
-            slice_of[name] = partial(slots_slice, slots, steppers, PARALLEL_SLICE_S)
+            slots.run(lambda step: timed_slice(step, device, WARM_UP_S[device.type]), steppers)
+            slice_of[name] = partial(slots_slice, slots, steppers, _at_once(device), device, PARALLEL_SLICE_S)
         start_s[name] = time.perf_counter() - began
     slices: dict[str, list[float]] = {name: [] for name in IMPLEMENTATIONS}
     began = time.perf_counter()

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing
 from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from benchmarks.judge import Stepper, engine_stepper, noise, published_stepper
+from benchmarks.judge import Stepper, engine_stepper, noise, published_stepper, slots_slice
 from benchmarks.measuring import Result, Setup
 from benchmarks.roofline import TF32, element_bytes, training_cost
 from evaluation.base.challenge import Challenge, get_challenge
@@ -26,6 +24,7 @@ from evaluation.base.images import ImageSet
 from evaluation.judge.draws import draw_pass
 from evaluation.judge.fast_engine import FastEngine
 from evaluation.judge.norm_relu_pool import COMPILE_FROM_STEPS
+from evaluation.judge.parallel import RoundSlots
 from evaluation.judge.protocol import FULL_ROUNDS, Protocol
 from evaluation.judge.reference_engine import ReferenceEngine
 
@@ -34,7 +33,6 @@ ROOT = Path(__file__).resolve().parents[2]
 AGREES = 1e-4  # relative, of the loss of one step in float32
 LARGE_IPC = 500
 HASHED_STEPS = 40
-STREAMS = 3
 
 
 def steps_equal_the_reference(setup: Setup) -> Result:
@@ -192,45 +190,26 @@ def _timed(setup: Setup, step: Stepper) -> dict[str, float]:
 
 
 def streams(setup: Setup) -> Result:
-    """Rounds on streams of their own, each with its graphs and pool: images per second of one and of three."""
+    """Rounds in parallel as a judgement has them, each on a stream of its own: images per second of one and of all."""
     challenge, protocol = setup.challenges[0], Protocol()
     train = noise(challenge, 2 if setup.quick else 100, setup.device)
+    at_once = 1 if setup.quick else 50
+    with closing(RoundSlots(FULL_ROUNDS, "fast", setup.device)) as slots:
 
-    def own_stream() -> Any:
-        on_card = setup.device.type == "cuda"
-        return torch.cuda.stream(torch.cuda.Stream(setup.device)) if on_card else nullcontext()
-
-    lanes: list[tuple[Any, Stepper]] = []
-    for _ in range(STREAMS):  # one after another: no other thread may work while one captures
-        with own_stream() as _:
-            engine = FastEngine(train, challenge.classes, protocol, expected_steps=COMPILE_FROM_STEPS)
+        def stepper(_: int) -> Stepper:
+            engine = FastEngine(
+                train, challenge.classes, protocol, expected_steps=COMPILE_FROM_STEPS, workers=slots.workers
+            )
             step = engine_stepper(engine, protocol)
-            for _ in range(1 if setup.quick else 100):
+            for _ in range(2 * at_once):
                 step()
-        lanes.append((own_stream, step))
-    setup.synchronise()
+            return step
 
-    def images_per_s(count: int) -> float:
-        made = [0] * count
-        began = time.perf_counter()
-
-        def work(number: int) -> None:
-            stream, step = lanes[number]
-            with stream():
-                while time.perf_counter() - began < setup.seconds or not made[number]:
-                    for _ in range(1 if setup.quick else 50):
-                        made[number] += step()
-                    if setup.device.type == "cuda":
-                        torch.cuda.current_stream(setup.device).synchronize()
-
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return sum(made) / (time.perf_counter() - began)
-
-    return {str(count): images_per_s(count) for count in (1, STREAMS)}
+        steppers = slots.run(stepper, range(slots.count))
+        return {
+            str(count): slots_slice(slots, steppers[:count], at_once, setup.device, setup.seconds)
+            for count in sorted({1, slots.count})
+        }
 
 
 def large_set(setup: Setup) -> Result:

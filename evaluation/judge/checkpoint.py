@@ -15,6 +15,7 @@ from torch import Tensor
 from evaluation.base.files import written_whole
 from evaluation.base.images import ImageSet, NormalisedSet
 from evaluation.judge.protocol import Progress, Protocol, Round
+from evaluation.judge.streams import synchronise
 
 REPORT_EVERY_S = 1.0
 SAVE_EVERY_S = 240.0
@@ -148,7 +149,7 @@ class Monitor:
         self._reported = time.monotonic()
         self._saved: dict[int, float] = {}
         self._steps_done: dict[int, int] = {}
-        self._loss_sum: Tensor | float = 0.0
+        self._loss_sums: dict[int, Tensor | float] = {}
         self._losses = 0
 
     def resume(self, saved: Checkpoint, seeds: Container[int]) -> None:
@@ -171,9 +172,10 @@ class Monitor:
                 self._saved[seed] = now
                 self.write()
             if self._report:
-                self._loss_sum = self._loss_sum + loss
+                self._loss_sums[seed] = self._loss_sums.get(seed, 0.0) + loss
                 self._losses += 1
                 if steps_done == self._steps_per_round or now - self._reported >= REPORT_EVERY_S:
+                    synchronise(loss.device)  # the other rounds' losses are on streams of their own
                     self._report(self._progress())
                     self._reported = now
 
@@ -183,9 +185,10 @@ class Monitor:
             self._keep(seed, state())
 
     def _keep(self, seed: int, state: RoundState) -> None:
-        # cloned, because other rounds' checkpoints hold it while this one goes on
-        clones = {name: tensor.clone() for name, tensor in state.tensors.items()}
-        self.in_progress[seed] = replace(state, tensors=clones)
+        # copies, because other rounds' checkpoints hold it while this one goes on, and on the host, because a card's
+        # other streams do not wait for this round's
+        copies = {name: tensor.to("cpu", copy=True) for name, tensor in state.tensors.items()}
+        self.in_progress[seed] = replace(state, tensors=copies)
 
     def after_round(self, done: Round) -> None:
         """What `train_round` returns."""
@@ -210,7 +213,8 @@ class Monitor:
 
     def _progress(self) -> Progress:
         steps_so_far = sum(self._steps_done.values())
-        loss, self._loss_sum, self._losses = float(self._loss_sum) / self._losses, 0.0, 0
+        loss = sum(map(float, self._loss_sums.values())) / self._losses
+        self._loss_sums, self._losses = {}, 0
         return Progress(
             rounds_done=sum(steps == self._steps_per_round for steps in self._steps_done.values()),
             rounds=self._rounds,

@@ -8,14 +8,17 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from threading import Lock
 
 import torch
 from torch import Tensor, cuda
 
 from evaluation.judge.dsa import Draw
+from evaluation.judge.streams import numbered_stream
 
 _WARM_UP_STEPS = 3
+# What rounds in other threads do meanwhile is replays and copies, on streams of their own.
+_CAPTURING = Lock()
 
 Step = Callable[[Tensor, Draw], Tensor]
 
@@ -37,6 +40,9 @@ class _Captured:
 class GraphedStep:
     """A step that is captured at its first call for each kind of augmentation and batch size, then replayed.
 
+    It is captured on the stream that is current then, or on another one than the default stream, which cannot be
+    captured: a library's workspace is its stream's, so graphs that run at the same time must be of several.
+
     The step is given at each call and not kept: an engine that owns this object is freed, and its graphs with it, as
     soon as nobody uses it. It may change nothing but the tensors `updated`, in place, and wait for nothing on the host.
     """
@@ -48,14 +54,14 @@ class GraphedStep:
         self._capturing = True
         with cuda.device(device):
             self._pool = cuda.graph_pool_handle()
-            self._stream = capture_stream(device)
 
     def __call__(self, step: Step, index_B: Tensor, drawn: Draw) -> Tensor:
         """The loss, 0-dim, of one step; it is overwritten by the next."""
         with cuda.device(self._device):
             captured = self._captured.get((drawn.kind, len(index_B)))
             if captured is None and self._capturing:
-                return self._first(step, index_B, drawn)
+                with _CAPTURING:
+                    return self._first(step, index_B, drawn)
             if captured is None:
                 return step(index_B, drawn)
             captured.replay(index_B, drawn)
@@ -85,26 +91,23 @@ class GraphedStep:
             tensor.copy_(value)
 
     def _capture(self, step: Step, index_B: Tensor, drawn: Draw) -> _Captured:
-        """Warm up on a stream of its own, as capturing requires, then record. The caller undoes the warm-up's steps."""
+        """Warm up on the stream that captures, then record. The caller undoes the warm-up's steps."""
         current = cuda.current_stream(self._device)
-        self._stream.wait_stream(current)
-        with cuda.stream(self._stream):
+        stream = numbered_stream(self._device, 0) if current == cuda.default_stream(self._device) else current
+        stream.wait_stream(current)
+        with cuda.stream(stream):
             for _ in range(_WARM_UP_STEPS):
                 step(index_B, drawn)
-        current.wait_stream(self._stream)
+        current.wait_stream(stream)
         graph = cuda.CUDAGraph()
+        # of this thread alone: others may allocate and wait meanwhile
+        mode = "thread_local"
         try:
-            with _no_collection(), cuda.graph(graph, pool=self._pool, stream=self._stream):
+            with _no_collection(), cuda.graph(graph, pool=self._pool, stream=stream, capture_error_mode=mode):
                 self._loss.copy_(step(index_B, drawn))
         finally:
             cuda.set_stream(current)  # PyTorch leaves a failed capture on the capture's stream
         return _Captured(graph, index_B, drawn.uniforms)
-
-
-@cache
-def capture_stream(device: torch.device) -> cuda.Stream:
-    """The one on which all steps of a process warm up and are captured: cuBLAS keeps a workspace for each stream."""
-    return cuda.Stream(device)
 
 
 @contextmanager
@@ -118,11 +121,3 @@ def _no_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def release(device: torch.device) -> None:
-    """Give a card's memory back that nobody uses any more; nothing to do elsewhere."""
-    if device.type == "cuda":
-        gc.collect()
-        with cuda.device(device):
-            cuda.empty_cache()

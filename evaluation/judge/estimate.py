@@ -129,10 +129,13 @@ def _step_seconds(slots: RoundSlots, engines: Sequence[Engine], batch: int, at_m
     index_B = torch.arange(batch, device=device)
     uniforms = torch.rand(UNIFORMS, batch, generator=torch.Generator().manual_seed(0)).to(device)
     draws = [Draw(kind, uniforms) for kind in KINDS]
-    for engine in engines:
+
+    def warm_up(engine: Engine) -> None:
         for drawn in draws if device.type == "cuda" else draws[:1]:
             engine.step(index_B, drawn)
             _synchronize(device)
+
+    slots.run(warm_up, engines)
     began = time.monotonic()
 
     def count_steps(engine: Engine) -> int:
@@ -156,5 +159,6 @@ def _predict_seconds(engine: Engine, images: DeviceSet) -> float:
 
 
 def _synchronize(device: torch.device) -> None:
+    """Wait for this thread's stream."""
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        torch.cuda.current_stream(device).synchronize()

@@ -13,7 +13,6 @@ epochs, `equivalence-cifar100-amd-epyc-2-core.json`). Not measured on a GPU. Mor
 """
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
@@ -28,6 +27,7 @@ from evaluation.judge.engine import DeviceSet, Engine
 from evaluation.judge.norm_relu_pool import NormReluPool, choose_norm_relu_pool, plain_norm_relu_pool
 from evaluation.judge.parallel import Workers
 from evaluation.judge.protocol import Protocol
+from evaluation.judge.streams import repeatable
 
 # Of the largest activation of a part of a batch: near to the caches; beyond 32 MiB glibc maps fresh pages each time.
 PART_BYTES = 16 * 2**20
@@ -79,14 +79,8 @@ class FastEngine(Engine):
         torch._foreach_zero_(list(self.momentum.values()))
 
     def step(self, index_B: Tensor, drawn: Draw) -> Tensor:
-        with self._deterministic():
+        with repeatable(self.train.device):
             return self.graphed(self._step, index_B, drawn) if self.graphed else self._step(index_B, drawn)
-
-    def _deterministic(self) -> AbstractContextManager[None]:
-        """What makes CUDA's convolutions repeatable. A CPU's are, and its rounds share these settings in threads."""
-        if self.train.device.type == "cpu":
-            return nullcontext()
-        return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
 
     def _step(self, index_B: Tensor, drawn: Draw) -> Tensor:
         parts = self._parts(len(index_B), self.dtype)
@@ -141,7 +135,7 @@ class FastEngine(Engine):
         return F.linear(features_BF, self.weights["head.weight"], self.weights["head.bias"])
 
     def logits(self, x_BCHW: Tensor) -> Tensor:
-        with self._deterministic():
+        with repeatable(self.train.device):
             parts = self._parts(len(x_BCHW), torch.float32)
             return torch.cat(list(self.map(self._part_logits, x_BCHW.tensor_split(parts))))
 

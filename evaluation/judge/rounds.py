@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from functools import lru_cache, partial
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -14,13 +16,13 @@ from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, NormalisedSet
 from evaluation.base.interruption import held_back
 from evaluation.judge.checkpoint import Monitor, RoundState, fingerprint, load_checkpoint, save_checkpoint
-from evaluation.judge.cuda_graphs import release
 from evaluation.judge.draws import draw_pass
 from evaluation.judge.engine import DeviceSet, Engine, put_on_device
 from evaluation.judge.fast_engine import FastEngine
 from evaluation.judge.parallel import RoundSlots
 from evaluation.judge.protocol import Progress, Protocol, Round
 from evaluation.judge.reference_engine import ReferenceEngine
+from evaluation.judge.streams import release, synchronise
 
 ENGINES: dict[str, type[Engine]] = {"fast": FastEngine, "reference": ReferenceEngine}
 Images = Callable[[], ImageSet | NormalisedSet]
@@ -154,8 +156,15 @@ def train_rounds(
         slots = stack.enter_context(closing(RoundSlots(len(jobs), engine, torch_device)))
         stack.callback(release, torch_device)
 
+        building = Lock()
+        sets: WeakValueDictionary[Images, DeviceSet] = WeakValueDictionary()  # a card holds each once
+
         def build(source: Images) -> Engine:
-            train = put_on_device(source(), challenge, torch_device)
+            with building:
+                train = sets.get(source)
+                if train is None:
+                    train = sets[source] = put_on_device(source(), challenge, torch_device)
+                    synchronise(torch_device)  # other streams read it
             return engine_class(
                 train, challenge.classes, protocol, expected_steps=expected_steps, workers=slots.workers
             )

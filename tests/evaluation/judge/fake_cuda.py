@@ -1,13 +1,15 @@
 """A stand-in for `torch.cuda` with two cards, whose graphs record what is computed and compute it again at a replay.
 
 It keeps the laws of the real one that matter here: a graph records what the card of its stream computes, nothing of
-another card; it reads and writes the same memory at every replay, and a number of the host's stays as it was; a
-failed capture leaves its stream current. Tensors stay on the CPU; `owner` says on which card they are.
+another card, and not on the default stream; it reads and writes the same memory at every replay, and a number of the
+host's stays as it was; a failed capture leaves its stream current; which card and streams are current is each thread's
+own. Tensors stay on the CPU; `owner` says on which card they are.
 """
 
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,12 +25,28 @@ class FakeCuda:
 
     def __init__(self, owner: int = 0, breaks: bool = False) -> None:
         self.owner, self.breaks = owner, breaks
-        self.card = 0
-        self.stream_of_card = {card: Stream(card) for card in (0, 1)}
+        self._default = {card: Stream(card) for card in (0, 1)}
+        self._of_thread = threading.local()
         self.captures: list[Stream] = []
+        self.synchronised: list[int] = []
         self.pools = 0
         self.emptied: list[int] = []
         self.CUDAGraph = Graph
+
+    @property
+    def card(self) -> int:
+        return getattr(self._of_thread, "card", 0)
+
+    @card.setter
+    def card(self, card: int) -> None:
+        self._of_thread.card = card
+
+    @property
+    def stream_of_card(self) -> dict[int, Stream]:
+        if not hasattr(self._of_thread, "streams"):
+            self._of_thread.streams = dict(self._default)
+        streams: dict[int, Stream] = self._of_thread.streams
+        return streams
 
     @contextmanager
     def device(self, device: torch.device) -> Iterator[None]:
@@ -45,6 +63,9 @@ class FakeCuda:
         self.pools += 1
         return self.pools
 
+    def default_stream(self, device: torch.device | None = None) -> Stream:
+        return self._default[self._index(device)]
+
     def current_stream(self, device: torch.device | None = None) -> Stream:
         return self.stream_of_card[self._index(device)]
 
@@ -56,14 +77,20 @@ class FakeCuda:
     def stream(self, stream: Stream) -> Iterator[None]:
         before, card = self.stream_of_card[stream.card], self.card
         self.set_stream(stream)
-        yield
-        self.set_stream(before)
-        self.card = card
+        try:
+            yield
+        finally:
+            self.set_stream(before)
+            self.card = card
 
     @contextmanager
-    def graph(self, graph: Graph, pool: int, stream: Stream | None = None) -> Iterator[None]:
+    def graph(
+        self, graph: Graph, pool: int, stream: Stream | None = None, capture_error_mode: str = "global"
+    ) -> Iterator[None]:
         assert not gc.isenabled(), "what the collector frees breaks a capture"
         stream = stream or Stream(0)  # as the real one: made on the first card that anything captured on
+        assert stream not in self._default.values(), "the default stream cannot be captured"
+        assert capture_error_mode == "thread_local", "what other threads do would break the capture"
         self.captures.append(stream)
         before, card = self.stream_of_card[stream.card], self.card
         self.set_stream(stream)
@@ -73,6 +100,9 @@ class FakeCuda:
             raise RuntimeError("operation failed due to a previous error during capture")
         self.set_stream(before)
         self.card = card
+
+    def synchronize(self, device: torch.device | None = None) -> None:
+        self.synchronised.append(self._index(device))
 
     def empty_cache(self) -> None:
         self.emptied.append(self.card)
@@ -84,9 +114,15 @@ class FakeCuda:
 class Stream:
     def __init__(self, card: int) -> None:
         self.card = card
+        self.waited_for: list[Stream] = []
+        self.finished = 0
 
     def wait_stream(self, other: Stream) -> None:
         assert other.card == self.card
+        self.waited_for.append(other)
+
+    def synchronize(self) -> None:
+        self.finished += 1
 
 
 class Graph:

@@ -6,22 +6,24 @@ import gc
 import weakref
 from collections.abc import Iterator
 from functools import cache
+from threading import Barrier
 
 import pytest
 import torch
 from torch import Tensor
 
-from evaluation.judge import cuda_graphs, fast_engine
+from evaluation.judge import cuda_graphs, fast_engine, streams
 from evaluation.judge.cuda_graphs import GraphedStep
 from evaluation.judge.draws import draw_pass
 from evaluation.judge.dsa import KINDS, Draw
 from evaluation.judge.engine import DeviceSet, put_on_device
 from evaluation.judge.fast_engine import FastEngine
 from evaluation.judge.norm_relu_pool import Triple, fused, tensor_backward, tensor_forward
+from evaluation.judge.parallel import RoundSlots
 from evaluation.judge.protocol import Protocol
 from tests.device_traffic import CARD as CARD_OF_META
 from tests.device_traffic import Watch
-from tests.evaluation.judge.fake_cuda import FakeCuda
+from tests.evaluation.judge.fake_cuda import FakeCuda, Stream
 from tests.evaluation.small import SMALL, small_train
 
 PROTOCOL = Protocol(batch_size=8)
@@ -44,8 +46,10 @@ def collector_off() -> Iterator[None]:
 
 
 def use(fake: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
-    monkeypatch.setattr(cuda_graphs, "cuda", fake)
-    monkeypatch.setattr(cuda_graphs, "capture_stream", cache(cuda_graphs.capture_stream.__wrapped__))
+    numbered = cache(streams.numbered_stream.__wrapped__)
+    for module in (cuda_graphs, streams):
+        monkeypatch.setattr(module, "cuda", fake)
+        monkeypatch.setattr(module, "numbered_stream", numbered)
     return fake
 
 
@@ -53,11 +57,11 @@ def train_set() -> DeviceSet:
     return put_on_device(small_train(28), SMALL, torch.device("cpu"))
 
 
-def an_engine(graphed_on: torch.device | None = None) -> FastEngine:
+def an_engine(graphed_on: torch.device | None = None, seed: int = 1) -> FastEngine:
     engine = FastEngine(train_set(), 10, PROTOCOL, dtype=torch.float32)
     if graphed_on:
         engine.graphed = GraphedStep([*engine.weights.values(), *engine.momentum.values()], graphed_on)
-    engine.start(seed=1)
+    engine.start(seed)
     engine.set_rate(PROTOCOL.lr)
     return engine
 
@@ -97,7 +101,38 @@ def test_replays_are_the_steps_over_a_rate_drop_a_load_and_a_restart(monkeypatch
     assert len(fake.captures) == 2 * len(KINDS), "each kind and size once"
     assert fake.pools == 1
     a_pass(an_engine(CARD[0]), 0)
-    assert fake.pools == 2 and len(set(map(id, fake.captures))) == 1, "a pool for each engine, one stream for all"
+    assert fake.pools == 2 and len(set(fake.captures)) == 1, "a pool for each engine, one stream for all"
+
+
+def test_rounds_in_parallel_have_streams_and_pools_of_their_own_and_the_same_bits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = use(FakeCuda(), monkeypatch)
+    all_begun = Barrier(3, timeout=60)
+    settings = []
+
+    def trained(number: int) -> tuple[FastEngine, list[float], Stream]:
+        engine = an_engine(CARD[0], seed=number)
+        all_begun.wait()
+        losses = [loss for index in range(2) for loss in a_pass(engine, index)]
+        settings.append((torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32))
+        return engine, losses, fake.current_stream()
+
+    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32
+    slots = RoundSlots(3, "fast", CARD[0])
+    done = slots.run(trained, range(3))
+    slots.close()
+    for number, (engine, losses, stream) in enumerate(done):
+        plain = an_engine(seed=number)
+        assert losses == [loss for index in range(2) for loss in a_pass(plain, index)]
+        assert_same(plain, engine)
+        assert engine.graphed
+        assert fake.captures.count(stream) == len(engine.graphed._captured) > 1
+        assert stream.waited_for[0] is fake.default_stream() and stream.finished == 1
+    assert fake.pools == 3 and len(set(fake.captures)) == 3
+    assert fake.current_stream() is fake.default_stream()
+    assert settings == [(True, False)] * 3, "no thread takes away what makes another's convolutions repeatable"
+    assert (torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32) == before
 
 
 @pytest.mark.parametrize("card", CARD)
@@ -144,9 +179,9 @@ def test_an_engine_and_its_graphs_go_with_its_last_user(monkeypatch: pytest.Monk
 
 def test_a_cards_memory_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = use(FakeCuda(), monkeypatch)
-    cuda_graphs.release(torch.device("cpu"))
+    streams.release(torch.device("cpu"))
     assert fake.emptied == []
-    cuda_graphs.release(CARD[1])
+    streams.release(CARD[1])
     assert fake.emptied == [1]
 
 

@@ -43,13 +43,15 @@ def test_results_keep_their_order_and_errors_come_out() -> None:
 
 
 @pytest.mark.usefixtures("three_torch_threads")
-def test_slots_are_for_the_fast_engine_on_several_cores() -> None:
+def test_slots_are_for_the_fast_engine_on_several_cores_or_a_card() -> None:
     for count, engine, device, expected in (
         (30, "fast", "cpu", 3),
         (2, "fast", "cpu", 2),
         (1, "fast", "cpu", 1),
         (3, "reference", "cpu", 1),
-        (3, "fast", "cuda", 1),
+        (3, "fast", "cuda", 3),
+        (1, "fast", "cuda", 1),
+        (3, "reference", "cuda", 1),
     ):
         some = RoundSlots(count, engine, torch.device(device))
         assert some.count == expected

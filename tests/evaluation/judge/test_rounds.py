@@ -241,6 +241,20 @@ def test_in_parallel_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(set(in_parallel.rounds)) > 1
 
 
+@pytest.mark.usefixtures("three_torch_threads")
+def test_rounds_in_parallel_share_their_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card that held 100,000 images of 64x64 three times would lack 2.5 GB."""
+    put, held = rounds.put_on_device, []
+
+    def counted(*arguments: object) -> DeviceSet:
+        held.append(put(*arguments))  # type: ignore[arg-type]
+        return held[-1]
+
+    monkeypatch.setattr(rounds, "put_on_device", counted)
+    judged()
+    assert [len(each) for each in held] == [len(small_test().labels), 100]
+
+
 @pytest.mark.usefixtures("three_torch_threads", "saving_every_step")
 @pytest.mark.parametrize("stop_at", [2, 7, 13])
 def test_interrupted_in_parallel_and_resumed_equals_uninterrupted(tmp_path: Path, stop_at: int) -> None:

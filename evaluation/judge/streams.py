@@ -1,0 +1,58 @@
+"""Streams of a card: one for each round that is trained at the same time. Nothing to do on other devices."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import torch
+from torch import cuda
+
+
+@contextmanager
+def on_stream(device: torch.device, number: int) -> Iterator[None]:
+    """Compute on the stream of this number: after what the card was given before, and all of it is done at the end."""
+    if device.type != "cuda":
+        yield
+        return
+    with cuda.device(device):
+        stream = numbered_stream(device, number)
+        stream.wait_stream(cuda.default_stream(device))
+        with cuda.stream(stream):
+            try:
+                yield
+            finally:
+                stream.synchronize()  # so that memory which is freed now is not in use
+
+
+@cache
+def numbered_stream(device: torch.device, number: int) -> cuda.Stream:
+    """The same for the whole process: libraries keep a workspace for each stream."""
+    return cuda.Stream(device)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the card has done all that it was given, on every stream."""
+    if device.type == "cuda":
+        cuda.synchronize(device)
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Convolutions of a card that repeat bit for bit, in IEEE float32. A CPU's do.
+
+    The setting is the process's: what trains in threads has it set around all of them.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        yield
+
+
+def release(device: torch.device) -> None:
+    """Give a card's memory back that nobody uses any more."""
+    if device.type == "cuda":
+        gc.collect()
+        with cuda.device(device):
+            cuda.empty_cache()
