@@ -232,7 +232,7 @@ def _write(image_HWC: Pixels, change: Change | None, path: Path) -> Exception | 
             image_HWC = change(image_HWC)
         part = path.with_name(path.name + UNFINISHED)
         # OpenCV, whose colours are BGR: in one call outside of Python's lock, for which the generator would wait
-        part.write_bytes(cv2.imencode(".png", image_HWC[..., ::-1], _ENCODING)[1])
+        part.write_bytes(cv2.imencode(".png", image_HWC[..., ::-1], _ENCODING)[1].data)
         part.replace(path)
     except Exception as error:  # whatever it is, a thread that died of it would be waited for
         return error
