@@ -50,7 +50,7 @@ def held_by(content: Any, path: Path, load: Callable[[Path], Any]) -> Held:
             " are judged as they are here"
         )
         return Held(held.images, held.labels, (*held.notes, factored))
-    if (beside := _beside(path, _LABELS)) is not None:
+    if (beside := labels_beside(path)) is not None:
         held = _labelled(content, load(beside))
         rate = _beside(path, _RATE)
         learned = f"the learning rate in {rate.name} was learned with the images and is not used" if rate else None
@@ -78,6 +78,11 @@ def _labelled(images: Any, labels: Any) -> Held:
         soft = "its labels are soft: the likeliest class of each is used, and the method's own accuracy is another"
         return Held(images, labels.argmax(1), (soft,))
     return Held(images, labels)
+
+
+def labels_beside(path: Path) -> Path | None:
+    """The file of labels that belongs to a file of images; None where there is none."""
+    return _beside(path, _LABELS)
 
 
 def _beside(path: Path, what: str) -> Path | None:

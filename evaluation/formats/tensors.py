@@ -23,6 +23,15 @@ _TAR_HEADER, _TAR_MAGIC_AT = 512, 257
 _MAX_FILE_BYTES = 4 * MAX_SET_BYTES  # floats take four bytes a channel value
 
 
+class HalfWrittenTensorError(ValueError):
+    """A file that `torch.save` had not finished when its writer ended."""
+
+
+def tensor_name(challenge: Challenge) -> str:
+    """What the challenge calls a submission's file: `cifar100.pt`, `tinyimagenet.pt`."""
+    return f"{challenge.name.replace('-', '')}.pt"
+
+
 def write_tensor(path: Path, images: ImageSet | NormalisedSet, challenge: Challenge, ipc: int | None = None) -> None:
     """Export for the challenge's evaluator: float32 (classes * ipc, 3, H, W), normalised, class-major.
 
@@ -69,7 +78,10 @@ def read_tensor_and_notes(path: Path, challenge: Challenge) -> tuple[NormalisedS
 
 
 def load_weights_only(path: Path) -> Any:
-    """Tensors and plain containers from a regular file of bounded size, without running code. Else ValueError."""
+    """Tensors and plain containers from a regular file of bounded size, without running code.
+
+    Raises HalfWrittenTensorError for one that looks unfinished, ValueError for any other.
+    """
     import torch
 
     try:
@@ -85,13 +97,14 @@ def load_weights_only(path: Path) -> Any:
         with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_numpy_scalars()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnreadableFileError as problem:
-        raise ValueError(f"{path} cannot be read: {problem.reason}") from None
+        kind = HalfWrittenTensorError if problem.half_written else ValueError
+        raise kind(f"{path} cannot be read: {problem.reason}") from None
     except (pickle.UnpicklingError, AttributeError, TypeError, KeyError, IndexError) as error:
         raise ValueError(
             f"{path} holds more than tensors, so it was not loaded; save a bare tensor with torch.save"
         ) from error
     except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, MemoryError, OverflowError) as error:
-        raise ValueError(f"{path} is not a complete torch.save file; it may be half-written") from error
+        raise HalfWrittenTensorError(f"{path} is not a complete torch.save file; it may be half-written") from error
 
 
 def _numpy_scalars() -> list[Any]:

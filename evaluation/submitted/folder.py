@@ -21,7 +21,8 @@ from evaluation.base.untrusted import (
 from evaluation.formats.class_folders import accepted
 from evaluation.formats.decode import OnRead, decode_files, fit_pixels
 from evaluation.formats.shards import NoImagesInShardError, read_shard
-from evaluation.submitted.listing import list_folder
+from evaluation.formats.tensors import HalfWrittenTensorError, read_tensor_and_notes
+from evaluation.submitted.listing import OUTSIDE, list_folder
 
 _Part = tuple[ImageSet, list[str]]  # images and where each came from
 
@@ -54,15 +55,26 @@ class FolderContents:
 
 
 class NoImagesError(NothingToJudgeError):
-    """A folder without one whole image; `dropped` and `not_images`, a count, are what was in it instead."""
+    """A folder without one whole image; `dropped` and `not_images`, a count, are what was in it instead.
+
+    `outside` of those dropped are images that lie outside class folders.
+    """
 
     def __init__(self, folder: Path, dropped: DroppedFiles, not_images: int, challenge: Challenge) -> None:
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in dropped.by_reason.most_common(3))
-        told = [f"{dropped.total:,} files were left out: {reasons}"] if dropped.total else []
+        outside = dropped.by_reason[OUTSIDE]
+        others = [(reason, count) for reason, count in dropped.by_reason.most_common(3) if reason != OUTSIDE]
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in others)
+        told = [f"{dropped.total - outside:,} files were left out: {reasons}"] if others else []
         told += [f"{not_images:,} files or folders are not images"] if not_images else []
         left_out = f" ({'; '.join(told)})" if told else ""
-        super().__init__(f"{folder} holds no readable image{left_out}; {accepted(challenge)}")
-        self.dropped, self.not_images = dropped, not_images
+        missing = f"no image in a class folder: {outside_words(outside)}" if outside else "no readable image"
+        super().__init__(f"{folder} holds {missing}{left_out}; {accepted(challenge)}")
+        self.dropped, self.not_images, self.outside = dropped, not_images, outside
+
+
+def outside_words(count: int) -> str:
+    """`155 images lie outside class folders`."""
+    return f"{count:,} images lie outside class folders" if count != 1 else "1 image lies outside class folders"
 
 
 def read_folder(folder: Path, challenge: Challenge, on_read: OnRead = lambda done, files: None) -> FolderContents:
@@ -71,11 +83,12 @@ def read_folder(folder: Path, challenge: Challenge, on_read: OnRead = lambda don
     Class folders are named by label index, class name, WordNet id or `007-name` and hold PNG, JPEG, WebP or BMP of any
     size; shards `*.npz` beside them hold `images` and `labels`. Links are not followed, no code in a file runs, and
     what cannot be read is left out and told. A shard of nothing but images that were read before is not counted again.
+    The challenge's own `.pt` file is read where there is no other image.
 
     Raises:
         NoImagesError: there is no whole image.
-        ValueError: the folder cannot be listed, a class folder names no class or two, or there are more images than
-            fit.
+        ValueError: the folder cannot be listed, a class folder names no class or two, a `.pt` file that is to be read
+            holds something else, or there are more images than fit.
     """
     listing = list_folder(folder, challenge)
     count = len(listing.images)
@@ -106,10 +119,31 @@ def read_folder(folder: Path, challenge: Challenge, on_read: OnRead = lambda don
         parts.append(part)
         sizes[shard.images.shape[3], shard.images.shape[2]] += len(shard)
     images, names = _by_label(parts)
-    if not len(images):
+    notes: tuple[str, ...] = ()
+    tensor: NormalisedSet | None = None
+    if listing.tensor and len(images):
+        listing.dropped.add(listing.tensor, "tensor file beside other images")
+    elif listing.tensor:
+        try:
+            tensor, notes = read_tensor_and_notes(folder / listing.tensor, challenge)
+        except HalfWrittenTensorError:
+            listing.dropped.add(listing.tensor, "half-written tensor file", half_written=True)
+    if tensor is None and not len(images):
         raise NoImagesError(folder, listing.dropped, listing.not_images.total, challenge)
-    contents = _contents(images, names, listing.dropped, sizes, challenge)
+    if tensor is not None and listing.tensor:
+        names = _positions(listing.tensor, len(tensor))
+    contents = _contents(images if tensor is None else tensor, names, listing.dropped, sizes, challenge, notes)
     return replace(contents, not_images=tuple(listing.not_images.first), not_images_count=listing.not_images.total)
+
+
+def read_tensor_file(path: Path, challenge: Challenge) -> FolderContents:
+    """Read a submission that is one `.pt` file, under any name. Raises ValueError where it is not."""
+    images, notes = read_tensor_and_notes(path, challenge)
+    return _contents(images, _positions(path.name, len(images)), DroppedFiles(), Counter(), challenge, notes)
+
+
+def _positions(name: str, count: int) -> list[str]:
+    return [f"{name}[{position}]" for position in range(count)]
 
 
 def _pictures(parts: list[_Part]) -> set[bytes]:
@@ -144,7 +178,7 @@ def _check_count(count: int, origin: Path, challenge: Challenge) -> None:
 
 def _shard_part(shard: ImageSet, name: str, challenge: Challenge) -> _Part:
     images = ImageSet(fit_pixels(shard.images, challenge.size), shard.labels)
-    return images, [f"{name}[{position}]" for position in range(len(shard))]
+    return images, _positions(name, len(shard))
 
 
 def _by_label(parts: list[_Part]) -> tuple[ImageSet, list[str]]:
@@ -162,10 +196,15 @@ def _by_label(parts: list[_Part]) -> tuple[ImageSet, list[str]]:
 
 
 def _contents(
-    images: ImageSet, names: list[str], dropped: DroppedFiles, sizes: Counter[tuple[int, int]], challenge: Challenge
+    images: ImageSet | NormalisedSet,
+    names: list[str],
+    dropped: DroppedFiles,
+    sizes: Counter[tuple[int, int]],
+    challenge: Challenge,
+    notes: tuple[str, ...] = (),
 ) -> FolderContents:
     resized = {had: count for had, count in sizes.most_common() if had != (challenge.size, challenge.size)}
-    warnings = []
+    warnings = list(notes)
     if resized:
         (width, height), most = next(iter(resized.items()))
         warnings.append(
@@ -175,6 +214,8 @@ def _contents(
     if dropped.total:
         half = f", {dropped.half_written:,} of them half-written" if dropped.half_written else ""
         warnings.append(f"{dropped.total:,} files were left out{half}")
+    if outside := dropped.by_reason[OUTSIDE]:
+        warnings.append(outside_words(outside))
     missing = challenge.classes - len(np.unique(images.labels))
     if missing:
         warnings.append(f"{missing} of {challenge.classes} classes have no image")

@@ -10,7 +10,9 @@ from evaluation.base.untrusted import MAX_ENTRIES, MAX_IMAGE_BYTES, DroppedFiles
 from evaluation.formats.class_folders import label_of_folder
 from evaluation.formats.decode import SUFFIXES
 from evaluation.formats.kinds import is_foreign_image, is_hidden
+from evaluation.formats.tensors import tensor_name
 
+OUTSIDE = "not in a class folder"  # the reason of an image that lies beside the class folders
 _DEPTH = 3  # levels of folders in a class folder, as in `<wnid>/images/`
 
 
@@ -22,6 +24,7 @@ class Listing:
         images: label and path of every candidate, sorted.
         image_bytes: their size on disk together.
         shards: paths of `*.npz`.
+        tensor: path of the challenge's own `.pt` file; None where there is none.
         dropped: what may have been an image and is not read.
         not_images: what was never one: hidden files and folders, notes, logs, lists, databases of thumbnails.
     """
@@ -29,6 +32,7 @@ class Listing:
     images: list[tuple[int, str]] = field(default_factory=list)
     image_bytes: int = 0
     shards: list[str] = field(default_factory=list)
+    tensor: str | None = None
     dropped: DroppedFiles = field(default_factory=DroppedFiles)
     not_images: DroppedFiles = field(default_factory=DroppedFiles)
 
@@ -80,8 +84,10 @@ class _Lister:
             if not entry.is_dir(follow_symlinks=False):
                 if entry.name.endswith(".npz"):
                     self._listing.shards.append(path)
+                elif entry.name == tensor_name(self._challenge):
+                    self._listing.tensor = path
                 else:
-                    self._add_other(path, "not in a class folder", is_image=_has_image_name(entry.name))
+                    self._add_other(path, OUTSIDE, is_image=_has_image_name(entry.name))
             else:
                 self._list_top_folder(entry.name)
         self._listing.images.sort()

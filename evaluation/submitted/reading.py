@@ -10,9 +10,8 @@ from evaluation.formats.class_folders import label_of_folder
 from evaluation.formats.decode import OnRead
 from evaluation.formats.kinds import is_hidden
 from evaluation.formats.shards import may_hold_images
-from evaluation.formats.tensors import read_tensor_and_notes
 from evaluation.submitted.class_order_file import read_order, reorder
-from evaluation.submitted.folder import FolderContents, read_folder, read_shard_file
+from evaluation.submitted.folder import FolderContents, read_folder, read_shard_file, read_tensor_file
 from evaluation.submitted.listing import holds_images
 
 _MAX_RECORD_BYTES = 2**26  # of a run's record.json
@@ -63,9 +62,7 @@ def read_images(path: Path, challenge: Challenge, on_read: OnRead = lambda done,
     if not path.exists():
         raise ValueError(f"{path} does not exist; give a folder of class folders, a run, a .pt file or an .npz shard")
     if path.suffix.lower() == ".pt":
-        images, notes = read_tensor_and_notes(path, challenge)
-        paths = tuple(f"{path.name}[{position}]" for position in range(len(images)))
-        return FolderContents(images, paths, warnings=notes)
+        return read_tensor_file(path, challenge)
     if path.suffix.lower() == ".npz":
         return read_shard_file(path, challenge)
     raise ValueError(f"{path} is neither a folder nor a .pt or .npz file; give one of these")

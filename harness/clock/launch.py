@@ -91,21 +91,26 @@ def command_line(template: str, terms: Terms) -> list[str]:
     Raises:
         ValueError: it is empty, has an open quotation or a placeholder that means nothing.
     """
-    values = terms.placeholders
-
-    def fill(match: re.Match[str]) -> str:
-        if match[1] not in values:
-            known = " ".join(f"{{{name}}}" for name in values)
-            raise ValueError(f"the command has {match[0]}, which is not a placeholder; there are {known}")
-        return values[match[1]]
-
     try:
         words = shlex.split(template)
     except ValueError as problem:
         raise ValueError(f"the command {template!r} cannot be split into arguments: {problem}") from None
     if not words:
         raise ValueError("the command is empty; give a program and its arguments")
-    return [_PLACEHOLDER.sub(fill, word) for word in words]
+    return [fill(word, terms) for word in words]
+
+
+def fill(word: str, terms: Terms) -> str:
+    """`word` with its placeholders filled in. Raises ValueError for one that means nothing."""
+    values = terms.placeholders
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in values:
+            known = " ".join(f"{{{name}}}" for name in values)
+            raise ValueError(f"{match[0]} in {word!r} is not a placeholder; there are {known}")
+        return values[match[1]]
+
+    return _PLACEHOLDER.sub(value, word)
 
 
 def check_program(launch: Launch) -> None:

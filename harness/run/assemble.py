@@ -24,8 +24,9 @@ from harness.records.record import (
     ThroughputPart,
 )
 from harness.run.collect import Collected
-from harness.run.generation import Generation, outcome
+from harness.run.generation import Generation
 from harness.run.options import RunOptions
+from harness.run.outcome import outcome
 from harness.run.plan import Plan
 from submission.contract.generator import GeneratorBase
 from submission.contract.settings import compiles
@@ -43,6 +44,7 @@ def first_record(
     here = this_machine()
     settings: dict[str, Any] = dict(plan.settings)
     settings |= {"command": options.command} if options.command is not None else {}
+    settings |= {"collect": options.collect} if options.collect is not None else {}
     settings |= {"trust": True} if options.trust else {}
     settings |= {"pda": plan.pda} if options.own else {}
     settings |= visitor.described if visitor else {}
@@ -99,7 +101,7 @@ def clock_part(record: Record, generation: Generation) -> ClockPart:
 
 def with_generation(record: Record, generation: Generation, collected: Collected) -> Record:
     """`record` with what the clock, the worker and the output folder say."""
-    how, detail = outcome(generation, collected.count, collected.invalid)
+    how, detail = outcome(generation, collected.count, collected.invalid, collected.outside)
     used_s = generation.ending.ended - generation.ending.started
     return record.model_copy(
         update={

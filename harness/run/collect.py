@@ -15,6 +15,7 @@ from evaluation.base.images import ImageSet, content_hash, denormalise
 from evaluation.base.untrusted import Dropped
 from evaluation.formats.decode import OnRead
 from evaluation.submitted.folder import FolderContents, NoImagesError, read_folder
+from evaluation.submitted.listing import OUTSIDE
 
 # the curve of images over time is thinned to about this many points
 POINTS = 300
@@ -33,6 +34,7 @@ class Collected:
         invalid: why the folder could not be read as labelled images; None where it could.
         dropped, half_written: files left out, and how many of these were being written when their writer ended.
         not_images: files and folders that were never images and are no part of the output.
+        outside: of the dropped, images that lie outside class folders.
         examples, warnings: sentences on them.
         over_time: (seconds since the start, whole images by then).
     """
@@ -45,6 +47,7 @@ class Collected:
     dropped: int = 0
     half_written: int = 0
     not_images: int = 0
+    outside: int = 0
     examples: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     over_time: tuple[tuple[float, int], ...] = ()
@@ -75,6 +78,7 @@ def collect(
             dropped=left_out.total,
             half_written=left_out.half_written,
             not_images=nothing.not_images,
+            outside=nothing.outside,
             examples=examples(left_out.first),
         )
     except ValueError as error:
@@ -89,6 +93,7 @@ def collect(
         dropped=sum(contents.dropped_reasons.values()),
         half_written=contents.half_written,
         not_images=contents.not_images_count,
+        outside=contents.dropped_reasons.get(OUTSIDE, 0),
         examples=examples(contents.dropped),
         warnings=contents.warnings,
         over_time=over_time(folder, contents, started_at) if started_at else (),

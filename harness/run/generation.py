@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,10 +35,11 @@ from harness.gpu.monitor import monitoring
 from harness.gpu.telemetry import GpuSummary
 from harness.gpu.wake import wake_cards
 from harness.planning.batch_trial import BatchTrial, trial_in
-from harness.records.record import EndedBy, Outcome
+from harness.records.record import EndedBy
 from harness.records.run_folder import RunFolder
 from harness.report.console import Voice
 from harness.run.confining import hidden_from_command
+from harness.run.named_file import check_named_file, named_file, take_in
 from harness.run.options import GeneratorOptions, RunOptions
 from harness.run.plan import Plan
 from submission.contract.generator import get_generator
@@ -134,6 +134,9 @@ def generate(
             ending = supervise(prepare, budget_s=budget_s, grace_s=grace_s, log=log, on_tick=on_tick, hidden=hidden)
             if late := remove_late(folder.images, last_moment(ending, folder.root)):
                 notes = (late_note(late),)
+            if named := named_file(options, terms_of(options, plan, folder)):
+                why_not = take_in(named, folder.images, options.challenge, last_moment(ending, named.parent))
+                notes += () if why_not is None else (why_not,)
         else:
             ending, copied = supervise_container(
                 visitor, prepare, output=folder.images, budget_s=budget_s, grace_s=grace_s, log=log, on_tick=on_tick
@@ -188,7 +191,9 @@ def terms_of(options: RunOptions, plan: Plan, folder: RunFolder) -> Terms:
 def check_command(options: RunOptions, plan: Plan, folder: RunFolder) -> None:
     """Raises ValueError, before the clock, for a `--command` that cannot be started."""
     if options.command is not None:
-        command = command_line(options.command, terms_of(options, plan, folder))
+        terms = terms_of(options, plan, folder)
+        command = command_line(options.command, terms)
+        check_named_file(options, terms)
         if options.image is None:
             check_program(Launch(command, os.environ, Path.cwd()))
 
@@ -223,48 +228,3 @@ def failure(events: list[dict[str, Any]]) -> tuple[str | None, str | None]:
         if event.get("error") in ("crashed", "out_of_memory"):
             return event["error"], str(event.get("detail") or "") or None
     return None, None
-
-
-def outcome(generation: Generation, images: int, invalid: str | None) -> tuple[Outcome, str | None]:
-    """The outcome and one sentence on it, None where there is nothing to add.
-
-    Args:
-        images: whole images in the output folder.
-        invalid: why the folder could not be read as labelled images; None where it could.
-    """
-    ending = generation.ending
-    if ending.reason == "interrupted":
-        return Outcome.INTERRUPTED, None
-    if generation.error == "out_of_memory" or ending.out_of_memory:
-        return Outcome.OUT_OF_MEMORY, generation.detail
-    if invalid is not None:
-        return Outcome.INVALID_OUTPUT, invalid
-    if ending.reason == "deadline":
-        if images:
-            return Outcome.DEADLINE_TRUNCATED, None
-        return Outcome.NO_IMAGES, f"It was still {_busy_with(generation)} when the budget ended"
-    if ending.reason == "guard_lost":
-        return Outcome.CRASHED, "It killed the harness's guard, and was killed for it"
-    if generation.error == "crashed" or ending.returncode != 0:
-        return Outcome.CRASHED, generation.detail or _exit_words(ending.returncode)
-    if images == 0:
-        return Outcome.NO_IMAGES, "It ended by itself without an image in the output folder"
-    if ending.stragglers:
-        return Outcome.OK, f"It left {ending.stragglers} processes behind; they were killed when it ended"
-    return Outcome.OK, None
-
-
-def _busy_with(generation: Generation) -> str:
-    phases = generation.ledger
-    if phases.generate or phases.write:
-        return "running, with nothing whole on disk,"
-    return "warming up" if phases.warmup else "loading"
-
-
-def _exit_words(returncode: int | None) -> str:
-    if returncode is None:
-        return "Its exit code is not known; log.txt holds what it said"
-    if returncode < 0:
-        name = signal.strsignal(-returncode) or "unknown"
-        return f"It was killed by signal {-returncode} ({name}); log.txt holds what it said"
-    return f"It ended with exit code {returncode}; log.txt holds what it said"

@@ -170,6 +170,12 @@ class RunOptions(ImagesOptions):
         str | None,
         Option(help="Anybody's program instead. Placeholders: {output} {dataset} {budget} {seed} {classes}."),
     ] = None
+    collect: Annotated[
+        str | None,
+        Option(
+            help="A .pt file that --command leaves instead of class folders, from the folder it starts in or {output}."
+        ),
+    ] = None
     trust: Annotated[
         bool, Option("--trust", help="Do not keep --command from the network, other processes and the real data.")
     ] = False
@@ -216,6 +222,8 @@ class RunOptions(ImagesOptions):
                 if getattr(self, name) not in (None, 1):
                     option = flag(name, declared(type(self))[name])
                     raise ValueError(f"{option} is for the project's own generators; put it into {place} itself")
+        if self.collect is not None and (self.command is None or self.image is not None):
+            raise ValueError("--collect is for --command alone; a container leaves its .pt file in its output folder")
         if self.trust and (self.command is None or self.image is not None):
             raise ValueError("--trust is for --command alone, which is shut in without it")
         if not 0 <= self.grace_s < self.budget:

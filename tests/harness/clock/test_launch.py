@@ -58,7 +58,7 @@ def test_no_shell_reads_the_command() -> None:
     [
         ("", "empty"),
         ("   ", "empty"),
-        ("gen {data}", r"\{data\}, which is not a placeholder; there are \{output\}"),
+        ("gen {data}", r"\{data\} in '\{data\}' is not a placeholder; there are \{output\}"),
         ("gen 'open", "cannot be split"),
     ],
 )

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from evaluation.base.challenge import get_challenge
 from harness.run import collect as collecting
-from harness.run.collect import collect
+from harness.run.collect import collect, recollect
 
 DIGITS = get_challenge("digits")
 
@@ -60,3 +61,46 @@ def test_whatever_the_disk_says_while_reading_is_told(tmp_path: Path, monkeypatc
     monkeypatch.setattr(collecting, "read_folder", broken)
     found = collect(tmp_path, DIGITS)
     assert found.invalid is not None and "cannot be read" in found.invalid and "Input/output error" in found.invalid
+
+
+def test_images_outside_class_folders_are_counted_and_told(tmp_path: Path) -> None:
+    for index in range(3):
+        Image.new("RGB", (32, 32)).save(tmp_path / f"{index}.png")
+    found = collect(tmp_path, DIGITS)
+    assert (found.count, found.outside, found.dropped) == (0, 3, 3)
+    (tmp_path / "7").mkdir()
+    Image.new("RGB", (32, 32)).save(tmp_path / "7" / "0.png")
+    found = collect(tmp_path, DIGITS)
+    assert (found.count, found.outside) == (1, 3)
+    assert "3 images lie outside class folders" in found.warnings
+
+
+@pytest.mark.parametrize("labelled", [False, True], ids=["tensor", "dict"])
+def test_the_challenges_own_file_in_the_output_folder_is_read(tmp_path: Path, labelled: bool) -> None:
+    images, labels = torch.randn(20, 3, 32, 32), torch.arange(20) % 10
+    torch.save({"images": images, "labels": labels} if labelled else images, tmp_path / "digits.pt")
+    (tmp_path / "log.txt").write_text("made 20 images")
+    found = collect(tmp_path, DIGITS, datetime.now(UTC))
+    assert found.count == 20 and found.per_class == (2,) * 10 and found.not_images == 1
+    assert found.contents is not None and found.contents.images.labels[1] == (1 if labelled else 0)
+    assert found.over_time[-1][1] == 20
+    assert recollect(tmp_path, DIGITS, found.images_hash).count == 20
+
+
+def test_a_half_written_file_is_dropped_and_one_of_something_else_is_told(tmp_path: Path) -> None:
+    torch.save(torch.randn(20, 3, 32, 32), tmp_path / "digits.pt")
+    whole = (tmp_path / "digits.pt").read_bytes()
+    (tmp_path / "digits.pt").write_bytes(whole[: len(whole) // 2])
+    found = collect(tmp_path, DIGITS)
+    assert (found.count, found.dropped, found.half_written, found.invalid) == (0, 1, 1, None)
+    torch.save(torch.randn(20, 3, 64, 64), tmp_path / "digits.pt")
+    found = collect(tmp_path, DIGITS)
+    assert found.invalid is not None and "images of shape (3, 64, 64)" in found.invalid
+
+
+def test_class_folders_come_before_the_challenges_own_file(tmp_path: Path) -> None:
+    (tmp_path / "7").mkdir()
+    Image.new("RGB", (32, 32)).save(tmp_path / "7" / "0.png")
+    torch.save(torch.randn(20, 3, 32, 32), tmp_path / "digits.pt")
+    found = collect(tmp_path, DIGITS)
+    assert (found.count, found.dropped) == (1, 1) and "digits.pt: tensor file beside other images" in found.examples
