@@ -1,7 +1,7 @@
 """What an audit reports."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 Status = Literal["pass", "warn", "fail"]
@@ -53,3 +53,17 @@ def distinct_ipc(audits: Sequence[Audit]) -> float | None:
     """Distinct images per class as the duplicates audit counted them; None where it did not run."""
     found = (audit.numbers.get("distinct_ipc") for audit in audits)
     return next((ipc for ipc in found if isinstance(ipc, float)), None)
+
+
+def mark_declared_copies(audits: Sequence[Audit], copies: bool) -> list[Audit]:
+    """`audits` with what the generator declares: one that copies is marked as such whatever the audit finds.
+
+    The leakage audit finds whole images and wide crops; a narrow crop, enlarged, is too far from its image for it.
+    """
+
+    def marked(audit: Audit) -> Audit:
+        evidence = f"the generator declares that it writes training images or parts of them; {audit.evidence}"
+        status = "warn" if audit.status == "pass" else audit.status
+        return replace(audit, status=status, evidence=evidence, numbers={**audit.numbers, "league": "copying"})
+
+    return [marked(audit) if copies and audit.name == "leakage" else audit for audit in audits]

@@ -7,16 +7,15 @@ from typing import Annotated
 
 from typer import Option
 
-from evaluation.base.challenge import get_challenge
-from evaluation.base.command_line import Data, Dataset, ExitCode, Options, Strict
+from evaluation.base.command_line import Data, ExitCode, Options, Strict
 from evaluation.base.files import check_writable
-from evaluation.commands.judge import ClassOrder, Submission
+from evaluation.commands.judge import ClassOrder, DatasetOfRun, Submission
 
 
 @dataclass(frozen=True)
 class AuditOptions(Options):
     submission: Submission
-    dataset: Dataset
+    dataset: DatasetOfRun = None
     data: Data = None
     class_order: ClassOrder = None
     write_class_order: Annotated[
@@ -35,8 +34,9 @@ def audit(options: AuditOptions, as_json: bool) -> ExitCode:
     from evaluation.data.datasets import load_split
     from evaluation.submitted.class_order_file import write_order
     from evaluation.submitted.reading import read_submission
+    from evaluation.submitted.run_record import challenge_of, read_run
 
-    challenge = get_challenge(options.dataset)
+    challenge = challenge_of(options.dataset, read_run(options.submission), options.submission)
     if options.write_class_order is not None:
         check_writable(options.write_class_order)
     console = plain_console(stderr=as_json)

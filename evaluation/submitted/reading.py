@@ -1,11 +1,10 @@
 """Read a submission, whatever form it has: a run, a folder, a `.pt` file or an `.npz` shard."""
 
-import json
 from pathlib import Path
 
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import content_hash
-from evaluation.base.untrusted import UnreadableFileError, printable, read_regular
+from evaluation.base.untrusted import printable
 from evaluation.formats.class_folders import label_of_folder
 from evaluation.formats.decode import OnRead
 from evaluation.formats.kinds import is_hidden
@@ -13,8 +12,7 @@ from evaluation.formats.shards import may_hold_images
 from evaluation.submitted.class_order_file import read_order, reorder
 from evaluation.submitted.folder import FolderContents, read_folder, read_shard_file, read_tensor_file
 from evaluation.submitted.listing import holds_images
-
-_MAX_RECORD_BYTES = 2**26  # of a run's record.json
+from evaluation.submitted.run_record import read_run
 
 
 def read_submission(
@@ -28,25 +26,12 @@ def read_submission(
     `class_order` is a file for `read_order`. Raises ValueError as `read_images`, or for images of another run.
     """
     contents = read_images(path, challenge, on_read)
-    record = path / "record.json"
-    if record.is_file() and _images_hash(record) not in (None, content_hash(contents.images)):
+    run = read_run(path)
+    if run and run.images_hash not in (None, content_hash(contents.images)):
         raise ValueError(
             f"the images in {path} are not those that its run made; to judge them as a folder, give {path / 'images'}"
         )
     return reorder(contents, read_order(class_order, challenge)) if class_order else contents
-
-
-def _images_hash(record: Path) -> str | None:
-    """The hash of the images as a run's record has it. Raises ValueError where it is no record."""
-    try:
-        told = json.loads(read_regular(record, _MAX_RECORD_BYTES))
-        if not isinstance(told, dict):
-            raise TypeError
-    except (UnreadableFileError, ValueError, TypeError):
-        raise ValueError(
-            f"{record} is not the record of a run; to judge the images as a folder, give {record.parent / 'images'}"
-        ) from None
-    return told.get("images_hash")
 
 
 def read_images(path: Path, challenge: Challenge, on_read: OnRead = lambda done, files: None) -> FolderContents:

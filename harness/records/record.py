@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evaluation.audits.audit import Audit
 from evaluation.base.files import write_text
+from evaluation.base.machine import Machine
 from evaluation.curve.real_equivalent import RealEquivalent
 from evaluation.judge.score import Score
 from harness.cards.other_card import PartSpeed
@@ -186,6 +187,8 @@ class Record(ResultFile):
     images_over_time: list[tuple[float, int]] = Field(default_factory=list)
     audits: list[Audit] = Field(default_factory=list)
     accuracy: Score | None = None
+    # where `python -m evaluation` audited and judged it afterwards; null where the run itself did
+    judged_on: Machine | None = None
     baseline: BaselinePart | None = None
     # how many random real images per class give this accuracy; null where no curve was measured with as many epochs,
     # or the accuracy lies above it

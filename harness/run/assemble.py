@@ -1,10 +1,10 @@
 """The record of a run, put together step by step: each function adds what one step has found."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
-from evaluation.audits.audit import Audit, distinct_ipc
+from evaluation.audits.audit import Audit, distinct_ipc, mark_declared_copies
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.machine import this_machine
 from evaluation.curve.real_equivalent import worth_of
@@ -145,7 +145,7 @@ def with_audits(record: Record, audits: Sequence[Audit]) -> Record:
 
 def with_accuracy(record: Record, accuracy: Score, baseline: BaselinePart | None, challenge: Challenge) -> Record:
     """`record` with its score, and what that is worth in real images."""
-    update: dict[str, Any] = {"accuracy": accuracy, "baseline": baseline}
+    update: dict[str, Any] = {"accuracy": accuracy, "baseline": baseline, "judged_on": None}
     if worth := worth_of(accuracy.mean, accuracy.ci95, accuracy.epochs, challenge):
         update |= {"real_equivalent_ipc": worth.ipc, "real_equivalent": worth}
     return record.model_copy(update=update)
@@ -158,17 +158,3 @@ def ipc_part(collected: Collected, challenge: Challenge, pda: int) -> IpcPart | 
     counts, classes = collected.per_class, challenge.classes
     generated = generated_images(collected.contents.paths, pda) / classes if pda > 1 else None
     return IpcPart(mean=collected.count / classes, min=min(counts), max=max(counts), generated=generated)
-
-
-def mark_declared_copies(audits: Sequence[Audit], copies: bool) -> list[Audit]:
-    """`audits` with what the generator declares: one that copies is marked as such whatever the audit finds.
-
-    The leakage audit finds whole images and wide crops; a narrow crop, enlarged, is too far from its image for it.
-    """
-
-    def marked(audit: Audit) -> Audit:
-        evidence = f"the generator declares that it writes training images or parts of them; {audit.evidence}"
-        status = "warn" if audit.status == "pass" else audit.status
-        return replace(audit, status=status, evidence=evidence, numbers={**audit.numbers, "league": "copying"})
-
-    return [marked(audit) if copies and audit.name == "leakage" else audit for audit in audits]

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.audits.audit import Audit
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.curve.real_equivalent import worth_of
@@ -17,7 +16,7 @@ from harness.clock.ledger import Ledger
 from harness.clock.supervisor import Ending
 from harness.planning.batch_trial import BatchTrial
 from harness.records.record import Outcome
-from harness.run.assemble import first_record, mark_declared_copies, with_accuracy, with_generation, with_trial
+from harness.run.assemble import first_record, with_accuracy, with_generation, with_trial
 from harness.run.collect import Collected
 from harness.run.generation import Generation
 from harness.run.options import RunOptions
@@ -109,25 +108,6 @@ def test_the_cap_bounds_what_is_predicted_and_copies_count() -> None:
     assert capped.plan.predicted_ipc == 5
     copied = with_trial(record(settings={"pda": 5}), BatchTrial(((16, 1.6),), 16, made=160, left_s=16.0))
     assert copied.plan.predicted_ipc == 5 * 19.2
-
-
-AUDITS = [
-    Audit("leakage", "pass", "2.0% are near-copies", {"league": "generating", "train_share": 0.02}),
-    Audit("balance", "pass", "between 1 and 1 images a class", {}),
-]
-
-
-def test_the_generators_word_counts() -> None:
-    leakage, balance = mark_declared_copies(AUDITS, copies=True)
-    assert leakage.numbers == {"league": "copying", "train_share": 0.02}
-    assert leakage.status == "warn" and leakage.evidence.endswith("; 2.0% are near-copies")
-    assert balance == AUDITS[1]
-    assert mark_declared_copies(AUDITS, copies=False) == AUDITS
-
-
-def test_a_fail_stays_one() -> None:
-    failed = Audit("leakage", "fail", "copies of test images", {"league": "generating"})
-    assert mark_declared_copies([failed], copies=True)[0].status == "fail"
 
 
 def test_who_copies() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ import pytest
 
 import harness.run.judging as judging
 from evaluation.base.command_line import ExitCode
+from harness.clock.launch import ROOT
 from harness.clock.ledger import Ledger
 from harness.clock.supervisor import Ending
 from harness.planning.batch_trial import BatchTrial, Pace
@@ -178,3 +180,23 @@ def test_how_the_clock_ended_survives_as_a_file(tmp_path: Path) -> None:
     (tmp_path / "generation.json").write_text("{}")
     with pytest.raises(ValueError, match="start a new run"):
         Generation.load(tmp_path / "generation.json")
+
+
+def test_the_judges_own_command_judges_a_run_as_the_run_would_have(copied: Path, tmp_path: Path) -> None:
+    shutil.copytree(copied, tmp_path / "elsewhere")
+    own = run(resumed(copied), Voice(), []).record
+    command = [sys.executable, "-m", "evaluation", tmp_path / "elsewhere", "--rounds", "1", "--epochs", "1"]
+    done = subprocess.run([*command, "--device", "cpu"], cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    folder = RunFolder(tmp_path / "elsewhere")
+    there = Record.load(folder.record)
+    assert own.accuracy is not None and there.accuracy is not None and there.judged_on is not None
+    assert there.accuracy.rounds == own.accuracy.rounds and there.audits == own.audits and there.ipc == own.ipc
+    kept = {"accuracy", "judged_on", "baseline"}
+    assert there.model_dump(exclude=kept) == own.model_dump(exclude=kept)
+    page = folder.report.read_text(encoding="utf-8")
+    assert f"Accuracy {100 * own.accuracy.mean:.2f}%" in page and page.count("Judged later") == 1
+    drawn = run(replace(resumed(tmp_path / "elsewhere"), judged=False), Voice(), [])
+    assert drawn.record.accuracy == there.accuracy, "and the harness goes on from it"
+    page = drawn.report.read_text(encoding="utf-8")
+    assert "Judged later" not in page and "Comparison with published results" in page
