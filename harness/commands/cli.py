@@ -19,7 +19,7 @@ from harness.commands.new import NewOptions, new
 from harness.commands.profile import ProfileOptions, profile
 from harness.commands.regress import RegressOptions, regress
 from harness.commands.tune import TuneOptions, tune
-from harness.run.options import RunOptions
+from harness.run.options import ALL, RunOptions
 
 if TYPE_CHECKING:
     from harness.report.console import Voice
@@ -39,9 +39,24 @@ def run(options: RunOptions, voice: Voice) -> ExitCode:
     """Generate under the clock, audit, judge, record and report."""
     from harness.run.run import run as run_job
 
+    if options.dataset == ALL:
+        return _run_all(options, voice)
     finished = run_job(options, voice, ["python", "-m", "harness", *sys.argv[1:]])
     voice.finished(finished.record, finished.report)
     return finished.exit_code
+
+
+def _run_all(options: RunOptions, voice: Voice) -> ExitCode:
+    """Both challenges, and their score at the end."""
+    from evaluation.base.container import as_seen_outside
+    from harness.report.score_page import score_words
+    from harness.run.run_all import run_all
+
+    scored = run_all(options, voice, ["python", "-m", "harness", *sys.argv[1:]])
+    if voice.as_json:
+        print(scored.score.to_json())
+    voice.lines([("Score", score_words(scored.score)), ("Page", as_seen_outside(scored.page))])
+    return scored.exit_code
 
 
 def _voice(as_json: bool) -> Voice:
@@ -55,7 +70,7 @@ add(
     RunOptions,
     run,
     loads=("harness.run.run",),
-    epilog="Examples:  python -m harness --dataset digits  |  "
+    epilog="Examples:  python -m harness --dataset digits  |  python -m harness --dataset all --data DATA  |  "
     "python -m harness --dataset cifar100 --generator real --budget 20s --data DATA  |  "
     'python -m harness --dataset cifar100 --command "python my_generator.py --out {output} --classes {classes}"',
 )

@@ -93,8 +93,7 @@ def new_folder(out: Path | None, dataset: str, generator: str) -> RunFolder:
     """
     if out is None:
         out = Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{dataset}-{generator}"
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out} exists already; choose another --out, or add --resume to judge what is in it")
+    refuse_existing(out)
     try:
         folder = RunFolder(out.resolve())
         folder.images.mkdir(parents=True)
@@ -103,6 +102,12 @@ def new_folder(out: Path | None, dataset: str, generator: str) -> RunFolder:
         told = f"cannot make the folder {out.absolute()}: {error.strerror}; {advice or 'choose another --out'}"
         raise ValueError(told) from None
     return folder
+
+
+def refuse_existing(out: Path) -> None:
+    """Raises ValueError where `out` exists and is not an empty folder."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out} exists already; choose another --out, or add --resume to judge what is in it")
 
 
 @contextmanager

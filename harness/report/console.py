@@ -101,7 +101,15 @@ class Voice:
         """Print the summary, and with `--json` the record."""
         if self.as_json:
             print(record.to_json())
-        for label, text in summary(record, report):
+        self.summarise(record, report)
+
+    def summarise(self, record: Record, report: Path) -> None:
+        """Print the summary of a run."""
+        self.lines(summary(record, report))
+
+    def lines(self, lines: Iterable[tuple[str, str]]) -> None:
+        """Print closing lines: (label, text)."""
+        for label, text in lines:
             style = "bold red" if label in ALARMS else "bold"
             self.console.print(f"[{style}]{label:<12}[/]", end="")
             self.console.print(text, markup=False, style="red" if label in ALARMS else None)

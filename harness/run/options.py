@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,6 +27,8 @@ from evaluation.base.durations import parse_duration
 from harness.cards.other_card import get_card
 from submission.contract.generator import get_generator
 
+ALL = "all"
+CHALLENGES = ("cifar100", "tiny-imagenet")  # whose mean accuracy is the challenge's score
 COMMAND = "command"
 IMAGE = "image"
 WITH_WEIGHTS = "native"  # the generator that weights are for where none is named
@@ -164,8 +166,11 @@ class ImagesOptions(GeneratorOptions):
 
 @dataclass(frozen=True)
 class RunOptions(ImagesOptions):
-    """One run."""
+    """One run, or with the data set `all` one for each challenge."""
 
+    dataset: Annotated[
+        str, Option(help="cifar100, tiny-imagenet or digits; all: the first two, each on its own clock, and the score.")
+    ]
     command: Annotated[
         str | None,
         Option(help="Anybody's program instead. Placeholders: {output} {dataset} {budget} {seed} {classes}."),
@@ -207,6 +212,9 @@ class RunOptions(ImagesOptions):
     resume: Annotated[bool, Option(help="Go on judging the run in --out.")] = False
 
     def __post_init__(self) -> None:
+        if self.dataset == ALL:
+            self.parts(Path(ALL))  # each of which is checked
+            return
         super().__post_init__()
         if self.generator is not None and not self.own:
             raise ValueError(
@@ -232,6 +240,10 @@ class RunOptions(ImagesOptions):
             get_card(self.as_card)
             if self.resume:
                 raise ValueError("--as is for a new run; the one to resume has had its budget")
+
+    def parts(self, root: Path) -> "tuple[RunOptions, ...]":
+        """The runs of the data set `all`: one for each challenge, in folders of `root`."""
+        return tuple(replace(self, dataset=name, out=root / name) for name in CHALLENGES)
 
     @property
     def own(self) -> bool:

@@ -76,19 +76,12 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     Raises:
         ValueError: bad input; nothing has been started then.
     """
-    # Loaded before the clock so that a run never ends with nothing to judge it by. Where nothing is judged, only what
-    # is at hand: the audits want it, but it is not worth a download.
-    challenge, data, judged = options.challenge, options.data, options.judged
-    with loading(voice.console, challenge, data):
-        train = load_split(challenge, "train", data) if judged or is_at_hand(challenge, "train", data) else None
-        test = load_split(challenge, "test", data) if judged or is_at_hand(challenge, "test", data) else None
-        judge = Judge.of(options, test, voice) if judged and test is not None else None
+    train, test, judge = load_real(options, voice)
     with ExitStack() as until_done:
         if options.resume:
             work, interrupted = find_run(options, voice, until_done), False
         else:
-            has_baseline = train is not None and options.generator_name != REAL
-            tell = partial(tell_costs, judge=judge, has_baseline=has_baseline) if judge else None
+            tell = costs_of(options, train, judge)
             work, interrupted = make_run(options, voice, command, until_done, tell)
         try:
             code = finish(work, interrupted, train, test, judge, options)
@@ -96,10 +89,40 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
             voice.say("Interrupted; the images are safe. Continue with --resume and the same --out.")
             code = ExitCode.INTERRUPTED
         finally:  # of a run that ends in an error too
-            shown = denormalise(test, challenge) if test is not None else None
+            shown = denormalise(test, options.challenge) if test is not None else None
             with held_back():
                 work.report(train, shown)
     return Finished(work.record, work.folder.root, work.folder.report, code)
+
+
+def load_real(
+    options: RunOptions, voice: Voice
+) -> tuple[ImageSet | None, ImageSet | NormalisedSet | None, Judge | None]:
+    """The real training and test images, and the judge, all before the clock: no run ends with nothing to judge it by.
+
+    Where nothing is judged, only what is at hand: the audits want it, but it is not worth a download.
+    """
+    challenge, data, judged = options.challenge, options.data, options.judged
+    with loading(voice.console, challenge, data):
+        train = load_split(challenge, "train", data) if judged or is_at_hand(challenge, "train", data) else None
+        test = load_split(challenge, "test", data) if judged or is_at_hand(challenge, "test", data) else None
+        return train, test, Judge.of(options, test, voice) if judged and test is not None else None
+
+
+def costs_of(options: RunOptions, train: ImageSet | None, judge: Judge | None) -> Callable[[Plan], None] | None:
+    """What says the costs of a plan; None where nothing is judged."""
+    has_baseline = train is not None and options.generator_name != REAL
+    return partial(tell_costs, judge=judge, has_baseline=has_baseline) if judge else None
+
+
+def look_ahead(options: RunOptions, voice: Voice) -> None:
+    """Say what a run will cost, and find what it lacks, without starting anything. Raises ValueError as `run` would."""
+    voice.say(f"Ahead: {options.challenge.title}, {options.generator_name}, {options.budget:g} s on the clock.")
+    train, _, judge = load_real(options, voice)
+    maker = get_generator(options.generator_name) if options.own else None
+    needs = fetch_needs(options) if maker else Needs(None, None, "cpu")
+    if tell := costs_of(options, train, judge):
+        tell(make_plan(options, maker, needs, card_budget(options, voice)))
 
 
 def make_run(
