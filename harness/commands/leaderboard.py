@@ -28,6 +28,7 @@ class LeaderboardOptions(Options):
 def leaderboard(options: LeaderboardOptions, voice: Voice) -> ExitCode:
     """A static site of many runs: verified, put together by submission, ranked within their tracks."""
     from harness.leaderboard.published import published_rows
+    from harness.leaderboard.rows import NO_SCORE, lacks_score
     from harness.leaderboard.site import make_site
     from harness.leaderboard.tables import as_json, row_ipc, view_title
     from harness.report.sentences import format_interval, percent
@@ -55,6 +56,8 @@ def leaderboard(options: LeaderboardOptions, voice: Voice) -> ExitCode:
                 for row in rows
             ],
         )
+    if lacks_score(board.rows):
+        voice.say(NO_SCORE)
     for each in board.not_counted:
         voice.say(f"Not counted: {each.shown}: {each.sentence}")
     voice.say(f"Page: {options.out / 'index.html'}")

@@ -67,14 +67,14 @@ def make_board(found: Sequence[FoundRun], site: Path, older: Path, on_run: Calla
             record = verified.record
             same = by_images.setdefault((record.dataset, record.images_hash), [])
             _check_new(record, same)
+            report = _report_path(verified)
+            if (older / report).is_file():
+                shutil.copyfile(older / report, site / report)
+            else:
+                (site / report).write_text(_report(verified), encoding="utf-8")
         except ValueError as error:
             left_out.append(NotCounted(run.shown, _sentence(str(error))))
             continue
-        report = _report_path(verified)
-        if (older / report).is_file():
-            shutil.copyfile(older / report, site / report)
-        else:
-            (site / report).write_text(_report(verified), encoding="utf-8")
         same.append(Run(record, run.shown, report, verified.images is not None, _twin(record, same)))
     runs = [run for same in by_images.values() for run in same]
     return Board(tuple(make_rows(runs)), tuple(left_out), made_with([run.record for run in runs]))
@@ -112,10 +112,16 @@ def _report_path(verified: Verified) -> str:
 
 
 def _report(verified: Verified) -> str:
-    """Made anew: a stranger's own page may hold anything, and real images are not ours to publish."""
+    """Made anew: a stranger's own page may hold anything, and real images are not ours to publish.
+
+    Raises ValueError where none can be made.
+    """
     command = [PurePath(word).name if word.startswith("/") else word for word in verified.record.command]
     record = verified.record.model_copy(update={"command": command})
-    return report_of(RunFolder(verified.run.folder), record, verified.images, None, None, root=Path("RUN"))
+    try:
+        return report_of(RunFolder(verified.run.folder), record, verified.images, None, None, root=Path("RUN"))
+    except Exception as error:  # one stranger's odd record does not cost everybody the page
+        raise ValueError(f"no report can be made of its record: {type(error).__name__}") from None
 
 
 def made_with(records: Sequence[Record]) -> tuple[MadeWith, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.leaderboard.board import Board
 from harness.leaderboard.chart import leaderboard_chart
 from harness.leaderboard.published import PublishedRow
-from harness.leaderboard.rows import SCORE, SCORED, Row
+from harness.leaderboard.rows import NO_SCORE, SCORE, SCORED, Row, lacks_score
 from harness.leaderboard.submissions import COPYING, GENERATING, Track
 from harness.leaderboard.tables import counted, row_ipc, view_title
 from harness.report.page import render_page
@@ -70,7 +70,7 @@ def render_leaderboard(board: Board, published: Sequence[PublishedRow], made: st
         ],
         with_papers=[view for view in drawn if PUBLISHED[view]],
         scored=SCORED,
-        no_score=not any(view == SCORE for view, _ in views) and any(view in SCORED for view in drawn),
+        no_score=NO_SCORE if lacks_score(rows) else "",
         counted=counted,
         row_ipc=row_ipc,
         view_title=view_title,

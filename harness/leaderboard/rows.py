@@ -17,6 +17,9 @@ from harness.records.record import Outcome, Record
 
 SCORE = "score"
 SCORED = ("cifar100", "tiny-imagenet")  # whose mean is the challenge's score
+NO_SCORE = (
+    "No submission has runs on both CIFAR-100 and Tiny-ImageNet in one track, so there is no challenge score yet."
+)
 Tone = Literal["bad", "warn", "plain"]
 
 
@@ -108,6 +111,12 @@ def make_rows(runs: Sequence[Run]) -> list[Row]:
         ranked,
         key=lambda row: (views.index(row.view), row.track.order, row.rank is None, -row.accuracy, row.submission),
     )
+
+
+def lacks_score(rows: Sequence[Row]) -> bool:
+    """Whether a data set of the challenge is there, and no submission that has both."""
+    views = {row.view for row in rows}
+    return SCORE not in views and not views.isdisjoint(SCORED)
 
 
 def _rivals(row: Row) -> tuple[Any, ...]:

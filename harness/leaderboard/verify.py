@@ -6,7 +6,7 @@ Nothing here can prove that a run happened as its record says; it finds what was
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isclose
+from math import isclose, isfinite
 from pathlib import Path
 from statistics import fmean
 
@@ -76,6 +76,9 @@ def check_record(record: Record) -> None:
         raise ValueError(
             f"its record contradicts itself: {record.images:,} images are not {record.ipc.mean:g} per class"
         )
+    speed = record.throughput.images_per_s if record.throughput else 0.0
+    if not (isfinite(speed) and speed >= 0 and 0 <= (record.ipc.distinct or 0.0) <= record.ipc.mean + 0.01):
+        raise ValueError("its record contradicts itself: more distinct images than images, or a speed that is none")
     _check_score(record.accuracy, challenge)
     _check_clock(record.clock, record.budget_s)
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import ttest_ind
 
 from evaluation.audits.audit import Audit
-from harness.leaderboard.rows import SCORE, Row, make_rows, mean_interval
+from harness.leaderboard.rows import SCORE, Row, lacks_score, make_rows, mean_interval
 from harness.records.record import Outcome
 from tests.harness.leaderboard.samples import COPIES, LEAKED, PASSED, counted
 
@@ -104,6 +104,12 @@ def test_the_score_is_the_mean_of_both_data_sets() -> None:
     assert a.accuracy == pytest.approx((0.32 + 0.11) / 2) and [part.view for part in a.parts] == list(BOTH)
     assert a.ci95 is not None and a.ci95[0] < a.accuracy < a.ci95[1] and b.ci95 is None
     assert b.unranked == ("preview: 1 round",)
+
+
+def test_a_score_that_is_missing_is_told() -> None:
+    one, other = counted(dataset="cifar100"), counted(dataset="tiny-imagenet", generator="other")
+    assert lacks_score(make_rows([one, other])) and not lacks_score(make_rows([counted()]))
+    assert not lacks_score(make_rows([one, counted(dataset="tiny-imagenet")]))
 
 
 def test_the_score_takes_the_most_complete_judging_of_each_data_set() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from evaluation.audits.audit import Audit
 from harness.leaderboard.board import made_with
 from harness.leaderboard.site import make_site
 from tests.harness.leaderboard.samples import judged, keep_run
@@ -32,6 +33,8 @@ def all_kinds(root: Path) -> Path:
     keep_run(root / "changed", images_seed=6, images_hash="b" * 64)
     shutil.rmtree(keep_run(root / "gone", images_seed=7, generator="gone") / "images")
     shutil.copytree(root / "brief", root / "twice")
+    odd = Audit("class_order", "fail", "the labels are wrong", {"seen": [5000] * 10})
+    keep_run(root / "odd", images_seed=4, audits=[odd])
     keep_run(root / "theft", images_seed=2, generator="thief", epochs=20)
     for dataset, rounds in (("cifar100", (0.3, 0.31, 0.32)), ("tiny-imagenet", (0.1, 0.11, 0.12))):
         keep_run(root / dataset, dataset=dataset, generator="good", rounds=rounds)
@@ -75,8 +78,9 @@ def test_the_tables_agree(site: Path, told: dict[str, Any]) -> None:
 
 def test_what_does_not_count_is_listed_with_the_reason(told: dict[str, Any]) -> None:
     left_out = {each["shown"]: each["sentence"] for each in told["not_counted"]}
-    assert left_out.keys() == {"runs/changed", "runs/twice"}
+    assert left_out.keys() == {"runs/changed", "runs/twice", "runs/odd"}
     assert "hash" in left_out["runs/changed"]
+    assert left_out["runs/odd"] == "No report can be made of its record: IndexError"
     assert left_out["runs/twice"] == "It is the same judgement of the same images as runs/brief"
 
 
