@@ -153,8 +153,8 @@ def with_accuracy(record: Record, accuracy: Score, baseline: BaselinePart | None
 
 def ipc_part(collected: Collected, challenge: Challenge, pda: int) -> IpcPart | None:
     """Whole images per class, and how many of them were generated; None without an image."""
-    if collected.contents is None or not collected.count:
+    if not collected.count:
         return None
-    counts, classes = collected.per_class, challenge.classes
-    generated = generated_images(collected.contents.paths, pda) / classes if pda > 1 else None
+    counts, classes, contents = collected.per_class, challenge.classes, collected.contents
+    generated = generated_images(contents.paths, pda) / classes if contents and pda > 1 else None
     return IpcPart(mean=collected.count / classes, min=min(counts), max=max(counts), generated=generated)

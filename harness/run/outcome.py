@@ -28,7 +28,7 @@ def outcome(
 def _outcome(generation: Generation, images: int, invalid: str | None) -> tuple[Outcome, str | None]:
     ending = generation.ending
     if ending.reason == "interrupted":
-        return Outcome.INTERRUPTED, None
+        return Outcome.INTERRUPTED, "Its images were counted by their names and were not opened" if images else None
     if generation.error == "out_of_memory" or ending.out_of_memory:
         return Outcome.OUT_OF_MEMORY, generation.detail
     if invalid is not None:

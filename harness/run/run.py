@@ -23,7 +23,7 @@ from harness.records.run_folder import RunFolder, existing_folder, held, new_fol
 from harness.report.console import Voice
 from harness.report.run_page import report_of
 from harness.run.assemble import first_record, with_accuracy, with_audits, with_generation, with_trial, without_count
-from harness.run.collect import Collected, collect, recollect
+from harness.run.collect import Collected, collect, count_by_name, recollect
 from harness.run.costs import tell_costs
 from harness.run.generation import Generation, check_command, fetch_needs, generate
 from harness.run.judging import REAL, Judge, judge_images
@@ -213,10 +213,14 @@ def finish(
 
 
 def count(work: Work, options: RunOptions) -> None:
-    """Count the images that the clock left."""
+    """Count the images that the clock left. Who has interrupted it does not wait until they are read."""
     assert work.generation is not None, "the clock has ended"
-    with work.voice.reading() as on_read:
-        collected = collect(work.folder.images, options.challenge, work.generation.ending.started_at, on_read)
+    folder, ending = work.folder.images, work.generation.ending
+    if ending.reason == "interrupted":
+        collected = count_by_name(folder, options.challenge)
+    else:
+        with work.voice.reading() as on_read:
+            collected = collect(folder, options.challenge, ending.started_at, on_read)
     work.collected = replace(collected, warnings=(*work.generation.notes, *collected.warnings))
     counted = with_generation(work.record, work.generation, work.collected)
     work.keep(with_trial(counted, work.generation.trial))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shlex
 import signal
 import sys
 import time
@@ -15,12 +16,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from harness.report.console import Voice
+from harness.run.options import RunOptions
+from harness.run.run import Finished, run
 from tests.end_to_end.harness_process import marked
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["harness.run.run", "harness.commands.cli", "evaluation.commands.judge"])
 
 PATIENCE_S = 60.0
+
+ESCAPES = Path(__file__).parents[1] / "escapes"
+PAINTS = shlex.join([sys.executable, str(ESCAPES / "never_stops.py")])
+PAINTED = shlex.join([sys.executable, str(ESCAPES / "fills_memory.py"), "1"])  # ends well, with an image of each class
+RUN = ("--dataset", "digits", "--out", "run")
 
 
 class HarnessAtWork:
@@ -85,6 +94,9 @@ class HarnessAtWork:
         self._process.join()
 
 
+Start = Callable[..., HarnessAtWork]
+
+
 def reached(folder: Path) -> None:
     """What a plant calls once the phase has begun."""
     (folder / "reached").touch()
@@ -106,6 +118,12 @@ def slowed(module: Any, name: str, folder: Path) -> None:
 def record_of(run: Path) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads((run / "record.json").read_text(encoding="utf-8"))
     return loaded
+
+
+def resumed(output: Path, **judging: Any) -> Finished:
+    """The run as `--resume` ends it, judged only where it says how."""
+    how = judging or {"judged": False}
+    return run(RunOptions("digits", resume=True, out=output, device="cpu", **how), Voice(), [])
 
 
 def _run(folder: Path, module: str, arguments: list[str], plant: Callable[[Path], None] | None) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.end_to_end.faults import (
     test_file_system_faults,
     test_generation_faults,
+    test_harness_dies,
     test_interruptions,
     test_judging_faults,
     test_worker_faults,
@@ -20,7 +21,8 @@ SECTIONS = (
     ("A `--command` that hangs, crashes, multiplies or kills", test_generation_faults),
     ("A `--command` that tampers with folders and files", test_file_system_faults),
     ("A generator of the project's own, or a plugin", test_worker_faults),
-    ("Signals to the harness, and its death", test_interruptions),
+    ("Signals to the harness", test_interruptions),
+    ("The death of the harness", test_harness_dies),
     ("Judging, and going on with a run", test_judging_faults),
 )
 

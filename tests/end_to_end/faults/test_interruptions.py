@@ -8,96 +8,39 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
 from evaluation.base.command_line import ExitCode
+from evaluation.base.limits import usable_cores
 from harness.report.console import Voice
 from harness.run.options import RunOptions
-from harness.run.run import Finished, run
-from tests.end_to_end.faults.harness_at_work import HarnessAtWork, reached, record_of, slowed
+from harness.run.run import run
+from tests.end_to_end.faults.harness_at_work import ESCAPES, PAINTED, PAINTS, RUN, Start, record_of, resumed
 from tests.end_to_end.faults.matrix import Row, proves
-from tests.end_to_end.faults.test_generation_faults import command_of
-from tests.end_to_end.harness_process import marked
-
-ESCAPES = Path(__file__).parents[1] / "escapes"
-PAINTS = shlex.join([sys.executable, str(ESCAPES / "never_stops.py")])
-PAINTED = shlex.join([sys.executable, str(ESCAPES / "fills_memory.py"), "1"])  # ends well, with an image of each class
-
-Start = Callable[..., HarnessAtWork]
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a harness in the test's folder; none is left after the test."""
-    started: list[HarnessAtWork] = []
-
-    def start(*arguments: object, **how: Any) -> HarnessAtWork:
-        started.append(HarnessAtWork(tmp_path / "work", [str(each) for each in arguments], **how))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.close()
-
-
-def slow_to_read(folder: Path) -> None:
-    import harness.run.run as module
-
-    slowed(module, "load_split", folder)
-
-
-def slow_to_count(folder: Path) -> None:
-    import harness.run.collect as module
-
-    slowed(module, "read_folder", folder)
-
-
-def slow_to_audit(folder: Path) -> None:
-    import harness.run.run as module
-
-    slowed(module, "run_audits", folder)
-
-
-def slow_from_the_third_step(folder: Path) -> None:
-    """The real judge, which tells of its third step and waits a little, for a signal to come."""
-    from evaluation.judge.checkpoint import Monitor
-
-    after_step = Monitor.after_step
-
-    def slow(self: Monitor, seed: int, steps_done: int, *rest: Any) -> None:
-        after_step(self, seed, steps_done, *rest)
-        if steps_done == 3:
-            reached(folder)
-            time.sleep(0.2)
-
-    Monitor.after_step = slow  # type: ignore[method-assign]
-
-
-def quick_to_profile(folder: Path) -> None:
-    import harness.planning.measure as module
-
-    module.SUSTAINED_S, module.POINT_S, module.MAX_BATCH_SIZE = 0.1, 0.01, 2
-
-
-RUN = ("--dataset", "digits", "--out", "run")
+from tests.end_to_end.faults.plants import (
+    interrupted_while_reporting,
+    quick_to_profile,
+    slow_from_the_third_step,
+    slow_to_audit,
+    slow_to_count,
+    slow_to_read,
+)
 
 
 @proves(
     Row("SIGTERM while the data is read", "exit code 130", "nothing was begun"),
+    Row("SIGKILL while the data is read", "killed", "nothing was begun"),
 )
-def test_while_the_data_is_read_there_is_nothing_to_keep(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_while_the_data_is_read_there_is_nothing_to_keep(start: Start, tmp_path: Path, number: signal.Signals) -> None:
     harness = start(*RUN, "--command", PAINTED, plant=slow_to_read)
     harness.wait_until_reached()
-    harness.signal(signal.SIGTERM)
-    assert harness.ended() == 130
-    assert harness.printed == "Interrupted.\n"
+    harness.signal(number)
+    assert harness.ended() == (130 if number == signal.SIGTERM else -signal.SIGKILL)
+    assert harness.printed == ("Interrupted.\n" if number == signal.SIGTERM else "")
     assert not (tmp_path / "work" / "run").exists()
 
 
@@ -134,6 +77,29 @@ def test_while_generating(start: Start, tmp_path: Path, number: signal.Signals) 
     assert not (output / ".generation.json").exists()
     again = start(*RUN, "--resume")
     assert again.ended() == 2 and "start a new run" in again.printed
+
+
+@proves(
+    Row(
+        "SIGTERM while generating, with 50,000 images on disk",
+        "`interrupted`, exit code 130 within 3 s",
+        "the images, counted by their names; record and report",
+    ),
+)
+def test_with_tens_of_thousands_of_images_an_interruption_ends_it_as_soon(start: Start, tmp_path: Path) -> None:
+    output = tmp_path / "work" / "run"
+    program = [sys.executable, str(ESCAPES / "fills_its_folder.py"), "5000"]
+    harness = start(*RUN, "--command", shlex.join(program), "--no-judge")
+    harness.wait_for((output / "images" / "done.txt").exists, "the last image")
+    before = time.monotonic()
+    harness.signal(signal.SIGTERM)
+    assert harness.ended() == 130
+    waiting = max(1.0, os.getloadavg()[0] / usable_cores())  # for each turn on a core
+    assert time.monotonic() - before < 3 * waiting
+    record = record_of(output)
+    assert (record["outcome"], record["images"], record["images_hash"]) == ("interrupted", 50_000, None)
+    assert record["ipc"]["min"] == record["ipc"]["max"] == 5_000 and "were not opened" in record["detail"]
+    assert "interrupted" in (output / "report.html").read_text()
 
 
 @proves(
@@ -250,64 +216,6 @@ def test_while_tuning_nothing_is_left(start: Start, tmp_path: Path) -> None:
     assert not tuned.exists()
 
 
-@proves(Row("SIGKILL of the harness while generating", "killed", "a record without a clock; a new run is needed"))
-def test_a_harness_that_is_killed_takes_its_generator_along(start: Start, tmp_path: Path) -> None:
-    harness, output = start(*RUN, "--command", PAINTS), tmp_path / "work" / "run"
-    harness.wait_for(lambda: list(output.glob("images/*/*.png")), "an image")
-    harness.signal(signal.SIGKILL)
-    assert harness.ended() == -signal.SIGKILL
-    record = record_of(output)
-    assert (record["outcome"], record["clock"]) == ("interrupted", None)
-    again = start(*RUN, "--resume")
-    assert again.ended() == 2 and "start a new run" in again.printed
-
-
-@proves(Row("SIGSTOP of the harness beyond the deadline", "`deadline_truncated`", "what was whole at the deadline"))
-def test_the_deadline_holds_though_the_harness_is_stopped(start: Start, tmp_path: Path) -> None:
-    output = tmp_path / "work" / "run"
-    harness = start(*RUN, "--command", PAINTS, "--budget", "4s", "--no-judge")
-    harness.wait_for(lambda: len(list(output.glob("images/*/*.png"))) > 20, "some images")
-    harness.signal(signal.SIGSTOP)
-    harness.wait_for(lambda: not painters(harness), "the end of the generator")
-    harness.signal(signal.SIGCONT)
-    assert harness.ended() == 0
-    record = record_of(output)
-    assert record["outcome"] == "deadline_truncated" and record["images"] >= 10
-
-
-def painters(harness: HarnessAtWork) -> list[psutil.Process]:
-    found = []
-    for process in marked(str(harness.folder)):
-        with suppress(psutil.Error):
-            found += [process] if any("never_stops" in word for word in process.cmdline()) else []
-    return found
-
-
-@pytest.mark.slow
-@proves(
-    Row("A trusted generator that interrupts the harness", "`interrupted`, exit code 130", "whole images"),
-    Row("A trusted generator that kills the harness", "killed", "no process is left"),
-)
-@pytest.mark.parametrize(("program", "code"), [("interrupt_the_harness", 130), ("kill_the_harness", -signal.SIGKILL)])
-def test_a_trusted_generator_turns_on_the_harness(start: Start, tmp_path: Path, program: str, code: int) -> None:
-    harness = start(*RUN, "--command", command_of(program), "--trust")
-    assert harness.ended() == code
-    record = record_of(tmp_path / "work" / "run")
-    assert record["outcome"] == "interrupted" and record["images"] == (10 if code == 130 else 0)
-
-
-def interrupted_while_reporting(folder: Path) -> None:
-    import harness.run.run as module
-
-    report_of = module.report_of
-
-    def signalled(*arguments: Any) -> str:
-        os.kill(os.getpid(), signal.SIGTERM)
-        return report_of(*arguments)
-
-    module.report_of = signalled
-
-
 @pytest.mark.slow
 @proves(Row("SIGTERM while the report is written", "exit code 130", "all of it: record and report are whole"))
 def test_while_reporting(start: Start, tmp_path: Path) -> None:
@@ -315,9 +223,3 @@ def test_while_reporting(start: Start, tmp_path: Path) -> None:
     harness = start(*RUN, "--command", PAINTED, "--no-judge", plant=interrupted_while_reporting)
     assert harness.ended() == 130
     assert record_of(output)["outcome"] == "ok" and "</html>" in (output / "report.html").read_text()
-
-
-def resumed(output: Path, **judging: Any) -> Finished:
-    """The run as `--resume` ends it, judged only where it says how."""
-    how = judging or {"judged": False}
-    return run(RunOptions("digits", resume=True, out=output, device="cpu", **how), Voice(), [])

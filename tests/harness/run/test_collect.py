@@ -12,7 +12,7 @@ from PIL import Image
 
 from evaluation.base.challenge import get_challenge
 from harness.run import collect as collecting
-from harness.run.collect import collect, recollect
+from harness.run.collect import collect, count_by_name, recollect
 
 DIGITS = get_challenge("digits")
 
@@ -42,6 +42,21 @@ def test_images_over_time_are_counted_by_the_last_write_of_their_files(
     assert collect(tmp_path, DIGITS, started_at).over_time == tuple(zip(seconds, range(1, 11), strict=True))
     monkeypatch.setattr(collecting, "POINTS", 3)
     assert collect(tmp_path, DIGITS, started_at).over_time == ((0.0, 1), (4.0, 5), (14.0, 10))
+
+
+def test_what_is_counted_by_name_is_not_opened(tmp_path: Path) -> None:
+    for label in range(10):
+        (tmp_path / str(label)).mkdir()
+        (tmp_path / str(label) / "0.png").write_bytes(b"no image at all")
+    (tmp_path / "0" / "1.png.part").write_bytes(b"half")
+    (tmp_path / "0" / "notes.txt").write_bytes(b"")
+    found = count_by_name(tmp_path, DIGITS)
+    assert found.per_class == (1,) * 10 and found.images_hash is None and found.contents is None
+    assert (found.half_written, found.dropped, found.not_images) == (1, 1, 1)
+    assert collect(tmp_path, DIGITS).count == 0
+    (tmp_path / "no class").mkdir()
+    (tmp_path / "0" / "0.png").rename(tmp_path / "no class" / "0.png")
+    assert count_by_name(tmp_path, DIGITS).invalid is not None
 
 
 def test_an_output_folder_that_is_gone_is_told(tmp_path: Path) -> None:

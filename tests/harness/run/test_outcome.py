@@ -24,7 +24,7 @@ DEADLINE = {"reason": "deadline", "returncode": -9, "killed_after_s": 0.01}
         (generation("crashed", "ValueError: no", returncode=1), 0, None, Outcome.CRASHED, "ValueError: no"),
         (generation("out_of_memory", "big", returncode=1), 5, None, Outcome.OUT_OF_MEMORY, "big"),
         (generation(out_of_memory=True, returncode=-9), 5, None, Outcome.OUT_OF_MEMORY, None),
-        (generation(reason="interrupted", returncode=-9), 5, None, Outcome.INTERRUPTED, None),
+        (generation(reason="interrupted", returncode=-9), 5, None, Outcome.INTERRUPTED, "not opened"),
         (generation(reason="guard_lost", returncode=None), 5, None, Outcome.CRASHED, "guard"),
         (generation(), 0, "folder banana", Outcome.INVALID_OUTPUT, "banana"),
         (generation(notes=("no mine.pt",)), 0, None, Outcome.NO_IMAGES, "output folder; no mine.pt"),
