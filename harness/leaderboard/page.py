@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from harness.leaderboard.board import Board
 from harness.leaderboard.chart import leaderboard_chart
 from harness.leaderboard.published import PublishedRow
-from harness.leaderboard.rows import NO_SCORE, SCORE, SCORED, Row, lacks_score
+from harness.leaderboard.rows import NO_SCORE, SCORE, Row, lacks_score
 from harness.leaderboard.submissions import COPYING, GENERATING, Track
 from harness.leaderboard.tables import counted, row_ipc, view_title
 from harness.report.page import render_page
 from harness.report.published import PUBLISHED
+from harness.run.options import CHALLENGES
 
 # by what a reader can sort: the name in the page, and what stands on the button
 SORTS = (
@@ -69,7 +70,7 @@ def render_leaderboard(board: Board, published: Sequence[PublishedRow], made: st
             for view in drawn
         ],
         with_papers=[view for view in drawn if PUBLISHED[view]],
-        scored=SCORED,
+        scored=CHALLENGES,
         no_score=NO_SCORE if lacks_score(rows) else "",
         counted=counted,
         row_ipc=row_ipc,

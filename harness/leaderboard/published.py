@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from math import hypot
 from statistics import fmean
 
-from harness.leaderboard.rows import SCORE, SCORED
+from harness.leaderboard.rows import SCORE
 from harness.report.published import PUBLISHED, Published
+from harness.run.options import CHALLENGES
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class PublishedRow:
     """A published result in a view.
 
     Attributes:
-        ipc: by data set, in the order of `SCORED` for a score.
+        ipc: by data set, in the order of `CHALLENGES` for a score.
         std: standard deviation as published; of a score that of the mean of two; None where none is given.
         timed: made within the challenge's time limit.
     """
@@ -44,7 +45,7 @@ def _of(dataset: str) -> list[PublishedRow]:
 
 def _scores() -> list[PublishedRow]:
     """Of the methods that have both data sets."""
-    by_method = [{entry.method: entry for entry in PUBLISHED[dataset]} for dataset in SCORED]
+    by_method = [{entry.method: entry for entry in PUBLISHED[dataset]} for dataset in CHALLENGES]
     shared = [method for method in by_method[0] if all(method in of for of in by_method)]
     return [_row(SCORE, [of[method] for of in by_method]) for method in shared]
 

@@ -6,17 +6,17 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from math import sqrt
-from statistics import fmean, variance
+from statistics import fmean
 from typing import Any, Literal
 
 from evaluation.audits.audit import CANNOT_TELL
 from evaluation.judge.score import accuracy_interval
 from harness.leaderboard.submissions import Judging, Track, judging_of, submission_of, track_of
+from harness.records.challenge_score import mean_of_means
 from harness.records.record import Outcome, Record
+from harness.run.options import CHALLENGES
 
 SCORE = "score"
-SCORED = ("cifar100", "tiny-imagenet")  # whose mean is the challenge's score
 NO_SCORE = (
     "No submission has runs on both CIFAR-100 and Tiny-ImageNet in one track, so there is no challenge score yet."
 )
@@ -105,7 +105,7 @@ def make_rows(runs: Sequence[Run]) -> list[Row]:
         of_key.setdefault(_key(run), []).append(run)
     singles = [_row(of) for of in of_key.values()]
     rows = [*_scores(singles), *singles]
-    views = [SCORE, *SCORED, *sorted({row.view for row in rows})]
+    views = [SCORE, *CHALLENGES, *sorted({row.view for row in rows})]
     ranked = [each for _, group in groupby(sorted(rows, key=_rivals), _rivals) for each in _ranked(list(group))]
     return sorted(
         ranked,
@@ -116,7 +116,7 @@ def make_rows(runs: Sequence[Run]) -> list[Row]:
 def lacks_score(rows: Sequence[Row]) -> bool:
     """Whether a data set of the challenge is there, and no submission that has both."""
     views = {row.view for row in rows}
-    return SCORE not in views and not views.isdisjoint(SCORED)
+    return SCORE not in views and not views.isdisjoint(CHALLENGES)
 
 
 def _rivals(row: Row) -> tuple[Any, ...]:
@@ -201,7 +201,7 @@ def _scores(rows: Sequence[Row]) -> list[Row]:
         of = best.setdefault((row.submission, row.track), {})
         if row.view not in of or _completeness(row) > _completeness(of[row.view]):
             of[row.view] = row
-    return [_score([of[name] for name in SCORED]) for of in best.values() if of.keys() >= set(SCORED)]
+    return [_score([of[name] for name in CHALLENGES]) for of in best.values() if of.keys() >= set(CHALLENGES)]
 
 
 def _completeness(row: Row) -> tuple[bool, Judging]:
@@ -210,37 +210,20 @@ def _completeness(row: Row) -> tuple[bool, Judging]:
 
 def _score(parts: Sequence[Row]) -> Row:
     marks = {(mark.tone, mark.word): mark for part in parts for mark in part.marks}
+    accuracy, ci95 = mean_of_means([part.values for part in parts])
     return Row(
         parts[0].submission,
         SCORE,
         parts[0].track,
         min(part.judging for part in parts),
-        fmean(part.accuracy for part in parts),
+        accuracy,
         (),
-        mean_interval([part.values for part in parts]),
+        ci95,
         tuple(run for part in parts for run in part.runs),
         marks=tuple(marks.values()),
         unranked=tuple(dict.fromkeys(reason for part in parts for reason in part.unranked)),
         parts=tuple(parts),
     )
-
-
-def mean_interval(samples: Sequence[Sequence[float]]) -> tuple[float, float] | None:
-    """The 95% interval of the mean of the samples' means, by Student's t with the freedom of Welch and Satterthwaite.
-
-    None where a sample has one value; kept within [0, 1].
-    """
-    from scipy.stats import t
-
-    if any(len(values) < 2 for values in samples):
-        return None
-    middle = fmean(fmean(values) for values in samples)
-    parts = [variance(values) / len(values) / len(samples) ** 2 for values in samples]
-    if not (error := sqrt(sum(parts))):
-        return middle, middle
-    freedom = error**4 / sum(part**2 / (len(values) - 1) for part, values in zip(parts, samples, strict=True))
-    reach = float(t.ppf(0.975, freedom)) * error
-    return max(middle - reach, 0.0), min(middle + reach, 1.0)
 
 
 def _ranked(rows: Sequence[Row]) -> Iterator[Row]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
-from scipy.stats import ttest_ind
 
 from evaluation.audits.audit import Audit
-from harness.leaderboard.rows import SCORE, Row, lacks_score, make_rows, mean_interval
+from harness.leaderboard.rows import SCORE, Row, lacks_score, make_rows
+from harness.records.challenge_score import ScoredRun, challenge_score
 from harness.records.record import Outcome
 from tests.harness.leaderboard.samples import COPIES, LEAKED, PASSED, counted
 
@@ -123,13 +122,8 @@ def test_the_score_takes_the_most_complete_judging_of_each_data_set() -> None:
     assert score.accuracy == pytest.approx(0.2) and score.rank == 1
 
 
-def test_the_interval_of_a_score_is_welchs() -> None:
-    """The sum of two means is the difference of one and the other's negative."""
-    chance = np.random.default_rng(0)
-    one, other = chance.normal(0.3, 0.01, 4).tolist(), chance.normal(0.1, 0.03, 3).tolist()
-    low, high = ttest_ind(one, [-value for value in other], equal_var=False).confidence_interval(0.95)
-    assert mean_interval([one, other]) == pytest.approx((low / 2, high / 2))
-    assert mean_interval([one, other[:1]]) is None
-    assert mean_interval([[0.5, 0.5], [0.3, 0.3]]) == (0.4, 0.4)
-    wide = mean_interval([[0.0, 1.0], [0.0, 1.0]])
-    assert wide == (0.0, 1.0)
+def test_the_score_is_that_of_dataset_all() -> None:
+    runs = [counted(dataset=BOTH[0], rounds=(0.3, 0.32, 0.35)), counted(dataset=BOTH[1], rounds=(0.1,) * 3)]
+    (score,) = (row for row in make_rows(runs) if row.view == SCORE)
+    own = challenge_score([ScoredRun.of(run.record, run.record.dataset) for run in runs], BOTH, {}, None, [])
+    assert (score.accuracy, score.ci95) == (own.score, own.ci95) and own.ci95 is not None
