@@ -13,6 +13,8 @@ from evaluation.base.machine import this_machine
 from evaluation.judge.convnet import DEPTH, WIDTH
 from evaluation.judge.protocol import Protocol
 
+PADDED = 8  # channels
+
 
 def versions(setup: Setup) -> Result:
     """Of everything that decides a number."""
@@ -51,7 +53,8 @@ def ceilings(setup: Setup) -> Result:
 def convolutions(setup: Setup) -> Result:
     """Milliseconds of the network's three convolutions: forward, gradient of the input, gradient of the weights.
 
-    With kernels that repeat bit for bit, as the judge has them, and with any.
+    The first one also with its channels padded, as tensor cores take them. With kernels that repeat bit for bit, as the
+    judge has them, and with any.
     """
     batch, size = (8, 16) if setup.quick else (Protocol().batch_size, 32)
     found: Result = {}
@@ -59,8 +62,11 @@ def convolutions(setup: Setup) -> Result:
         for deterministic in (True, False):
             with multiplying(arithmetic) as dtype:
                 torch.backends.cudnn.deterministic = deterministic
-                for depth in range(DEPTH):
-                    channels, side = (3 if depth == 0 else WIDTH), size >> depth
+                for channels, side in (
+                    (3, size),
+                    (PADDED, size),
+                    *((WIDTH, size >> depth) for depth in range(1, DEPTH)),
+                ):
                     name = f"{arithmetic} {channels} to {WIDTH} at {side}, {'repeatable' if deterministic else 'any'}"
                     found[name] = _convolution(setup, dtype, batch, channels, side)
     return found

@@ -23,12 +23,12 @@ from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.judge.draws import draw_pass
 from evaluation.judge.fast_engine import FastEngine
-from evaluation.judge.norm_relu_pool import COMPILE_FROM_STEPS
+from evaluation.judge.norm_relu_pool import COMPILE_FROM_STEPS, choose_norm_relu_pool
 from evaluation.judge.parallel import RoundSlots
 from evaluation.judge.protocol import FULL_ROUNDS, Protocol
 from evaluation.judge.reference_engine import ReferenceEngine
 
-GPU_TESTS = "tests/evaluation/judge/test_fast_engine.py"
+GPU_TESTS = ("tests/evaluation/judge/test_fast_engine.py", "tests/evaluation/judge/triton_kernels")
 ROOT = Path(__file__).resolve().parents[2]
 AGREES = 1e-4  # relative, of the loss of one step in float32
 LARGE_IPC = 500
@@ -56,7 +56,12 @@ def steps_equal_the_reference(setup: Setup) -> Result:
         index += 1
     if not worst < AGREES:
         raise RuntimeError(f"the loss of a step differs from the reference's by {worst:.1e} of it")
-    return {"steps": made, "largest_difference": worst, "graphs": _captured(led)}
+    return {
+        "steps": made,
+        "largest_difference": worst,
+        "graphs": _captured(led),
+        "triton_kernels": led.kernels is not None,
+    }
 
 
 def _captured(engine: FastEngine) -> int | None:
@@ -68,7 +73,7 @@ def tests(setup: Setup) -> Result:
     """The tests that need a card, and skip themselves without one. Raises RuntimeError where one fails."""
     if find_spec("pytest") is None:
         raise ModuleNotFoundError("the tests need pytest", name="pytest")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", GPU_TESTS, "-k", "gpu"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *GPU_TESTS, "-k", "gpu or triton"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     if done.returncode:
         raise RuntimeError(f"the tests on the card fail:\n{done.stdout[-4000:]}")
@@ -138,17 +143,21 @@ def _speed_of(setup: Setup, challenge: Challenge) -> Result:
     train = noise(challenge, 2 if setup.quick else 100, setup.device)
     steps = FULL_ROUNDS * protocol.passes * protocol.steps_per_pass(len(train))
 
-    def fast(graphs: bool = True, compiled: bool = True) -> Stepper:
+    def fast(graphs: bool = True, compiled: bool = True, triton: bool = True) -> Stepper:
         expected = COMPILE_FROM_STEPS if compiled else 0
         engine = FastEngine(train, challenge.classes, protocol, expected_steps=expected)
         if not graphs:
             engine.graphed = None
+        if not triton:
+            engine.kernels = None
+            engine.norm_relu_pool = choose_norm_relu_pool(setup.device, expected)
         return engine_stepper(engine, protocol)
 
     on_card = setup.device.type == "cuda"
     ways: dict[str, tuple[Callable[[], Stepper], str]] = {
         "fast": (fast, "bfloat16"),
         "fast, no graphs": (lambda: fast(graphs=False), "bfloat16"),
+        "fast, no Triton kernels": (lambda: fast(triton=False), "bfloat16"),
         "fast, not compiled": (lambda: fast(compiled=False), "bfloat16"),
         "reference": (
             lambda: engine_stepper(ReferenceEngine(train, challenge.classes, protocol), protocol),

@@ -29,16 +29,20 @@ class _Captured:
 
     graph: cuda.CUDAGraph
     index: Tensor
-    uniforms: Tensor
+    drawn: Draw
 
     def replay(self, index_B: Tensor, drawn: Draw) -> None:
         self.index.copy_(index_B)
-        self.uniforms.copy_(drawn.uniforms)
+        self.drawn.uniforms.copy_(drawn.uniforms)
+        if self.drawn.code is not None and drawn.code is not None:
+            self.drawn.code.copy_(drawn.code)
         self.graph.replay()
 
 
 class GraphedStep:
     """A step that is captured at its first call for each kind of augmentation and batch size, then replayed.
+
+    Where a draw has its kind in the card's memory too, a step is taken to read it there: one graph serves all kinds.
 
     It is captured on the stream that is current then, or on another one than the default stream, which cannot be
     captured: a library's workspace is its stream's, so graphs that run at the same time must be of several.
@@ -49,7 +53,7 @@ class GraphedStep:
 
     def __init__(self, updated: Sequence[Tensor], device: torch.device) -> None:
         self._updated, self._device = updated, device
-        self._captured: dict[tuple[str, int], _Captured] = {}
+        self._captured: dict[tuple[str | None, int], _Captured] = {}
         self._loss = torch.zeros((), device=updated[0].device)
         self._capturing = True
         with cuda.device(device):
@@ -58,7 +62,7 @@ class GraphedStep:
     def __call__(self, step: Step, index_B: Tensor, drawn: Draw) -> Tensor:
         """The loss, 0-dim, of one step; it is overwritten by the next."""
         with cuda.device(self._device):
-            captured = self._captured.get((drawn.kind, len(index_B)))
+            captured = self._captured.get(_key(index_B, drawn))
             if captured is None and self._capturing:
                 with _CAPTURING:
                     return self._first(step, index_B, drawn)
@@ -71,7 +75,8 @@ class GraphedStep:
         """Capture, and replay once; step without a graph, now and from then on, where that does not work."""
         before = [tensor.detach().clone() for tensor in self._updated]
         try:
-            captured = self._capture(step, index_B.clone(), Draw(drawn.kind, drawn.uniforms.clone()))
+            code = None if drawn.code is None else drawn.code.clone()
+            captured = self._capture(step, index_B.clone(), Draw(drawn.kind, drawn.uniforms.clone(), code))
             self._restore(before)
             captured.replay(index_B, drawn)
             if all(torch.equal(tensor, value) for tensor, value in zip(self._updated, before, strict=True)):
@@ -82,7 +87,7 @@ class GraphedStep:
             warnings.warn(told, stacklevel=3)
             self._restore(before)
             return step(index_B, drawn)
-        self._captured[drawn.kind, len(index_B)] = captured
+        self._captured[_key(index_B, drawn)] = captured
         return self._loss
 
     @torch.no_grad()
@@ -107,7 +112,11 @@ class GraphedStep:
                 self._loss.copy_(step(index_B, drawn))
         finally:
             cuda.set_stream(current)  # PyTorch leaves a failed capture on the capture's stream
-        return _Captured(graph, index_B, drawn.uniforms)
+        return _Captured(graph, index_B, drawn)
+
+
+def _key(index_B: Tensor, drawn: Draw) -> tuple[str | None, int]:
+    return drawn.kind if drawn.code is None else None, len(index_B)
 
 
 @contextmanager

@@ -23,10 +23,14 @@ UNIFORMS = 3
 
 @dataclass(frozen=True)
 class Draw:
-    """The random choices of one batch's augmentation: one of `KINDS`, and float32 (3, B) in [0, 1)."""
+    """The random choices of one batch's augmentation: one of `KINDS`, and float32 (3, B) in [0, 1).
+
+    `code` is for kernels that decide on the card: the kind's place in `KINDS`, int32, 0-dim, in the card's memory.
+    """
 
     kind: str
     uniforms: Tensor
+    code: Tensor | None = None
 
 
 def draw(batch: int, generator: Generator) -> Draw:

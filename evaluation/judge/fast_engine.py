@@ -7,12 +7,14 @@ epochs, `equivalence-cifar100-amd-epyc-2-core.json`). Not measured on a GPU. Mor
 
 - Images stay on the device in 8 bits; a step waits for nothing on the host.
 - Convolutions in bfloat16 where the hardware is faster in it, channels-last; everything else in float32, weights too.
-- Instance norm, ReLU and pooling are one operation (`norm_relu_pool.py`).
+- Instance norm, ReLU and pooling are one operation (`norm_relu_pool.py`). On a card it is a Triton kernel, as is
+  making a batch, where these prove themselves (`card_kernels.py`).
 - The convolutions' biases are left out: the norm after them removes any constant, so their gradient is zero.
 - On a CPU each core takes parts of the batch (`parallel.py`); on CUDA a step is one graph launch (`cuda_graphs.py`).
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -20,11 +22,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evaluation.base.processor import multiplies_fast_in_bfloat16
+from evaluation.judge.card_kernels import CardKernels, proven_kernels
 from evaluation.judge.convnet import DEPTH, WIDTH, seeded_convnet
 from evaluation.judge.cuda_graphs import GraphedStep
-from evaluation.judge.dsa import Draw, augment
+from evaluation.judge.dsa import KINDS, Draw, augment
 from evaluation.judge.engine import DeviceSet, Engine
-from evaluation.judge.norm_relu_pool import NormReluPool, choose_norm_relu_pool, plain_norm_relu_pool
+from evaluation.judge.norm_relu_pool import (
+    COMPILE_FROM_STEPS,
+    NormReluPool,
+    choose_norm_relu_pool,
+    plain_norm_relu_pool,
+)
 from evaluation.judge.parallel import Workers
 from evaluation.judge.protocol import Protocol
 from evaluation.judge.streams import repeatable
@@ -47,7 +55,15 @@ class FastEngine(Engine):
         workers: Workers | None = None,
     ) -> None:
         super().__init__(train, classes, protocol, expected_steps=expected_steps, workers=workers)
-        self.norm_relu_pool = choose_norm_relu_pool(train.device, expected_steps * (train.size / 32) ** 2)
+        steps_at_32 = expected_steps * (train.size / 32) ** 2
+        self.kernels: CardKernels | None = None
+        if train.device.type == "cuda" and steps_at_32 >= COMPILE_FROM_STEPS:
+            self.kernels = proven_kernels(train.device, train.size, (torch.bfloat16, torch.float32))
+        self.codes = torch.arange(len(KINDS), dtype=torch.int32, device=train.device).unbind()
+        if self.kernels:
+            self.norm_relu_pool = self.kernels.norm_relu_pool
+        else:
+            self.norm_relu_pool = choose_norm_relu_pool(train.device, steps_at_32)
         self.dtype = dtype or self._best_dtype()
         named = seeded_convnet(classes, train.size, seed=0).named_parameters()
         self.weights = {name: _laid_out(weight.detach()).to(train.device).requires_grad_() for name, weight in named}
@@ -79,13 +95,15 @@ class FastEngine(Engine):
         torch._foreach_zero_(list(self.momentum.values()))
 
     def step(self, index_B: Tensor, drawn: Draw) -> Tensor:
+        if self.kernels:
+            drawn = replace(drawn, code=self.codes[KINDS.index(drawn.kind)])
         with repeatable(self.train.device):
             return self.graphed(self._step, index_B, drawn) if self.graphed else self._step(index_B, drawn)
 
     def _step(self, index_B: Tensor, drawn: Draw) -> Tensor:
         parts = self._parts(len(index_B), self.dtype)
         uniforms = drawn.uniforms.tensor_split(parts, dim=1)
-        draws = [Draw(drawn.kind, part) for part in uniforms]
+        draws = [replace(drawn, uniforms=part) for part in uniforms]
         part_gradients = partial(self._part_gradients, len(index_B))
         results = self.map(part_gradients, zip(index_B.tensor_split(parts), draws, strict=True))
         losses, gradients = zip(*results, strict=True)
@@ -106,10 +124,14 @@ class FastEngine(Engine):
     def _part_gradients(self, batch: int, part: tuple[Tensor, Draw]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """What a part of a batch of so many images adds to the mean loss, and to its gradients for `_trained`."""
         index_P, drawn = part
-        x_PCHW = augment(self.train.normalised(index_P), drawn)
-        logits_PC = self._forward(x_PCHW, self.dtype)
+        logits_PC = self._forward(self._augmented(index_P, drawn), self.dtype)
         loss = F.cross_entropy(logits_PC, self.train.labels[index_P], reduction="sum") / batch
         return loss.detach(), torch.autograd.grad(loss, [self.weights[name] for name in self._trained])
+
+    def _augmented(self, index_P: Tensor, drawn: Draw) -> Tensor:
+        if self.kernels and drawn.code is not None:
+            return self.kernels.augmented(self.train, index_P, drawn.uniforms, drawn.code, self.dtype)
+        return augment(self.train.normalised(index_P), drawn)
 
     @torch.no_grad()
     def _update(self, gradients: list[Tensor]) -> None:

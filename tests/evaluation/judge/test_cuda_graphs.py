@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from evaluation.judge import cuda_graphs, fast_engine, streams
+from evaluation.judge.card_kernels import CardKernels
 from evaluation.judge.cuda_graphs import GraphedStep
 from evaluation.judge.draws import draw_pass
-from evaluation.judge.dsa import KINDS, Draw
+from evaluation.judge.dsa import KINDS, Draw, augment
 from evaluation.judge.engine import DeviceSet, put_on_device
 from evaluation.judge.fast_engine import FastEngine
 from evaluation.judge.norm_relu_pool import Triple, fused, tensor_backward, tensor_forward
@@ -133,6 +134,21 @@ def test_rounds_in_parallel_have_streams_and_pools_of_their_own_and_the_same_bit
     assert fake.current_stream() is fake.default_stream()
     assert settings == [(True, False)] * 3, "no thread takes away what makes another's convolutions repeatable"
     assert (torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32) == before
+
+
+def test_one_graph_serves_all_kinds_where_the_card_reads_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = use(FakeCuda(), monkeypatch)
+    plain, graphed = an_engine(), an_engine(CARD[0])
+
+    def of_any_kind(train: DeviceSet, index_B: Tensor, uniforms: Tensor, code: Tensor, dtype: torch.dtype) -> Tensor:
+        each = torch.stack([augment(train.normalised(index_B), Draw(kind, uniforms)) for kind in KINDS])
+        return each.index_select(0, code.view(1)).squeeze(0)
+
+    graphed.kernels = CardKernels(graphed.norm_relu_pool, of_any_kind)
+    for index, kind in enumerate(KINDS):
+        assert a_pass(graphed, index, kind) == a_pass(plain, index, kind)
+    assert_same(plain, graphed)
+    assert len(fake.captures) == 2, "each size once"
 
 
 @pytest.mark.parametrize("card", CARD)
