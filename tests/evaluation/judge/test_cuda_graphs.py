@@ -29,6 +29,7 @@ from tests.evaluation.small import SMALL, small_train
 
 PROTOCOL = Protocol(batch_size=8)
 MOST_LAUNCHES = 62
+MOST_LAUNCHES_BESIDE_KERNELS = 32
 CARD = [torch.device("cuda", index) for index in (0, 1)]
 
 
@@ -218,12 +219,25 @@ def test_a_step_asks_nothing_of_the_host(kind: str, monkeypatch: pytest.MonkeyPa
         engine._step(index_B, drawn)
     # beside the compiled norms and what convolutions launch more than one of; every launch takes 1 to 2 microseconds
     assert len(watch.traffic.kernels) <= MOST_LAUNCHES
+    engine.kernels = CardKernels(engine.norm_relu_pool, one_launch_of_batch)
+    with Watch() as watch:
+        engine._step(index_B, Draw(kind, drawn.uniforms, torch.zeros((), dtype=torch.int32, device=CARD_OF_META)))
+    assert watch.traffic.copies == watch.traffic.waits == watch.traffic.host_operands == []
+    # beside three kernels for the norms, three for their backward and one for the batch
+    assert len(watch.traffic.kernels) <= MOST_LAUNCHES_BESIDE_KERNELS
 
 
 def one_launch(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Triple:
     """Stands for a compiled norm: gives what it gives and computes nothing."""
     images, channels, height, width = y_NCHW.shape
     return y_NCHW.new_empty(images, channels, height // 2, width // 2), *y_NCHW.new_empty(2, images, channels)
+
+
+def one_launch_of_batch(
+    train: DeviceSet, index_B: Tensor, uniforms: Tensor, code: Tensor, dtype: torch.dtype
+) -> Tensor:
+    size = train.size
+    return torch.empty(len(index_B), 3, size, size, dtype=dtype, device=CARD_OF_META, memory_format=torch.channels_last)
 
 
 def one_launch_back(gradient: Tensor, y_NCHW: Tensor, *saved: Tensor) -> Triple:
