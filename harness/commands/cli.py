@@ -18,6 +18,7 @@ from harness.commands.leaderboard import LeaderboardOptions, leaderboard
 from harness.commands.new import NewOptions, new
 from harness.commands.profile import ProfileOptions, profile
 from harness.commands.regress import RegressOptions, regress
+from harness.commands.track import TrackOptions, track
 from harness.commands.tune import TuneOptions, tune
 from harness.run.options import ALL, RunOptions
 
@@ -102,6 +103,7 @@ add(
     "python -m harness regress --baseline FILE.json --junit regress.xml",
 )
 add(LeaderboardOptions, leaderboard, epilog="Example:  python -m harness leaderboard runs BENCH --out SITE")
+add(TrackOptions, track, epilog="Example:  python -m harness track runs/mine --to mlflow")
 add(NewOptions, new, epilog="Example:  python -m harness new my-model")
 add(DoctorOptions, doctor, epilog="Example:  python -m harness doctor --data DATA")
 

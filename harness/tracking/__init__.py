@@ -1,0 +1,1 @@
+"""A run's record for the experiment trackers that laboratories use."""
