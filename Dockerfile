@@ -24,7 +24,7 @@ ARG COMMIT=""
 LABEL org.opencontainers.image.revision=${COMMIT} org.opencontainers.image.licenses=Apache-2.0
 # Any user may run this, without a home or an entry in /etc/passwd: nothing is written outside /results, /cache and /tmp.
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LANG=C.UTF-8 \
-    HOME=/tmp USER=runner XDG_CACHE_HOME=/cache MPLCONFIGDIR=/tmp/matplotlib SUBMISSION_DATA=/data SUBMISSION_COMMIT=${COMMIT}
+    HOME=/tmp USER=runner XDG_CACHE_HOME=/cache MPLCONFIGDIR=/cache/matplotlib SUBMISSION_DATA=/data SUBMISSION_COMMIT=${COMMIT}
 USER 1000:1000
 WORKDIR /results
 STOPSIGNAL SIGINT

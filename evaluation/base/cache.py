@@ -55,7 +55,9 @@ def _for_now(kept: str | None) -> Path:
             continue
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         # matplotlib keeps its list of fonts beside the cache, and without a place says so in several lines
-        os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))
+        fonts = os.environ.get("MPLCONFIGDIR")
+        if not fonts or not _can_be_written(Path(fonts)):
+            os.environ["MPLCONFIGDIR"] = str(folder / "matplotlib")
         _say(f"{why}, so downloads, decoded data and profiles are not kept")
         return folder
     _say(f"{why}, nor is there a folder for temporary files, so nothing is kept")

@@ -10,6 +10,7 @@ from tests.end_to_end.faults import (
     test_harness_dies,
     test_interruptions,
     test_judging_faults,
+    test_wall_clock,
     test_worker_faults,
 )
 from tests.end_to_end.faults.matrix import Fault, Row, rows_of
@@ -23,6 +24,7 @@ SECTIONS = (
     ("A generator of the project's own, or a plugin", test_worker_faults),
     ("Signals to the harness", test_interruptions),
     ("The death of the harness", test_harness_dies),
+    ("The machine's clock", test_wall_clock),
     ("Judging, and going on with a run", test_judging_faults),
 )
 

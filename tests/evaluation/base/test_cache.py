@@ -26,6 +26,19 @@ def forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     cache._for_now.cache_clear()
 
 
+@pytest.mark.parametrize(("fonts", "kept"), [("file/fonts", False), ("", False), ("fonts", True)])
+def test_without_a_cache_the_list_of_fonts_has_a_place_too(
+    fonts: str, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else matplotlib says in several lines that it has none, as in an image whose folders can only be read."""
+    (tmp_path / "file").touch()  # below which there can be no folder
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file" / "cache"))
+    configured = fonts and str(tmp_path / fonts)
+    monkeypatch.setenv("MPLCONFIGDIR", configured)
+    folder = cache_folder()
+    assert os.environ["MPLCONFIGDIR"] == (configured if kept else str(folder / "matplotlib"))
+
+
 def test_the_users_cache_is_used_and_not_made_by_looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none" / "yet"))
     assert cache_folder() == tmp_path / "none" / "yet" / "generative-distillation" and cache_folders() == [
