@@ -30,6 +30,7 @@ PATIENCE_S = 60.0  # for an engine that does not answer
 _LOOK_FOR_HARNESS_S = 1.0  # its death closes the channel, unless a process that it forked still has it open
 _TELLS_ENDING_IN_S = 10.0
 _LOOK_FOR_ENDING_S = 0.02
+_WAITS_AT_MOST_S = 1.0
 _LOG_ENDS_IN_S = 2.0
 
 
@@ -71,7 +72,6 @@ class Generator:
         """Its exit code, minus the signal that killed it, and whether memory ran out; (None, False) if nobody knows."""
         give_up = time.monotonic() + _TELLS_ENDING_IN_S
         try:
-            # Podman may let a request to wait for a container that has ended wait for ever.
             while (state := self._api.inspect_container(self._id)["State"])["Running"]:
                 if time.monotonic() > give_up:
                     return None, False
@@ -127,9 +127,13 @@ class Generator:
         from docker.errors import NotFound
 
         while True:
-            try:
-                self._api.wait(self._id, timeout=None)
+            # Podman may let a request to wait for a container that has ended wait for ever.
+            with suppress(*problems()):
+                self._api.wait(self._id, timeout=_WAITS_AT_MOST_S)
                 return
+            try:
+                if not self._api.inspect_container(self._id)["State"]["Running"]:
+                    return
             except NotFound:
                 return
             except problems():  # the engine is stopped; it may come back
