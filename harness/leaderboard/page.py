@@ -56,7 +56,7 @@ def render_leaderboard(board: Board, published: Sequence[PublishedRow], made: st
         title="Leaderboard",
         made=made,
         board=board,
-        runs=len({run.shown for row in rows for run in row.runs}),
+        runs=len({run.shown for row in rows for run in row.runs if run.verified}),
         views=views,
         groups=groups(rows),
         papers=papers(published),
