@@ -37,8 +37,12 @@ class StoredPrototypes:
     codes_CKP: Tensor
 
     def decode(self) -> Tensor:
-        """The prototypes as images, float32 (C, K, 3, size, size) in levels of 255, not clamped."""
-        x_CKD = self.mean_D + (self.codes_CKP * self.scales_P) @ self.basis_PD.float()
+        """The prototypes as images, float32 (C, K, 3, size, size) in levels of 255, not clamped.
+
+        The same bits on every machine: sums in float64 lose nothing that float32 shows, in whichever order they are.
+        """
+        coordinates_CKP = self.codes_CKP.double() * self.scales_P.double()
+        x_CKD = (self.mean_D.double() + coordinates_CKP @ self.basis_PD.double()).float()
         size = round((x_CKD.shape[-1] / 3) ** 0.5)
         return x_CKD.view(*x_CKD.shape[:2], 3, size, size)
 

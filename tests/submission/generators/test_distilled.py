@@ -15,7 +15,7 @@ from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from submission.contract.generator import LoadContext, get_generator
 from submission.contract.weights import WeightsHeader, save_weights
-from submission.generators.distilled import Distilled
+from submission.generators.distilled import Distilled, StoredPrototypes
 
 DIGITS = get_challenge("digits")
 COUNT = 5
@@ -79,6 +79,21 @@ def test_other_seeds_mix_otherwise(prototypes_CK3HW: torch.Tensor) -> None:
     first, other = (numbered(generator, 4 * COUNT, 10, seed) for seed in (0, 1))
     assert torch.equal(first[: 2 * COUNT], other[: 2 * COUNT])
     assert not torch.equal(first[2 * COUNT :], other[2 * COUNT :])
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=20)
+def test_decoding_sums_in_any_order_to_the_same_bits(seed: int) -> None:
+    """So that another machine, which sums in another, makes images of the same hash."""
+    draws = torch.Generator().manual_seed(seed)
+    mean_D = 255 * torch.rand(3 * 8 * 8, generator=draws)
+    basis_PD = torch.randint(-127, 128, (200, 3 * 8 * 8), generator=draws, dtype=torch.int8)
+    scales_P = torch.rand(200, generator=draws).half().float() / 50
+    codes_CKP = torch.randint(-127, 128, (2, 3, 200), generator=draws, dtype=torch.int8)
+    order_P = torch.randperm(200, generator=draws)
+    one = StoredPrototypes(mean_D, basis_PD, scales_P, codes_CKP)
+    other = StoredPrototypes(mean_D, basis_PD[order_P], scales_P[order_P], codes_CKP[:, :, order_P])
+    assert torch.equal(one.decode(), other.decode())
 
 
 def test_shipped_weights_make_images_of_their_classes() -> None:
