@@ -44,6 +44,18 @@ def test_digits_hardened_for_a_user_that_nobody_knows(tmp_path: Path) -> None:
     assert (run / "report.html").stat().st_size > 10_000
 
 
+def test_only_the_results_can_be_written(tmp_path: Path) -> None:
+    """Neither /tmp nor a cache: one note, and the charts have a place for their fonts all the same."""
+    results = results_folder(tmp_path / "results")
+    closed = [option for option in HARDENED if option not in ("--tmpfs", "/tmp")]
+    asked = ("--dataset", "digits", "--ipc", "1", "--budget", "10m", "--no-judge")
+    done = docker("run", "--rm", *closed, "-v", f"{results}:/results", TAG, *asked)
+    said = done.stdout + done.stderr
+    assert not [word for word in TROUBLE if word in said], said
+    assert said.count("Note: ") == 1 and "/cache" in said
+    assert record_in(results)["outcome"] == "ok" and len(list(results.glob("runs/*/report.html"))) == 1
+
+
 def test_networks_compile_where_tmp_may_not_be_executed(tmp_path: Path) -> None:
     results = results_folder(tmp_path / "results")
     asked = ("--dataset", "digits", "--generator", "native", "--set", "compile=yes", "--steps", "1")
