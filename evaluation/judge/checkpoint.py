@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -59,22 +60,15 @@ def save_checkpoint(path: Path, fingerprint: str, checkpoint: Checkpoint) -> Non
 
 def load_checkpoint(path: Path, expected_fingerprint: str) -> Checkpoint | None:
     """What `path` holds; None where there is no such file. Raises ValueError for anything but this checkpoint."""
-    from safetensors import SafetensorError, safe_open
-
     if not path.exists():
         return None
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["judge"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except (SafetensorError, KeyError, OSError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not a checkpoint of a judgement ({error}): delete it to start over") from None
+    header, tensors = _read(path)
     if header["schema"] != _SCHEMA or header["fingerprint"] != expected_fingerprint:
         raise ValueError(
             f"{path} is the checkpoint of another judgement (other images, protocol, seed, engine or arithmetic):"
             " delete it or name another file"
         )
-    finished = tuple(Round(**{**done, "per_class": tuple(done["per_class"])}) for done in header["finished"])
+    finished = _finished(header)
     in_progress = {
         state["seed"]: RoundState(
             state["steps_done"],
@@ -84,6 +78,41 @@ def load_checkpoint(path: Path, expected_fingerprint: str) -> Checkpoint | None:
         for state in header["at_work"]
     }
     return Checkpoint(finished, in_progress)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Header and tensors of the file. Raises ValueError where it is no checkpoint."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["judge"])
+            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, KeyError, OSError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not a checkpoint of a judgement ({error}): delete it to start over") from None
+
+
+def _finished(header: Mapping[str, Any]) -> tuple[Round, ...]:
+    return tuple(Round(**{**done, "per_class": tuple(done["per_class"])}) for done in header["finished"])
+
+
+def join_checkpoints(parts: Sequence[Path], path: Path) -> None:
+    """Write to `path` the finished rounds of one judgement's `parts`, which are removed; nothing without parts.
+
+    Raises ValueError where the parts are of several judgements, or trained in several kinds of arithmetic.
+    """
+    if not parts:
+        return
+    headers = [_read(part)[0] for part in parts]
+    if len({(header["schema"], header["fingerprint"]) for header in headers}) > 1:
+        raise ValueError(
+            f"the rounds in {path.parent} are not of one judgement (other images, protocol, seed, engine or"
+            " arithmetic): all machines that judge a run must be of one kind"
+        )
+    finished = tuple(done for header in headers for done in _finished(header))
+    save_checkpoint(path, headers[0]["fingerprint"], Checkpoint(finished, {}))
+    for part in parts:
+        part.unlink()
 
 
 def fingerprint(

@@ -125,6 +125,7 @@ def train_rounds(
     device: str,
     pool: ImageSet | NormalisedSet,
     chance: str,
+    judgement_rounds: int | None = None,
     checkpoint: Path | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_round: Callable[[Round], None] | None = None,
@@ -135,6 +136,8 @@ def train_rounds(
         images: training images of each job.
         engine, device: names of the engine and of a torch device.
         pool, chance: all images that jobs take theirs from, and what decides which; a checkpoint is valid for these.
+        judgement_rounds: rounds of the whole judgement where other processes train some of them, so that all use the
+            same arithmetic; None for as many as there are jobs.
         checkpoint: a file to save to every few minutes and to resume from if it exists. It keeps the finished rounds
             afterwards; deleting it is the caller's.
         on_progress: called about once a second.
@@ -151,7 +154,7 @@ def train_rounds(
     engine_class, torch_device = get_engine(engine), torch.device(device)
     steps_per_pass = protocol.steps_per_pass(images)
     test_set = put_on_device(test, challenge, torch_device)
-    expected_steps = len(jobs) * protocol.passes * steps_per_pass
+    expected_steps = (judgement_rounds or len(jobs)) * protocol.passes * steps_per_pass
     with ExitStack() as stack:
         slots = stack.enter_context(closing(RoundSlots(len(jobs), engine, torch_device)))
         stack.callback(release, torch_device)

@@ -10,7 +10,7 @@ from evaluation.base.challenge import Challenge
 from evaluation.base.files import check_writable
 from evaluation.base.images import ImageSet, NormalisedSet
 from evaluation.judge.draws import round_seed
-from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS, Progress, Protocol
+from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS, Progress, Protocol, Round
 from evaluation.judge.rounds import RoundJob, get_engine, train_rounds
 
 
@@ -99,26 +99,18 @@ def judge(
         ValueError: images or labels do not fit the challenge, fewer than one round or epoch, an unknown engine, a
             checkpoint of another judgement or one that cannot be written, or a training that came to NaN.
     """
-    check_judging(engine, rounds, epochs)
-    if checkpoint is not None:
-        check_writable(checkpoint)
-    protocol = Protocol(epochs=epochs)
-
-    def images() -> ImageSet | NormalisedSet:
-        return train
-
-    trained, arithmetic = train_rounds(
-        [RoundJob(round_seed(judge_seed, index), images) for index in range(rounds)],
-        len(train.labels),
+    trained, arithmetic = train_some(
+        train,
         test,
         challenge,
-        protocol,
+        range(rounds),
         engine=engine,
+        rounds=rounds,
+        epochs=epochs,
+        judge_seed=judge_seed,
         device=device,
-        pool=train,
-        chance=f"judge seed {judge_seed}",
-        checkpoint=checkpoint,
         on_progress=on_progress,
+        checkpoint=checkpoint,
     )
     accuracies = tuple(each.accuracy for each in trained)
     known = (
@@ -136,11 +128,52 @@ def judge(
         rounds=accuracies,
         per_class=tuple(fmean(of_class) if of_class else None for of_class in known),
         epochs=epochs,
-        passes=protocol.passes,
+        passes=Protocol(epochs).passes,
         engine=engine,
         judge_seed=judge_seed,
         preview=bool(fewer),
         deviations=(*fewer, *arithmetic),
         device=device,
         seconds=sum(each.seconds for each in trained),
+    )
+
+
+def train_some(
+    train: ImageSet | NormalisedSet,
+    test: ImageSet | NormalisedSet,
+    challenge: Challenge,
+    indices: Sequence[int],
+    *,
+    engine: str,
+    rounds: int,
+    epochs: int,
+    judge_seed: int,
+    device: str,
+    on_progress: Callable[[Progress], None] | None = None,
+    checkpoint: Path | None = None,
+) -> tuple[list[Round], tuple[str, ...]]:
+    """Of a judgement's `rounds` train those with these indices, from 0; returns what `train_rounds` does.
+
+    Checkpoints of several such parts can be joined (`join_checkpoints`). Arguments and errors are those of `judge`.
+    """
+    check_judging(engine, rounds, epochs)
+    if checkpoint is not None:
+        check_writable(checkpoint)
+
+    def images() -> ImageSet | NormalisedSet:
+        return train
+
+    return train_rounds(
+        [RoundJob(round_seed(judge_seed, index), images) for index in indices],
+        len(train.labels),
+        test,
+        challenge,
+        Protocol(epochs=epochs),
+        engine=engine,
+        device=device,
+        pool=train,
+        chance=f"judge seed {judge_seed}",
+        judgement_rounds=rounds,
+        checkpoint=checkpoint,
+        on_progress=on_progress,
     )

@@ -15,9 +15,10 @@ import pytest
 
 from evaluation.base.images import ImageSet
 from evaluation.judge import checkpoint as checkpoint_module
+from evaluation.judge.checkpoint import join_checkpoints
 from evaluation.judge.protocol import Progress
 from evaluation.judge.rounds import ENGINES
-from evaluation.judge.score import Score, judge
+from evaluation.judge.score import Score, judge, train_some
 from tests.evaluation.small import SMALL, small_test, small_train
 
 
@@ -68,6 +69,33 @@ def test_finished_rounds_are_not_trained_again(tmp_path: Path) -> None:
     assert judged(file) == first
     assert judged(file, rounds=1).rounds == first.rounds[:1]
     assert judged(file, rounds=3).rounds[:2] == first.rounds
+
+
+def some_rounds(indices: list[int], checkpoint: Path, epochs: int = 3) -> None:
+    how = {"engine": "fast", "rounds": 3, "epochs": epochs, "judge_seed": 0, "device": "cpu"}
+    train_some(small_train(100), small_test(), SMALL, indices, **how, checkpoint=checkpoint)  # type: ignore[arg-type]
+
+
+def test_rounds_trained_apart_are_those_of_one_judgement(tmp_path: Path) -> None:
+    parts, whole = [tmp_path / f"part-{number}" for number in range(2)], tmp_path / "whole"
+    some_rounds([2, 0], parts[0])
+    some_rounds([1], parts[1])
+    join_checkpoints(parts, whole)
+    assert not any(part.exists() for part in parts)
+    finished = whole.read_bytes()
+    apart, together = judged(whole, rounds=3), judged(None, rounds=3)
+    assert replace(apart, seconds=0) == replace(together, seconds=0)
+    assert whole.read_bytes() == finished, "nothing was left to train"
+
+
+def test_parts_of_two_judgements_are_not_joined(tmp_path: Path) -> None:
+    parts, whole = [tmp_path / "a", tmp_path / "b"], tmp_path / "whole"
+    some_rounds([0], parts[0], epochs=1)
+    some_rounds([1], parts[1], epochs=2)
+    with pytest.raises(ValueError, match="not of one judgement"):
+        join_checkpoints(parts, whole)
+    join_checkpoints([], whole)
+    assert not whole.exists()
 
 
 def test_a_checkpoint_of_another_judgement_is_refused(tmp_path: Path) -> None:
