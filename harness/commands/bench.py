@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,9 +19,10 @@ from harness.run.options import parse_ipc
 if TYPE_CHECKING:
     from harness.compare.bench_plan import Plan
     from harness.compare.bench_results import Row
+    from harness.compare.engines.engine import Engine
     from harness.report.console import Voice
 
-LOCAL = "local"
+LOCAL, RAY = "local", "ray"
 
 
 def parse_list(text: str) -> tuple[str, ...]:
@@ -53,7 +55,11 @@ class BenchOptions(Options):
     epochs: Epochs = 1000
     engine_of_judge: Annotated[str, Option("--judge-engine", help="The judge's engine: fast or reference.")] = "fast"
     judge_seed: JudgeSeed = 0
-    engine: Annotated[str, Option(help="Where runs are made: local.")] = LOCAL
+    engine: Annotated[str, Option(help="Where runs are made: local, or ray for a cluster.")] = LOCAL
+    address: Annotated[
+        str | None,
+        Option(help="HOST:PORT of the Ray cluster. Default: RAY_ADDRESS, else one of this machine alone."),
+    ] = None
     gpus: Annotated[
         tuple[int, ...], Option(parser=parse_cards, help="Cards to use side by side: 0-3. Default: one run at a time.")
     ] = ()
@@ -65,8 +71,12 @@ class BenchOptions(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.engine != LOCAL:
-            raise ValueError(f"there is no engine {self.engine!r}; choose {LOCAL}")
+        if self.engine not in (LOCAL, RAY):
+            raise ValueError(f"there is no engine {self.engine!r}; choose {LOCAL} or {RAY}")
+        if self.address is not None and self.engine != RAY:
+            raise ValueError(f"--address is of a Ray cluster; add --engine {RAY}")
+        if self.gpus and self.engine == RAY:
+            raise ValueError("--gpus is for this machine; with --engine ray each node offers its own cards")
         if self.plan_file is not None and (self.generators or self.datasets or self.command or self.image):
             raise ValueError("--plan says what to compare; leave out --generators, --datasets, --command and --image")
 
@@ -94,13 +104,12 @@ def bench(options: BenchOptions, voice: Voice) -> ExitCode:
     """Compare generators: each a full run under its own clock; table, plots, one page, JSON, CSV and Markdown."""
     from harness.compare import bench as benchmark
     from harness.compare import bench_results as found_in
-    from harness.compare.engines import Local
 
     plan = options.plan()
     root = options.out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-bench"
     shared = ["--device", options.device]
     if options.data is not None:
-        shared += ["--data", str(options.data.resolve())]
+        shared += ["--data", os.path.abspath(options.data)]  # noqa: PTH100 - a link may lead elsewhere on a node
 
     def show(row: Row, done: int, runs: int) -> None:
         accuracy = f", {100 * row.accuracy.mean:.2f}%" if row.accuracy else ""
@@ -111,7 +120,7 @@ def bench(options: BenchOptions, voice: Voice) -> ExitCode:
         )
 
     voice.say(f"{len(list(plan.cells()))} runs. Results: {root}")
-    results = benchmark.bench(plan, root, Local(options.gpus), shared, show)
+    results = benchmark.bench(plan, root, _engine(options, voice), shared, show)
     if voice.as_json:
         print(json.dumps(benchmark.as_json(results), indent=1))
         return ExitCode.DONE
@@ -125,3 +134,14 @@ def bench(options: BenchOptions, voice: Voice) -> ExitCode:
         voice.say(sentence)
     voice.say(f"Page: {root / 'bench.html'}")
     return ExitCode.DONE
+
+
+def _engine(options: BenchOptions, voice: Voice) -> Engine:
+    if options.engine == LOCAL:
+        from harness.compare.engines.local import Local
+
+        return Local(options.gpus)
+    from harness.compare.engines.ray_engine import RayEngine
+
+    data = os.path.abspath(options.data) if options.data is not None else None  # noqa: PTH100 - as above
+    return RayEngine(options.address, options.device, data, voice.say)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,15 +16,17 @@ from evaluation.base.machine import this_machine
 from harness.compare.bench_page import render_bench
 from harness.compare.bench_plan import Cell, Plan
 from harness.compare.bench_results import Results, Row, gather, markdown, read_row, table_csv
-from harness.compare.engines import Done, Engine, RunTask, last_line
+from harness.compare.engines.engine import Done, Engine, RunTask, last_line
 
 RUNS, LOGS = "runs", "logs"
+# of the time, at most, that may go into writing the results of thousands of runs
+_WRITING_SHARE = 0.1
 
 
 def bench(
     plan: Plan, root: Path, engine: Engine, shared: Sequence[str], on_row: Callable[[Row, int, int], None]
 ) -> Results:
-    """Make every run of the plan that `root` does not hold yet, and write the results there.
+    """Make every run of the plan that `root` does not hold yet, and write the results there, also on the way.
 
     A run that was interrupted while it was judged goes on; one that was interrupted before starts again, as a clock
     cannot go on. A failure is a row.
@@ -39,10 +42,15 @@ def bench(
     waiting = {cell.folder: cell for cell in cells if not rows[cell].done}
     tasks = [_task(cell, rows[cell], root, shared) for cell in waiting.values()]
 
+    write_again = 0.0
+
     def finished(done: Done) -> None:
+        nonlocal write_again
         cell = waiting.pop(done.task.name)
         rows[cell] = read_row(cell, root / RUNS, done.said)
-        write_results(_results(plan, [rows[each] for each in cells if each.folder not in waiting], root), root)
+        if (began := time.monotonic()) >= write_again:
+            write_results(_results(plan, [rows[each] for each in cells if each.folder not in waiting], root), root)
+            write_again = time.monotonic() + (time.monotonic() - began) / _WRITING_SHARE
         on_row(rows[cell], len(cells) - len(waiting), len(cells))
 
     engine.run(tasks, finished)
@@ -57,7 +65,7 @@ def _results(plan: Plan, rows: Sequence[Row], root: Path) -> Results:
 
 def _said(root: Path, cell: Cell) -> str:
     log = _log(root, cell)
-    return last_line(log) if log.exists() else ""
+    return last_line(log.read_text(encoding="utf-8", errors="replace")) if log.exists() else ""
 
 
 def _log(root: Path, cell: Cell) -> Path:
@@ -69,8 +77,16 @@ def _task(cell: Cell, row: Row, root: Path, shared: Sequence[str]) -> RunTask:
     run = root / RUNS / cell.folder
     if not row.goes_on and run.exists():
         shutil.rmtree(run)
-    arguments = [*cell.arguments(), *shared, "--out", os.path.abspath(run)]  # noqa: PTH100 - links stay as they are
-    return RunTask(cell.folder, (*arguments, *(["--resume"] if row.goes_on else [])), _log(root, cell))
+    return RunTask(
+        name=cell.folder,
+        dataset=cell.dataset,
+        options=(*cell.arguments(), *shared),
+        judging=(*cell.judging, *shared),
+        rounds=cell.rounds,
+        folder=Path(os.path.abspath(run)),  # noqa: PTH100 - links stay as they are
+        goes_on=row.goes_on,
+        log=_log(root, cell),
+    )
 
 
 def write_results(results: Results, root: Path) -> None:

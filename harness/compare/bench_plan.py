@@ -127,23 +127,35 @@ class Plan(Part):
             for dataset in self.datasets:
                 for budget_s in self.budgets or (get_challenge(dataset).budget_s,):
                     for entry in self.generators:
-                        yield Cell(entry.title, dataset, budget_s, seed, tuple(self._arguments(entry, seed)))
+                        judging = self._judging(seed)
+                        options = (*entry.arguments(), *judging, *self._cap())
+                        yield Cell(entry.title, dataset, budget_s, seed, options, judging, self.rounds)
 
-    def _arguments(self, entry: Entry, seed: int) -> list[str]:
-        told = [*entry.arguments(), "--rounds", str(self.rounds), "--epochs", str(self.epochs)]
-        told += ["--engine", self.engine, "--judge-seed", str(self.judge_seed + seed)]
-        return told + (["--ipc", str(self.ipc)] if self.ipc is not None else [])
+    def _judging(self, seed: int) -> tuple[str, ...]:
+        told = ("--rounds", str(self.rounds), "--epochs", str(self.epochs))
+        return (*told, "--engine", self.engine, "--judge-seed", str(self.judge_seed + seed))
+
+    def _cap(self) -> tuple[str, ...]:
+        return () if self.ipc is None else ("--ipc", str(self.ipc))
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run: an entry on a data set with a budget and a seed; `options` are the others of its `run`."""
+    """One run: an entry on a data set with a budget and a seed.
+
+    Attributes:
+        options: the others of its `run`.
+        judging: those of them that say how it is judged.
+        rounds: of its judgement.
+    """
 
     name: str
     dataset: str
     budget_s: float
     seed: int
     options: tuple[str, ...]
+    judging: tuple[str, ...]
+    rounds: int
 
     @property
     def folder(self) -> str:

@@ -200,6 +200,8 @@ class Record(ResultFile):
     # set where the budget was another card's
     other_card: OtherCardPart | None = None
     machine: MachinePart
+    # how often generating was begun anew, each time with a new clock, as its machine was lost (`bench --engine ray`)
+    restarts: int = 0
     versions: dict[str, str]
     commit: str | None
     command: list[str]

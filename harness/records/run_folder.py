@@ -47,8 +47,18 @@ class RunFolder:
         # where an interrupted judgement resumes
         self.checkpoint = root / "judging.ckpt"
         self.baseline_checkpoint = root / "judging-real.ckpt"
+        # scores of random real images that another machine has judged for this run, named as in the cache
+        self.baselines = root / ".baselines"
         # room for record and report, whatever the generator fills; only while it runs
         self.reserve = root / ".reserve"
+
+    def round_checkpoint(self, index: int) -> Path:
+        """Where a round that is trained apart from the others is kept until they are joined."""
+        return self.root / f"judging-{index}.ckpt"
+
+    def round_checkpoints(self) -> list[Path]:
+        """Those that are there."""
+        return sorted(self.root.glob("judging-[0-9]*.ckpt"))
 
     def reserve_room(self) -> None:
         """Keep room on the disk for what is written after the clock; none where the file system gives none."""

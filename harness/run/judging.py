@@ -13,6 +13,7 @@ from evaluation.base.files import checkpoint_if_writable, write_text
 from evaluation.base.images import ImageSet, NormalisedSet, denormalise, random_subset
 from evaluation.base.machine import resolve_device
 from evaluation.data.datasets import load_split
+from evaluation.judge.checkpoint import join_checkpoints
 from evaluation.judge.estimate import Estimate, estimate
 from evaluation.judge.protocol import Protocol
 from evaluation.judge.score import Score, judge
@@ -24,7 +25,7 @@ from harness.report.console import Voice
 from harness.report.run_page import report_of
 from harness.run.collect import image_times, recollect
 from harness.run.options import RunOptions
-from harness.run.real_baseline import kept_file, kept_score
+from harness.run.real_baseline import kept_file, kept_score, read_score
 
 # The baseline is a reference beside the run's own rounds; one round adds about a third to the cost of judging.
 BASELINE_ROUNDS = 1
@@ -91,26 +92,32 @@ class Judge:
 def judge_images(
     judge: Judge, images: Images, train: ImageSet | None, folder: RunFolder, is_real: bool
 ) -> tuple[Score, BaselinePart | None]:
-    """The score of `images`, and that of as many random real training images per class under the same protocol.
+    """Score `images`, and as many random training images per class for comparison where `train` is given.
 
-    An interrupted judgement goes on from the run's checkpoints; the real images' score is kept for later runs.
-    `is_real`: the images are such real ones themselves.
+    An interrupted judgement goes on from the run's checkpoints, with the rounds that were trained elsewhere; the real
+    images' score is kept for later runs. `is_real`: the images are such real ones themselves.
     """
-    if judge.is_slow(len(images)) and not judge.has_timed(len(images)):
+    join_checkpoints(folder.round_checkpoints(), folder.checkpoint)
+    if judge.is_slow(len(images)) and not judge.has_timed(len(images)) and not folder.checkpoint.exists():
         judge.voice.say(judge.estimate(len(images)).sentence(judge.how.epochs, judge.how.rounds))
     accuracy = judge.score("the images", images, folder.checkpoint)
     if train is None or is_real:
         return accuracy, None
-    per_class = round(len(images) / judge.challenge.classes)
+    return accuracy, judge_baseline(judge, len(images), train, folder)[0]
+
+
+def judge_baseline(judge: Judge, images: int, train: ImageSet, folder: RunFolder) -> tuple[BaselinePart, Path]:
+    """Score as many random training images per class as there are of `images`; also the file that keeps the score."""
+    per_class = round(images / judge.challenge.classes)
     # of one seed whatever the run's, so that it is the same for all runs and judged once for them
     how = judge.how.model_copy(update={"rounds": BASELINE_ROUNDS, "judge_seed": BASELINE_SEED})
     real = random_subset(train, max(1, per_class), BASELINE_SEED)
     judge_once = replace(judge, how=how)
-    of_real = kept_score(
-        kept_file(real, judge.test, judge.challenge, how, judge.device),
-        lambda: judge_once.score("random real images beside them", real, folder.baseline_checkpoint),
+    kept = kept_file(real, judge.test, judge.challenge, how, judge.device)
+    of_real = read_score(folder.baselines / kept.name) or kept_score(
+        kept, lambda: judge_once.score("random real images beside them", real, folder.baseline_checkpoint)
     )
-    return accuracy, BaselinePart(ipc=len(real) / judge.challenge.classes, accuracy=of_real)
+    return BaselinePart(ipc=len(real) / judge.challenge.classes, accuracy=of_real), kept
 
 
 def judge_prefixes(

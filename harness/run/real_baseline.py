@@ -33,9 +33,21 @@ def kept_file(real: ImageSet, test: ImageSet | NormalisedSet, challenge: Challen
 
 def kept_score(file: Path, judge: Callable[[], Score]) -> Score:
     """What `file` holds, else what `judge` gives, which is kept there where it can be."""
-    with suppress(OSError, ValidationError):
-        return _SCORE.validate_json(file.read_bytes())
+    if kept := read_score(file):
+        return kept
     score = judge()
     with suppress(OSError):
-        write_text(file, _SCORE.dump_json(score, indent=1).decode() + "\n")
+        write_score(file, score)
     return score
+
+
+def read_score(file: Path) -> Score | None:
+    """What `file` holds; None where that is no score."""
+    with suppress(OSError, ValidationError):
+        return _SCORE.validate_json(file.read_bytes())
+    return None
+
+
+def write_score(file: Path, score: Score) -> None:
+    """Raises OSError where it cannot be written."""
+    write_text(file, _SCORE.dump_json(score, indent=1).decode() + "\n")

@@ -1,4 +1,4 @@
-"""Where the runs of a benchmark are made: on this machine, a card at a time. Another engine has the same method."""
+"""Runs on this machine, a card at a time."""
 
 from __future__ import annotations
 
@@ -10,44 +10,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
-from typing import Protocol
 
 from evaluation.base.command_line import ExitCode
 from harness.clock.launch import ROOT
 from harness.clock.processes import die_with_parent
-
-
-@dataclass(frozen=True)
-class RunTask:
-    """One `python -m harness run`.
-
-    Attributes:
-        arguments: of `run`, with absolute paths.
-        log: file for what it prints.
-    """
-
-    name: str
-    arguments: tuple[str, ...]
-    log: Path
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a run ended: its exit code, negative where a signal killed it, and the last line that it printed."""
-
-    task: RunTask
-    exit_code: int
-    said: str
-
-
-class Engine(Protocol):
-    """Makes runs; a card never has two at a time."""
-
-    def run(self, tasks: Sequence[RunTask], on_done: Callable[[Done], None]) -> None:
-        """Do all tasks, in any order; `on_done` is called in this thread. An interruption ends what is running."""
+from harness.compare.engines.engine import Done, RunTask, last_line
 
 
 @dataclass(frozen=True)
@@ -86,7 +55,7 @@ class Local:
                         running.add(process)
                     code = process.wait()
                     running.discard(process)
-                return Done(task, code, last_line(task.log))
+                return Done(task, code, last_line(task.log.read_text(encoding="utf-8", errors="replace")))
             finally:
                 free.put(card)
 
@@ -106,9 +75,3 @@ class Local:
                         with suppress(OSError):
                             process.send_signal(signal.SIGINT)
                 raise
-
-
-def last_line(log: Path) -> str:
-    """The last line with anything in it."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")

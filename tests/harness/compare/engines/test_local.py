@@ -15,15 +15,17 @@ import psutil
 import pytest
 
 from harness.compare.cards import parse_cards
-from harness.compare.engines import Done, Local, RunTask
+from harness.compare.engines.engine import Done, RunTask
+from harness.compare.engines.local import Local
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def task(folder: Path, name: str, command: str) -> RunTask:
     """A run of `command`, unjudged."""
-    arguments = ("--dataset", "digits", "--no-judge", "--budget", "60s", "--out", str(folder / name))
-    return RunTask(name, (*arguments, "--command", command, "--trust", "--name", name), folder / f"{name}.log")
+    options = ("--dataset", "digits", "--no-judge", "--budget", "60s")
+    options = (*options, "--command", command, "--trust", "--name", name)
+    return RunTask(name, "digits", options, (), 1, folder / name, False, folder / f"{name}.log")
 
 
 def test_every_task_is_done_and_a_failure_says_why(tmp_path: Path) -> None:
@@ -54,8 +56,8 @@ def test_a_card_has_one_run_at_a_time(tmp_path: Path) -> None:
 def test_nothing_outlives_an_interruption(number: signal.Signals, tmp_path: Path) -> None:
     mark = f"bench-{os.getpid()}-{number.name}"
     code = (
-        "from pathlib import Path; from harness.compare.engines import Local\n"
-        "from tests.harness.compare.test_engines import task\n"
+        "from pathlib import Path; from harness.compare.engines.local import Local\n"
+        "from tests.harness.compare.engines.test_local import task\n"
         f"folder = Path({str(tmp_path)!r})\n"
         "Local().run([task(folder, 'a', 'sleep 50'), task(folder, 'b', 'sleep 50')], print)\n"
     )

@@ -1,0 +1,1 @@
+"""What a benchmark on many machines costs: bytes between them, and where its time goes."""
