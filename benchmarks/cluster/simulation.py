@@ -197,14 +197,14 @@ def summary(simulated: Simulation) -> dict[str, Any]:
     }
 
 
-def read_measured(path: Path) -> Measured:
-    """From a result of `network.py`."""
+def read_measured(path: Path, images: int) -> Measured:
+    """Of a run with so many images, from a result of `network.py`: what images cost grows with their number."""
     found = json.loads(path.read_text(encoding="utf-8"))
-    sizes, seconds = found["bytes"], found["seconds"]
+    sizes, times = found["bytes"], images / found["images"]
     return Measured(
-        run_bytes=sizes["the run, head to each node that judges"],
-        results_bytes=sizes["record and report, node to head"],
-        head_s=seconds["unpack"] + seconds["pack"],
+        run_bytes=round(sizes["images"] * times) + sizes["record, report, log"],
+        results_bytes=sizes["record, report, log"],
+        head_s=(found["seconds"]["unpack"] + found["seconds"]["pack"]) * times,
     )
 
 
@@ -225,16 +225,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cards", type=int, nargs="+", default=[8, 64, 256, 1024])
     parser.add_argument("--submissions", type=int, default=10_000)
+    parser.add_argument("--images", type=int, default=10_000, help="of each submission")
     parser.add_argument("--network", type=Path, default=RESULTS / "cluster-network-cifar100.json")
     parser.add_argument("--out", type=Path, default=RESULTS / "cluster-simulation.json")
     given = parser.parse_args()
-    measured, assumed = read_measured(given.network), Assumed()
+    measured, assumed = read_measured(given.network, given.images), Assumed()
     rows = []
     for cards in given.cards:
         simulated = Simulation(cards, given.submissions, measured, assumed)
         simulated.run()
         rows.append(summary(simulated))
-    told = {"submissions": given.submissions, "measured": asdict(measured), "assumed": asdict(assumed), "rows": rows}
+    told = {
+        "submissions": given.submissions,
+        "images": given.images,
+        "measured": asdict(measured),
+        "assumed": asdict(assumed),
+        "rows": rows,
+    }
     write_text(given.out, json.dumps({"machine": asdict(this_machine()), **told}, indent=1) + "\n")
     print(table(rows))
 

@@ -73,6 +73,7 @@ def test_a_cluster_gives_the_numbers_of_this_machine_and_survives_a_node(cluster
     def do(engine: Engine, root: Path) -> dict[str, Record]:
         rows: list[Row] = []
         bench(plan, root, engine, SHARED, lambda row, done, runs: rows.append(row))
+        assert {row.name: row.sentence for row in rows if row.outcome == "not started"} == {}, said
         assert len(rows) == 3
         return {row.name: Record.load(root / "runs" / row.folder / "record.json") for row in rows}
 
