@@ -15,7 +15,7 @@ import argparse
 import heapq
 import json
 import random
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import count
@@ -84,7 +84,7 @@ class Simulation:
     assumed: Assumed
     seed: int = 0
     now: float = 0.0
-    spent: Counter[str] = field(default_factory=Counter)
+    spent: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     failures: int = 0
     done: int = 0
     head_busy_s: float = 0.0
@@ -135,7 +135,8 @@ class Simulation:
             self._at(self.now + fails_after, lambda: self._submit(task))
             self._at(self.now + fails_after + self.assumed.repair_s, self._release)
             return
-        self.spent.update(task.parts)
+        for part, seconds in task.parts.items():
+            self.spent[part] += seconds
 
         def ends() -> None:
             self._release()
