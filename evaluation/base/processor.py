@@ -18,8 +18,8 @@ def multiplies_fast_in_bfloat16() -> bool:
     """Whether convolutions in bfloat16 take less time here than in float32.
 
     They do with AMX. AVX-512's own instruction for them does twice the work of a float32 one on AMD (Zen 4 and later),
-    and no more than that on Intel, where conversions then make bfloat16 the slower: 1.5 times, for training the judge's
-    network on a Xeon whose AMX the machine does not show (`docs/judge-speed.md`).
+    and no more than that on Intel, where bfloat16 is then the slower: 186 GFLOP/s for 326 on a Xeon that does not show
+    its AMX (`docs/judge-speed.md`).
     """
     if torch.cpu._is_amx_tile_supported():
         return True

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.clock.sandbox import Isolation
 from tests.harness.clock.clocked import Scene, can_make_cgroups
+from tests.harness.report.browser import Browser, browsing, find_browser
 
 
 @pytest.fixture
@@ -19,3 +21,12 @@ def isolation(request: pytest.FixtureRequest) -> Isolation:
         pytest.skip("no control group with cgroup.kill can be made on this machine")
     chosen: Isolation = request.param
     return chosen
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    command = find_browser()
+    if command is None:
+        pytest.skip("needs Chromium to look at pages: apt-get install chromium")
+    with browsing(command) as found:
+        yield found

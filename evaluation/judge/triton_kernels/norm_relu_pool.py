@@ -29,6 +29,17 @@ def _corners(image, part, CHANNELS: tl.constexpr, WIDTH: tl.constexpr, SQUARES: 
 
 
 @triton.jit
+def _tiles(y_ptr, corner, inside, CHANNELS: tl.constexpr, WIDTH: tl.constexpr):
+    """The four corners of each square, in float32; zero where there is no square."""
+    below = WIDTH * CHANNELS
+    a = tl.load(y_ptr + corner, mask=inside, other=0.0).to(tl.float32)
+    b = tl.load(y_ptr + corner + CHANNELS, mask=inside, other=0.0).to(tl.float32)
+    c = tl.load(y_ptr + corner + below, mask=inside, other=0.0).to(tl.float32)
+    d = tl.load(y_ptr + corner + below + CHANNELS, mask=inside, other=0.0).to(tl.float32)
+    return a, b, c, d
+
+
+@triton.jit
 def _relu(z):
     return tl.where(z < 0, 0.0, z)  # what is no number stays none
 
@@ -54,10 +65,7 @@ def _forward(
     )
     inside = square < HEIGHT * WIDTH // 4
     y_ptr += image * HEIGHT * WIDTH * CHANNELS
-    a = tl.load(y_ptr + corner, mask=inside, other=0.0).to(tl.float32)
-    b = tl.load(y_ptr + corner + CHANNELS, mask=inside, other=0.0).to(tl.float32)
-    c = tl.load(y_ptr + corner + WIDTH * CHANNELS, mask=inside, other=0.0).to(tl.float32)
-    d = tl.load(y_ptr + corner + (WIDTH + 1) * CHANNELS, mask=inside, other=0.0).to(tl.float32)
+    a, b, c, d = _tiles(y_ptr, corner, inside, CHANNELS, WIDTH)
     mean_K = tl.sum(a + b + (c + d), axis=0) / (HEIGHT * WIDTH)
     a, b, c, d = a - mean_K[None, :], b - mean_K[None, :], c - mean_K[None, :], d - mean_K[None, :]
     squares = tl.where(inside, a * a + b * b + (c * c + d * d), 0.0)
@@ -102,11 +110,8 @@ def _backward(
     mean, rstd = tl.load(mean_ptr + statistic_K)[None, :], tl.load(rstd_ptr + statistic_K)[None, :]
     gamma, beta = tl.load(gamma_ptr + channel_K)[None, :], tl.load(beta_ptr + channel_K)[None, :]
     each = 0.25 * tl.load(gradient_ptr + pooled_at, mask=inside, other=0.0).to(tl.float32)
-    # normalised
-    a = (tl.load(y_ptr + corner, mask=inside, other=0.0).to(tl.float32) - mean) * rstd
-    b = (tl.load(y_ptr + corner + right, mask=inside, other=0.0).to(tl.float32) - mean) * rstd
-    c = (tl.load(y_ptr + corner + below, mask=inside, other=0.0).to(tl.float32) - mean) * rstd
-    d = (tl.load(y_ptr + corner + below + right, mask=inside, other=0.0).to(tl.float32) - mean) * rstd
+    a, b, c, d = _tiles(y_ptr, corner, inside, CHANNELS, WIDTH)
+    a, b, c, d = (a - mean) * rstd, (b - mean) * rstd, (c - mean) * rstd, (d - mean) * rstd  # normalised
     # gradients of what ReLU gets
     dz_a = tl.where(a * gamma + beta > 0, each, 0.0)
     dz_b = tl.where(b * gamma + beta > 0, each, 0.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from harness.leaderboard.page import render_leaderboard
 from harness.leaderboard.published import published_rows
 from harness.leaderboard.rows import Run, make_rows
 from tests.harness.leaderboard.samples import COPIES, LEAKED, counted
-from tests.harness.report.browser import SCHEMES, WIDTHS, Browser, browsing, find_browser
+from tests.harness.report.browser import SCHEMES, WIDTHS, Browser
 from tests.harness.report.test_screenshots import CONTRAST, SHOWN, SMALLEST_TEXT
 
 SEEN = """[...document.querySelectorAll("#board tbody tr:not(.track):not(.paper)")].filter(row => row.checkVisibility())
@@ -67,15 +66,6 @@ def write_page(path: Path) -> Path:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_page(tmp_path_factory.mktemp("site") / "index.html")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    command = find_browser()
-    if command is None:
-        pytest.skip("needs Chromium to look at pages: apt-get install chromium")
-    with browsing(command) as found:
-        yield found
 
 
 def click(browser: Browser, selector: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from evaluation.audits.audit import Audit
 from harness.records.record import BaselinePart
 from harness.report.run_page import render
 from tests.harness.records.samples import accuracy, record
-from tests.harness.report.browser import SCHEMES, WIDTHS, Browser, browsing, find_browser
+from tests.harness.report.browser import SCHEMES, WIDTHS, Browser
 from tests.harness.report.test_run_page import pictures
 
 pytestmark = pytest.mark.slow
@@ -46,15 +45,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(render(told, pictures([0, 1, 2, 99]), pictures([0, 2])), encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    command = find_browser()
-    if command is None:
-        pytest.skip("needs Chromium to look at pages: apt-get install chromium")
-    with browsing(command) as found:
-        yield found
 
 
 @pytest.mark.parametrize("width", WIDTHS)

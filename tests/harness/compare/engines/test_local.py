@@ -8,15 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 
 from harness.compare.cards import parse_cards
 from harness.compare.engines.engine import Done, RunTask
 from harness.compare.engines.local import Local
+from tests.harness.compare.engines.marked import marked
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -64,29 +63,19 @@ def test_nothing_outlives_an_interruption(number: signal.Signals, tmp_path: Path
     bench = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "BENCH_MARK": mark})
     try:
         until = time.monotonic() + 120
-        while "sleep" not in _marked(mark):
+        while "sleep" not in marked(mark):
             assert time.monotonic() < until, "the generator never started"
             time.sleep(0.1)
         bench.send_signal(number)
         bench.wait(60)
         until = time.monotonic() + 60
-        while (left := _marked(mark)) and time.monotonic() < until:
+        while (left := marked(mark)) and time.monotonic() < until:
             time.sleep(0.1)
         assert not left
     finally:
         bench.kill()
         bench.wait()
     assert not (tmp_path / "b").exists(), "what was waiting never starts"
-
-
-def _marked(mark: str) -> list[str]:
-    """The names of the living processes that carry the mark."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.environ().get("BENCH_MARK") == mark and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.name())
-    return found
 
 
 def test_cards_as_people_write_them() -> None:

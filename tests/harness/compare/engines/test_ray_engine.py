@@ -25,6 +25,7 @@ from harness.compare.engines.engine import Engine
 from harness.compare.engines.local import Local
 from harness.compare.engines.ray_engine import RayEngine
 from harness.records.record import Record
+from tests.harness.compare.engines.marked import marked
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[4]
@@ -142,7 +143,7 @@ def test_nothing_outlives_an_interruption(tmp_path: Path) -> None:
         output, _ = started.communicate(timeout=90)
         assert started.returncode == 130, output.decode()
         until = time.monotonic() + 30
-        while (left := _marked(str(tmp_path))) and time.monotonic() < until:
+        while (left := marked(str(tmp_path))) and time.monotonic() < until:
             time.sleep(0.2)
         assert not left
     finally:
@@ -151,13 +152,3 @@ def test_nothing_outlives_an_interruption(tmp_path: Path) -> None:
         left_behind = list(scratch.glob("bench-*"))
         shutil.rmtree(scratch, ignore_errors=True)
     assert not left_behind, "its folder is gone"
-
-
-def _marked(mark: str) -> list[str]:
-    """The names of the living processes that carry the mark."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.environ().get("BENCH_MARK") == mark and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.name())
-    return found
