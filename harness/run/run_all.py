@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from evaluation.base.files import write_text
 from evaluation.base.machine import commit, versions
 from harness.records.challenge_score import ChallengeScore, ScoredRun, challenge_score
 from harness.records.record import Outcome, Record
-from harness.records.run_folder import RunFolder, refuse_existing
+from harness.records.run_folder import RunFolder, held, refuse_existing
 from harness.report.console import Voice
 from harness.report.score_page import render_score
 from harness.run.options import RunOptions
@@ -78,7 +77,7 @@ def _one(part: RunOptions, voice: Voice, command: Sequence[str]) -> tuple[Record
     if part.resume and (found is None or found.clock is None or found.clock.ended_by == "interrupt"):
         if found is not None:
             voice.say("It was interrupted while its images were made; it starts again, as a clock cannot go on.")
-        shutil.rmtree(_folder(part), ignore_errors=True)
+        _clear(RunFolder(_folder(part)))
         part = replace(part, resume=False)
     finished = run(part, voice, command)
     voice.summarise(finished.record, finished.report)
@@ -90,10 +89,20 @@ def _folder(part: RunOptions) -> Path:
     return part.out
 
 
+def _clear(folder: RunFolder) -> None:
+    """Remove a run that is made again. Raises ValueError where what is there is no run, or one that is being made."""
+    if not folder.root.exists():
+        return
+    if not (folder.record.exists() or folder.log.exists()):
+        raise ValueError(f"{folder.root} holds no run, and is in the way of one; move it, or choose another --out")
+    with held(folder):
+        shutil.rmtree(folder.root)
+
+
 def _record(part: RunOptions) -> Record | None:
-    with suppress(ValueError):
-        return Record.load(RunFolder(_folder(part)).record)
-    return None
+    """What is there of the run; None where nothing is recorded. Raises ValueError for a record that is damaged."""
+    record = RunFolder(_folder(part)).record
+    return Record.load(record) if record.exists() else None
 
 
 def _done(record: Record, part: RunOptions) -> ExitCode | None:

@@ -11,6 +11,7 @@ import pytest
 
 import harness.run.run_all as run_all_module
 from evaluation.base.command_line import ExitCode
+from evaluation.base.files import claimed
 from harness.records.challenge_score import ChallengeScore
 from harness.records.record import Record
 from harness.report.console import Voice
@@ -86,6 +87,22 @@ def test_what_is_done_stays_and_what_was_cut_off_is_made_again(root: Path, score
     assert again.score.score == scored.score.score, "the same seeds give the same images and rounds"
     there, first = (Record.load(path / "b" / "record.json") for path in (root, scored.page.parent))
     assert there.clock is not None and first.clock is not None and there.clock.started > first.clock.started
+
+
+def test_resuming_removes_nothing_that_is_not_a_run(root: Path) -> None:
+    (root / "b" / "record.json").write_text("{")
+    with pytest.raises(ValueError, match="record"):
+        _both(root, replace(QUICK, resume=True), replace(QUICK, seed=1, resume=True))
+    (root / "b" / "record.json").unlink()
+    with claimed(root / "b"), pytest.raises(ValueError, match="another harness is at work"):
+        _both(root, replace(QUICK, resume=True), replace(QUICK, seed=1, resume=True))
+    assert any((root / "b" / "images").rglob("*.png"))
+    shutil.rmtree(root / "b")
+    (root / "b").mkdir()
+    (root / "b" / "mine.txt").touch()
+    with pytest.raises(ValueError, match="holds no run"):
+        _both(root, replace(QUICK, resume=True), replace(QUICK, seed=1, resume=True))
+    assert (root / "b" / "mine.txt").exists()
 
 
 def test_more_rounds_are_judged_of_the_images_that_are_there(root: Path, scored: Scored) -> None:
