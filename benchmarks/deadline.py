@@ -31,7 +31,8 @@ from evaluation.base.limits import usable_cores
 from evaluation.base.machine import this_machine
 from harness.clock.container import engine
 from harness.clock.container.limits import Limits
-from harness.clock.container.sandbox import Visitor, supervise_container
+from harness.clock.container.sandbox import supervise_container
+from harness.clock.container.visitor import Visitor
 from harness.clock.late import last_moment, remove_late
 from harness.clock.launch import Launch
 from harness.clock.ledger import ledger

@@ -9,7 +9,7 @@ from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.machine import this_machine
 from evaluation.curve.real_equivalent import worth_of
 from evaluation.judge.score import Score
-from harness.clock.container.sandbox import Visitor
+from harness.clock.container.visitor import Visitor
 from harness.planning.batch_trial import BatchTrial
 from harness.records.record import (
     BaselinePart,

@@ -15,7 +15,8 @@ from evaluation.base.files import write_text
 from evaluation.base.machine import resolve_device
 from evaluation.data.datasets import training_images_file
 from harness.clock.container.limits import CLASSES, OUTPUT
-from harness.clock.container.sandbox import Visitor, supervise_container
+from harness.clock.container.sandbox import supervise_container
+from harness.clock.container.visitor import Visitor
 from harness.clock.late import last_moment, late_note, remove_late
 from harness.clock.launch import (
     Launch,

@@ -4,7 +4,7 @@ import os
 
 from harness.clock.container import engine
 from harness.clock.container.limits import OUTPUT, Limits
-from harness.clock.container.sandbox import Visitor
+from harness.clock.container.visitor import Visitor
 from harness.gpu.nvml import open_nvml, visible
 from harness.report.console import Voice
 from harness.run.options import RunOptions

@@ -109,9 +109,8 @@ def test_nothing_outlives_the_deadline(scene: Scene, hostile: str) -> None:
     assert ending.killed_after_s == ending.ended - ending.deadline > 0
     stamps = scene.stamps()
     assert max(stamps) > ending.started + 0.1
-    # Only root on the engine's machine sees when a file was changed; then what is late does not count.
-    assert max(stamps) <= (ending.ended if copied.late is None else ending.deadline)
-    if copied.late is not None and hostile != "keeps_forking":  # which is often out of processes
+    assert max(stamps) <= ending.deadline, "what is late does not count"
+    if hostile != "keeps_forking":  # which is often out of processes
         assert copied.late >= 1, "it was writing until the end"
 
 
@@ -300,16 +299,19 @@ def test_the_deadline_holds_without_the_guard(scene: Scene) -> None:
         assert scene.owned(harness.pid) == []
 
 
-def test_a_user_without_rights_holds_the_clock_through_the_engine(scene: Scene) -> None:
+@pytest.mark.parametrize("hostile", ["double_fork_and_setsid", "keeps_forking"])
+def test_a_user_without_rights_holds_the_clock_through_the_engine(scene: Scene, hostile: str) -> None:
     if (prefix := nobody()) is None:
         pytest.skip("only root can become another user, with setpriv; without root, all these tests run without rights")
-    program = "open('/output/finished', 'w').write('1.0\\n')\n" + HOSTILE["double_fork_and_setsid"]
+    program = "open('/output/finished', 'w').write('1.0\\n')\n" + HOSTILE[hostile]
     with harness_process(scene, WRITES + program, budget_s=2.0, prefix=prefix) as harness:
         told, problem = harness.communicate(timeout=120)
         assert told, problem
         ending = json.loads(told)
         assert (ending["reason"], ending["returncode"]) == ("deadline", -9)
-        assert ending["copied"]["late"] is None and (scene.output / "finished").exists()
-        assert max(scene.stamps()) <= ending["ended"]
+        assert (scene.output / "finished").exists()
+        assert max(scene.stamps()) <= ending["deadline"], "what is late does not count"
+        if hostile != "keeps_forking":  # which is often out of processes
+            assert ending["copied"]["late"] >= 1, "it was writing until the end"
         time.sleep(0.1)
         assert scene.owned(harness.pid) == []

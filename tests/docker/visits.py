@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from harness.clock.container import engine
 from harness.clock.container.limits import CLASSES, OUTPUT, Limits
 from harness.clock.container.output import Copied
-from harness.clock.container.sandbox import Visitor, supervise_container
+from harness.clock.container.sandbox import supervise_container
+from harness.clock.container.visitor import Visitor
 from harness.clock.launch import Launch, Terms, container_environment
 from harness.clock.supervisor import Clock, Ending
 

@@ -1,5 +1,6 @@
 """Copying a dead container's output folder out: regular files only, nothing later than the deadline, bounded bytes."""
 
+import math
 import os
 import shutil
 import tarfile
@@ -10,6 +11,7 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from harness.clock.container.changes import Changes
 from harness.clock.late import late_note
 
 MOST_DEPTH = 4  # folders above a file; the judge reads one
@@ -20,18 +22,20 @@ _CHUNK_BYTES = 1 << 20
 class Copied:
     """What was copied, in files; `late` are newer than the deadline, `left_out` no plain files, too deep or too many.
 
-    `late` is None where the engine does not tell when a file was last changed.
+    `late` is None where the engine did not tell when files were changed after a kill at the deadline.
     """
 
     files: int = 0
-    late: int | None = None
+    late: int | None = 0
     left_out: int = 0
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on what does not count."""
         said = []
-        if self.late:
+        if self.late is None:
+            said.append("the engine did not tell which files were changed after the deadline; they count")
+        elif self.late:
             said.append(late_note(self.late))
         if self.left_out:
             said.append(
@@ -74,7 +78,7 @@ def copy_folder(source: int, folder: Path, most_bytes: int, until: float) -> Cop
             would else grow beyond what the volume holds.
         until: UNIX seconds; what the kernel says was changed later does not count.
     """
-    target, copied = _Target(folder, most_bytes), Copied(late=0)
+    target, copied = _Target(folder, most_bytes), Copied()
     _copy_entries(source, PurePosixPath(), target, until, copied)
     return copied
 
@@ -121,9 +125,15 @@ class _Chunks(RawIOBase):
         return count
 
 
-def copy_archive(chunks: Iterable[bytes], folder: Path, most_bytes: int) -> Copied:
-    """Copy a folder that comes as a tar archive, with its own name first, into `folder`; see `copy_folder`."""
-    target, copied = _Target(folder, most_bytes), Copied()
+def copy_archive(
+    chunks: Iterable[bytes], folder: Path, most_bytes: int, until: float, changes: Changes | None
+) -> Copied:
+    """Copy a folder that comes as a tar archive, with its own name first, into `folder`; see `copy_folder`.
+
+    Args:
+        changes: when its files were changed; None where that is not known, and all count.
+    """
+    target, copied = _Target(folder, most_bytes), Copied(late=None if changes is None else 0)
     with tarfile.open(fileobj=BufferedReader(_Chunks(chunks), _CHUNK_BYTES), mode="r|") as tar:
         for entry in tar:
             if entry.isdir():
@@ -132,6 +142,8 @@ def copy_archive(chunks: Iterable[bytes], folder: Path, most_bytes: int) -> Copi
             source = tar.extractfile(entry) if entry.isreg() else None
             if source is None or ".." in place.parts or not 0 < len(place.parts) <= MOST_DEPTH + 1:
                 copied.left_out += 1
+            elif changes is not None and until < math.inf and changes.is_late(place, until):
+                copied.late = (copied.late or 0) + 1
             elif target.take(source, place, entry.size, int(entry.mtime * 1e9)):
                 copied.files += 1
             else:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
 import select
 import signal
@@ -11,55 +9,28 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from harness.clock.cgroup import group_of
 from harness.clock.channel import Channel
 from harness.clock.container import engine
 from harness.clock.container.guard import PATIENCE_S
-from harness.clock.container.holder import HOLD, archive, holding_program
-from harness.clock.container.limits import CLASSES, OUTPUT, TERMS, Limits, restrictions
-from harness.clock.container.output import Copied, copy_archive, copy_folder
+from harness.clock.container.holder import Holder
+from harness.clock.container.limits import restrictions
+from harness.clock.container.output import Copied
+from harness.clock.container.visitor import Visitor
 from harness.clock.late import last_moment
 from harness.clock.launch import ROOT, Launch
 from harness.clock.sandbox import Extinction, Isolation, StillAliveError
 from harness.clock.supervisor import Clock, Ending, check_times, hold
-
-if TYPE_CHECKING:
-    from docker import DockerClient
 
 # From making the container, when it is told its deadline, to the clock's start: at least, and against the time that
 # making the holder took.
 _LEAD_S = 0.5
 _LEAD_RATIO = 4.0
 _GUARD_ENDS_IN_S = 20.0
-
-
-@dataclass(frozen=True)
-class Visitor:
-    """Whose container is run, and what it gets.
-
-    Attributes:
-        client: of the engine.
-        gpu: the card that it gets, by the driver's number or name; None for none.
-        class_names: in label order; all that it gets to read beside its image.
-    """
-
-    client: DockerClient
-    image: engine.Image
-    limits: Limits
-    gpu: str | None
-    class_names: Sequence[str]
-
-    @property
-    def described(self) -> dict[str, Any]:
-        """What a record says of it."""
-        image = {"image": self.image.name, "image_id": self.image.id, "image_digests": list(self.image.digests)}
-        return {**image, "limits": asdict(self.limits), "card": self.gpu}
 
 
 class Container:
@@ -72,7 +43,8 @@ class Container:
         self._lead_s = _LEAD_S
         self._guard, self._channel = _start_guard(log, self._run)
         self._generator: Any = None
-        self._output: int | None = None  # a descriptor of the output folder, where we may look at it
+        self._holder: Holder
+        self._closing = ExitStack()
 
     @property
     def isolation(self) -> Isolation:
@@ -84,29 +56,9 @@ class Container:
 
     def prepare(self) -> None:
         """Make the volumes and the holder. Raises ValueError where the engine refuses."""
-        with engine.refusals("the container engine refuses the output volume", "see that it is Docker or Podman"):
-            self._volumes = {
-                OUTPUT: self._make_volume("output", self._visitor.limits.volume_options),
-                TERMS: self._make_volume("terms", {}),
-            }
-        program = holding_program(self._visitor.image.architecture)
-        with engine.refusals("the container engine refuses the volume's holder", "see that it runs Linux containers"):
-            began = time.monotonic()
-            self._holder = self._client.containers.create(
-                self._visitor.image.id,
-                entrypoint=[f"/{HOLD}"],
-                command=[],
-                labels=self._labels,
-                mounts=self._mounts(terms_writable=True),
-                **restrictions(Limits.of_holder(), self._visitor.image, read_only=False, init=False),
-            )
-            self._lead_s = max(_LEAD_S, _LEAD_RATIO * (time.monotonic() - began))
-            self._holder.put_archive("/", archive({HOLD: program}))
-            names = json.dumps(list(self._visitor.class_names), indent=1).encode() + b"\n"
-            self._holder.put_archive(str(TERMS), archive({CLASSES.name: names}))
-            self._holder.start()
-            self._holder.reload()
-        self._open_output()
+        self._holder = Holder(self._visitor, self._run, self._labels)
+        self._closing.callback(self._holder.close)
+        self._lead_s = max(_LEAD_S, _LEAD_RATIO * self._holder.created_in_s)
         if self._channel.receive() is None:
             raise ValueError("the container's guard did not start; the log says why")
 
@@ -123,7 +75,7 @@ class Container:
         with suppress(OSError):  # the guard may be dead already
             self._channel.send(
                 container=self._generator.id,
-                group=self._group_of_generator(),
+                group=self._holder.group_beside(self._generator.id),
                 warn_at=clock.deadline - grace_s,
                 deadline=clock.deadline,
             )
@@ -162,17 +114,11 @@ class Container:
         Raises:
             ValueError: the engine does not give it.
         """
-        most_bytes = self._visitor.limits.output_bytes
-        if self._output is not None:
-            return copy_folder(self._output, folder, most_bytes, until)
-        with engine.refusals("the images cannot be copied out of the container", "see whether the engine still runs"):
-            chunks, _ = self._holder.get_archive(str(OUTPUT))
-            return copy_archive(chunks, folder, most_bytes)
+        return self._holder.copy_output(folder, until)
 
     def close(self) -> None:
         """Have the guard remove everything, or do so, where it is lost."""
-        if self._output is not None:
-            os.close(self._output)
+        self._closing.close()
         self._channel.finish()
         try:
             self._guard.wait(_GUARD_ENDS_IN_S)
@@ -183,34 +129,6 @@ class Container:
         if self._guard.returncode != 0:
             with suppress(*engine.problems()):
                 engine.remove_run(self._client, self._run)
-
-    def _make_volume(self, what: str, options: Mapping[str, str]) -> str:
-        name = f"submission-{self._run}-{what}"
-        self._client.volumes.create(name, driver="local", driver_opts=dict(options), labels=self._labels)
-        return name
-
-    def _mounts(self, terms_writable: bool) -> list[Any]:
-        from docker.types import Mount
-
-        # Copying the image's own folder into the volume would also give the volume that folder's owner and mode.
-        return [
-            Mount(str(OUTPUT), self._volumes[OUTPUT], type="volume", no_copy=True),
-            Mount(str(TERMS), self._volumes[TERMS], type="volume", no_copy=True, read_only=not terms_writable),
-        ]
-
-    def _open_output(self) -> None:
-        """Open the output folder through the holder, if we are root on the engine's machine."""
-        pid = engine.local_pid(self._holder.attrs["State"], self._holder.id)
-        if pid is not None and os.geteuid() == 0:
-            with suppress(OSError):
-                self._output = os.open(f"/proc/{pid}/root{OUTPUT}", os.O_RDONLY | os.O_DIRECTORY)
-
-    def _group_of_generator(self) -> str | None:
-        """Where its control group will be, if we see the engine's: beside the holder's, named in the same way."""
-        pid = engine.local_pid(self._holder.attrs["State"], self._holder.id)
-        group = group_of(pid, self._holder.id) if pid is not None else None
-        name = group and group.folder.name.replace(self._holder.id, self._generator.id)
-        return str(group.folder.with_name(name)) if group and name else None
 
     def _make_in_time(self, prepare: Callable[[Clock], Launch], budget_s: float) -> Clock:
         """Make the container and wait for its clock's start; with more time for it where that was too short."""
@@ -234,7 +152,7 @@ class Container:
             command=list(launch.command) or None,
             environment=dict(launch.env),
             labels=self._labels,
-            mounts=self._mounts(terms_writable=False),
+            mounts=self._holder.mounts(),
             **restrictions(visitor.limits, visitor.image, read_only=True, init=True, gpu=visitor.gpu),
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.clock.container.changes import Changes
 from harness.clock.container.output import Copied, copy_archive, copy_folder
 
 NEVER = float("inf")
@@ -49,18 +50,22 @@ def packed(source: Path) -> list[bytes]:
     return [content[start : start + 777] for start in range(0, len(content), 777)]
 
 
+def unpack(chunks: list[bytes], target: Path) -> Copied:
+    return copy_archive(chunks, target, ROOM, NEVER, Changes({}))
+
+
 def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def test_files_come_with_their_times(source: Path, target: Path) -> None:
-    assert copy(source, target) == Copied(files=1, late=0)
+    assert copy(source, target) == Copied(files=1)
     file = target / "000" / "a.png"
     assert file.read_bytes() == b"first" and file.stat().st_mtime == 1000.5
 
 
 def test_an_archive_brings_the_same(source: Path, target: Path) -> None:
-    assert copy_archive(packed(source), target, ROOM) == Copied(files=1, late=None)
+    assert unpack(packed(source), target) == Copied(files=1)
     file = target / "000" / "a.png"
     assert file.read_bytes() == b"first" and file.stat().st_mtime == 1000.5
 
@@ -79,6 +84,19 @@ def test_what_changed_after_the_deadline_does_not_count_whatever_time_it_claims(
     assert "2 files were changed after the deadline" in copied.notes[0]
 
 
+def test_what_changed_late_in_an_archive_does_not_count_nor_what_nobody_knows_of(source: Path, target: Path) -> None:
+    for name in ("b.png", "c.png"):
+        (source / "000" / name).write_bytes(b"")
+    changes = Changes({"000/a.png": 99.0, "000/b.png": 101.0})
+    copied = copy_archive(packed(source), target, ROOM, 100.0, changes)
+    assert copied == Copied(files=1, late=2) and files(target) == ["000/a.png"]
+
+
+def test_where_nobody_knows_when_files_were_changed_they_count_and_it_is_said(source: Path, target: Path) -> None:
+    copied = copy_archive(packed(source), target, ROOM, 0.0, None)
+    assert copied == Copied(files=1, late=None) and "did not tell" in copied.notes[0]
+
+
 def test_links_pipes_and_sockets_are_left_where_they_are(source: Path, target: Path, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.mkdir()
@@ -86,7 +104,7 @@ def test_links_pipes_and_sockets_are_left_where_they_are(source: Path, target: P
     (source / "000" / "link.png").symlink_to(secret / "test.png")
     (source / "001").symlink_to(secret)
     os.mkfifo(source / "000" / "pipe.png")
-    assert copy(source, target) == Copied(files=1, late=0, left_out=3)
+    assert copy(source, target) == Copied(files=1, left_out=3)
     assert files(target) == ["000/a.png"]
 
 
@@ -94,7 +112,7 @@ def test_links_in_an_archive_are_not_made(source: Path, target: Path) -> None:
     (source / "000" / "link.png").symlink_to("/etc/passwd")
     os.link(source / "000" / "a.png", source / "000" / "b.png")
     os.mkfifo(source / "000" / "pipe.png")
-    copied = copy_archive(packed(source), target, ROOM)
+    copied = unpack(packed(source), target)
     assert (copied.files, copied.left_out) == (1, 3)
     assert not [path for path in target.rglob("*") if path.is_symlink()]
 
@@ -106,7 +124,7 @@ def test_an_archive_writes_nothing_elsewhere(target: Path, name: str) -> None:
         entry = tarfile.TarInfo(name)
         entry.size = 3
         tar.addfile(entry, io.BytesIO(b"abc"))
-    assert copy_archive([whole.getvalue()], target, ROOM).left_out == 1
+    assert unpack([whole.getvalue()], target).left_out == 1
     assert [path.name for path in target.parent.iterdir()] == ["images"]
 
 
@@ -120,7 +138,7 @@ def test_a_file_full_of_holes_or_with_many_names_does_not_fill_the_disk(
     (source / "001" / "big").write_bytes(bytes(ROOM // 4 + 1))
     for number in range(10):
         os.link(source / "001" / "big", source / "001" / f"{number}")
-    copied = copy_archive(packed(source), target, ROOM) if as_archive else copy(source, target, ROOM)
+    copied = unpack(packed(source), target) if as_archive else copy(source, target, ROOM)
     assert copied.files < 6 and copied.left_out >= 7 and (target / "000" / "a.png").exists()
     assert sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) <= ROOM
     assert "too large in all" in copied.notes[0]
@@ -133,7 +151,7 @@ def test_folders_beyond_all_depth_are_left(source: Path, target: Path, as_archiv
         deep = deep / "deeper"
         deep.mkdir()
     (deep / "a.png").write_bytes(b"deep")
-    copied = copy_archive(packed(source), target, ROOM) if as_archive else copy(source, target)
+    copied = unpack(packed(source), target) if as_archive else copy(source, target)
     assert copied.files == 1 and copied.left_out >= 1 and files(target) == ["000/a.png"]
 
 
@@ -141,7 +159,7 @@ def test_what_cannot_be_written_is_lost_and_not_the_run(source: Path, target: Pa
     (source / "001").mkdir()
     (source / "001" / "b.png").write_bytes(b"second")
     (target / "000").write_bytes(b"in the way")
-    assert copy(source, target) == Copied(files=1, late=0, left_out=1)
+    assert copy(source, target) == Copied(files=1, left_out=1)
 
 
 def test_names_in_no_encoding_are_copied(source: Path, target: Path) -> None:
