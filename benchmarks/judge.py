@@ -40,6 +40,7 @@ from evaluation.judge.fast_engine import FastEngine
 from evaluation.judge.parallel import RoundSlots
 from evaluation.judge.protocol import FULL_ROUNDS, Protocol
 from evaluation.judge.rounds import get_engine
+from evaluation.judge.streams import synchronise
 
 IMPLEMENTATIONS = ("fast", "in parallel", "reference", "published")
 SLICE_S = 1.0
@@ -127,13 +128,13 @@ def published_stepper(train: DeviceSet, classes: int, protocol: Protocol) -> Ste
 
 def timed_slice(step: Stepper, device: torch.device, at_least_s: float) -> float:
     """Images per second over whole steps."""
-    _synchronise(device)
+    synchronise(device)
     began, images = time.perf_counter(), 0
     while time.perf_counter() - began < at_least_s:
         # Launches run ahead of a GPU; without waiting now and then a slice would end long after its time.
         for _ in range(_at_once(device)):
             images += step()
-        _synchronise(device)
+        synchronise(device)
     return images / (time.perf_counter() - began)
 
 
@@ -157,11 +158,6 @@ def slots_slice(
 
 def _at_once(device: torch.device) -> int:
     return STEPS_AT_ONCE if device.type == "cuda" else 1
-
-
-def _synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def measure(challenge: Challenge, ipc: int, device: torch.device, seconds: float, ceilings: Ceilings) -> Comparison:

@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.roofline import Ceilings, arithmetics, measure_ceilings
 from evaluation.base.challenge import Challenge, get_challenge
+from evaluation.judge.streams import synchronise
 
 Result = dict[str, Any]
 
@@ -36,5 +37,4 @@ class Setup:
         return measure_ceilings(self.device, arithmetics(self.device), tries=1 if self.quick else 7)
 
     def synchronise(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        synchronise(self.device)

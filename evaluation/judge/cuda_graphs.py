@@ -8,17 +8,14 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock
 
 import torch
 from torch import Tensor, cuda
 
 from evaluation.judge.dsa import Draw
-from evaluation.judge.streams import numbered_stream
+from evaluation.judge.streams import CAPTURING, numbered_stream
 
 _WARM_UP_STEPS = 3
-# What rounds in other threads do meanwhile is replays and copies, on streams of their own.
-_CAPTURING = Lock()
 
 Step = Callable[[Tensor, Draw], Tensor]
 
@@ -64,7 +61,7 @@ class GraphedStep:
         with cuda.device(self._device):
             captured = self._captured.get(_key(index_B, drawn))
             if captured is None and self._capturing:
-                with _CAPTURING:
+                with CAPTURING:
                     return self._first(step, index_B, drawn)
             if captured is None:
                 return step(index_B, drawn)

@@ -4,9 +4,14 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 
 import torch
 from torch import cuda
+
+# Held while a graph is captured. What rounds in other threads do meanwhile is replays and copies, on streams of their
+# own; who waits for the whole card breaks the capture, and is refused, in whatever mode it was begun.
+CAPTURING = Lock()
 
 
 @contextmanager
@@ -34,7 +39,8 @@ def numbered_stream(device: torch.device, number: int) -> cuda.Stream:
 def synchronise(device: torch.device) -> None:
     """Wait until the card has done all that it was given, on every stream."""
     if device.type == "cuda":
-        cuda.synchronize(device)
+        with CAPTURING:
+            cuda.synchronize(device)
 
 
 @contextmanager
@@ -53,6 +59,6 @@ def repeatable(device: torch.device) -> Iterator[None]:
 def release(device: torch.device) -> None:
     """Give a card's memory back that nobody uses any more."""
     if device.type == "cuda":
-        gc.collect()
-        with cuda.device(device):
+        with CAPTURING, cuda.device(device):
+            gc.collect()
             cuda.empty_cache()

@@ -2,8 +2,8 @@
 
 It keeps the laws of the real one that matter here: a graph records what the card of its stream computes, nothing of
 another card, and not on the default stream; it reads and writes the same memory at every replay, and a number of the
-host's stays as it was; a failed capture leaves its stream current; which card and streams are current is each thread's
-own. Tensors stay on the CPU; `owner` says on which card they are.
+host's stays as it was; a failed capture leaves its stream current; no thread may wait for a whole card meanwhile; which
+card and streams are current is each thread's own. Tensors stay on the CPU; `owner` says on which card they are.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class FakeCuda:
         self._default = {card: Stream(card) for card in (0, 1)}
         self._of_thread = threading.local()
         self.captures: list[Stream] = []
+        self.capturing = False
         self.synchronised: list[int] = []
         self.pools = 0
         self.emptied: list[int] = []
@@ -94,17 +95,23 @@ class FakeCuda:
         self.captures.append(stream)
         before, card = self.stream_of_card[stream.card], self.card
         self.set_stream(stream)
-        with Recorder(graph) if stream.card == self.owner else _nothing():
-            yield
+        self.capturing = True
+        try:
+            with Recorder(graph) if stream.card == self.owner else _nothing():
+                yield
+        finally:
+            self.capturing = False
         if self.breaks:
             raise RuntimeError("operation failed due to a previous error during capture")
         self.set_stream(before)
         self.card = card
 
     def synchronize(self, device: torch.device | None = None) -> None:
+        assert not self.capturing, "operation not permitted when stream is capturing"
         self.synchronised.append(self._index(device))
 
     def empty_cache(self) -> None:
+        assert not self.capturing, "the allocator waits for all streams"
         self.emptied.append(self.card)
 
     def _index(self, device: torch.device | None) -> int:

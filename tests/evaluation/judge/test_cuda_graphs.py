@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent import futures
 from functools import cache
 from threading import Barrier
 
@@ -179,6 +180,29 @@ def test_a_failed_capture_leaves_stream_weights_and_collector_as_they_were(monke
     assert_same(plain, graphed)
     assert fake.current_stream() is stream and len(fake.captures) == 1
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize("wait", [streams.synchronise, streams.release])
+def test_the_whole_card_is_waited_for_before_or_after_a_capture(
+    wait: Callable[[torch.device], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round reports its loss while another captures: on a card such a wait breaks the capture of any thread."""
+    fake = use(FakeCuda(), monkeypatch)
+    engine, asked = an_engine(CARD[0]), []
+    make_step = engine._step
+
+    def step(index_B: Tensor, drawn: Draw) -> Tensor:
+        if fake.capturing:
+            asked.append(other.submit(wait, CARD[0]))
+            futures.wait(asked, timeout=0.2)  # it comes to its end only where it waits for nothing
+        return make_step(index_B, drawn)
+
+    monkeypatch.setattr(engine, "_step", step)
+    with futures.ThreadPoolExecutor(1) as other:
+        a_pass(engine, 0, "flip")
+        assert len(asked) == 2, "once for each size"
+        for each in asked:
+            each.result()
 
 
 @pytest.mark.usefixtures("collector_off")
