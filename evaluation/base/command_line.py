@@ -33,7 +33,7 @@ from typer.models import ParameterInfo
 from evaluation.base.container import permission_advice
 from evaluation.base.interruption import EXIT_CODE, interruptible
 from evaluation.base.progress_bar import starting
-from evaluation.base.untrusted import NothingToJudgeError
+from evaluation.base.untrusted import NothingToJudgeError, harmless
 
 
 class ExitCode(IntEnum):
@@ -81,13 +81,13 @@ def guarded(debug: bool) -> Iterator[None]:
 def _note(message: Warning | str, *origin: object) -> None:
     """What Python calls with a warning and where it comes from."""
     sentence = str(message).strip().rstrip(".")
-    print(f"Note: {sentence[:1].upper()}{sentence[1:]}.", file=sys.stderr)
+    print(harmless(f"Note: {sentence[:1].upper()}{sentence[1:]}."), file=sys.stderr)
 
 
 def _fail(sentence: str, code: ExitCode, debug: bool) -> None:
     if debug:
         traceback.print_exc()
-    print(sentence, file=sys.stderr)
+    print(harmless(sentence), file=sys.stderr)
     raise Exit(int(code))
 
 

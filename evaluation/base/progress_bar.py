@@ -3,10 +3,13 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from evaluation.base.durations import show_duration
+from evaluation.base.untrusted import harmless
 
 # how often a line is printed where there is no terminal
 LINE_EVERY_S = 15.0
@@ -15,9 +18,16 @@ LINE_EVERY_S = 15.0
 Update = Callable[[float, str], None]
 
 
+class _PlainConsole(Console):
+    """Much of what is printed was written by strangers: no text of it is markup, or reaches the terminal raw."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(harmless(text), **options)
+
+
 def plain_console(stderr: bool = False) -> Console:
-    """A console that prints what it is given: no highlighting, no wrapping of paths."""
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    """A console that prints what it is given: no markup, no highlighting, no wrapping of paths."""
+    return _PlainConsole(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def starting(console: Console | None = None) -> AbstractContextManager[object]:
@@ -57,7 +67,7 @@ def progress_bar(title: str, console: Console | None = None) -> Iterator[Update]
         speed_estimate_period=900,
     )
     with drawn:
-        drawn.add_task(title, total=None, text="")
+        drawn.add_task(harmless(title), total=None, text="")
         (task,) = drawn.tasks
         last_line = time.monotonic()
         if drawn.disable:
@@ -74,6 +84,6 @@ def progress_bar(title: str, console: Console | None = None) -> Iterator[Update]
                 last_line = time.monotonic()
                 console.print(f"{title}: {text}", markup=False)
             else:
-                drawn.update(task.id, text=text)
+                drawn.update(task.id, text=harmless(text))
 
         yield update

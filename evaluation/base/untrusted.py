@@ -70,8 +70,17 @@ def most_images(challenge: Challenge) -> int:
 
 def printable(name: str, longest: int = 200) -> str:
     """`name` fit for one line of a report: control characters and broken encodings escaped, the end cut."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
+    shown = _escaped(name)
     return shown if len(shown) <= longest else shown[: longest - 3] + "..."
+
+
+def harmless(text: str) -> str:
+    """`text` fit for a terminal: as `printable`, but of any length, with its lines and tabs as they are."""
+    return text if text.isprintable() else "".join(c if c in "\n\t" else _escaped(c) for c in text)
+
+
+def _escaped(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def read_regular(path: Path, limit: int) -> bytes:

@@ -53,5 +53,5 @@ def audit(options: AuditOptions, as_json: bool) -> ExitCode:
     if options.write_class_order is not None:
         write_order(options.write_class_order, np.array(order or range(challenge.classes), np.int64), challenge)
         told = "The order that the images suggest" if order else "No other order is suggested: the one as given"
-        console.print(f"{told} is in {options.write_class_order}; judge with --class-order.", markup=False)
+        console.print(f"{told} is in {options.write_class_order}; judge with --class-order.")
     return ExitCode.REGRESSION if options.strict and any_failed(audits) else ExitCode.DONE

@@ -61,8 +61,9 @@ def show_audits(console: Console, audits: Sequence[Audit]) -> None:
     width = max((len(audit.verdict) for audit in audits), default=0)
     for audit in audits:
         told = f"{audit.verdict:<{width}}"
-        console.print(f"[{colours[audit.verdict]}]{told}[/]  {audit.name.replace('_', ' '):<12} ", end="")
-        console.print(audit.evidence, markup=False)
+        console.print(told, end="", style=colours[audit.verdict])
+        console.print(f"  {audit.name.replace('_', ' '):<12} ", end="")
+        console.print(audit.evidence)
 
 
 def any_failed(audits: Sequence[Audit]) -> bool:

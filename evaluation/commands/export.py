@@ -30,5 +30,5 @@ def export(options: ExportOptions) -> ExitCode:
     check_writable(options.out)
     images = read_images(options.submission, challenge).images
     write_tensor(options.out, images, challenge, options.ipc)
-    plain_console().print(f"{options.out}: a float32 tensor, class after class, normalised", markup=False)
+    plain_console().print(f"{options.out}: a float32 tensor, class after class, normalised")
     return ExitCode.DONE

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -104,15 +103,15 @@ def _judge(options: JudgeOptions, as_json: bool, run: RunRecord | None, why_not:
     checkpoint = options.checkpoint
     if checkpoint is None:
         kept = cache_folder() / "judge" / f"{challenge.name}-{of}.ckpt"
-        checkpoint = checkpoint_if_writable(kept, partial(console.print, markup=False))
+        checkpoint = checkpoint_if_writable(kept, console.print)
     with loading(console, challenge, options.data):
         test = load_split(challenge, "test", options.data)
         train = load_split(challenge, "train", options.data) if options.audits else None
 
     ipc = len(contents.images) / challenge.classes
-    console.print(f"{challenge.title}: {len(contents.images):,} images, IPC {ipc:g}", markup=False)
+    console.print(f"{challenge.title}: {len(contents.images):,} images, IPC {ipc:g}")
     for warning in contents.warnings:
-        console.print(f"Note: {warning}", markup=False)
+        console.print(f"Note: {warning}")
     audits = []
     if train:
         with auditing(console) as on_audit:
@@ -124,12 +123,12 @@ def _judge(options: JudgeOptions, as_json: bool, run: RunRecord | None, why_not:
         if as_json:
             print(json.dumps(found, indent=2))
         for each in sentences:
-            console.print(each, markup=False)
+            console.print(each)
         if run and why_not is None:
             keep(run, found, this_machine(device), sentences, challenge)
-            console.print(f"Record and report of the run in {run.folder} hold it now.", markup=False)
+            console.print(f"Record and report of the run in {run.folder} hold it now.")
         elif why_not:
-            console.print(why_not, markup=False)
+            console.print(why_not)
 
     if options.strict and any_failed(audits):
         finish(result(challenge, contents, audits), ["Not judged: an audit failed, which --strict makes fatal."])
@@ -145,7 +144,7 @@ def _judge(options: JudgeOptions, as_json: bool, run: RunRecord | None, why_not:
             device=device,
             test_images=len(test),
         )
-    console.print(expected.sentence(epochs, rounds), markup=False)
+    console.print(expected.sentence(epochs, rounds))
     with judging(console, "the images") as on_progress:
         scored = score.judge(
             contents.images,

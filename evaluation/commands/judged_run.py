@@ -62,7 +62,7 @@ def keep(run: RunRecord, found: dict[str, Any], machine: Machine, sentences: lis
         if baseline and baseline["accuracy"]["epochs"] != found["epochs"]:
             record["baseline"] = None  # judged otherwise, so nothing to compare with
     write_text(run.folder / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-    title = f"{challenge.title} · {run.content.get('generator', 'submission')}"
+    title = f"{challenge.title} · {run.content.get('generator') or 'submission'}"
     page = with_judgement(_page(run.folder / REPORT, title), _section(sentences, found["audits"], machine))
     write_text(run.folder / REPORT, page)
 

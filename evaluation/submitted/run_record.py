@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, Field
+
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.untrusted import UnreadableFileError, read_regular
 
 RECORD = "record.json"
+# of records; it counts up when a key changes its meaning
+SCHEMA = 1
 _MAX_BYTES = 2**26
 
 
@@ -33,26 +37,68 @@ class RunRecord:
     judged: tuple[int, int] | None
 
 
+class _Trained(BaseModel):
+    epochs: int
+
+
+class _Judged(_Trained):
+    rounds: list[float]
+
+
+class _Baseline(BaseModel):
+    accuracy: _Trained
+
+
+class _Declared(BaseModel):
+    copies: bool = False
+
+
+class _Told(BaseModel):
+    """Those keys of a record that a judge reads or replaces."""
+
+    version: int = Field(default=SCHEMA, alias="schema")
+    dataset: str | None = None
+    generator: str = ""
+    images_hash: str | None = None
+    declared: _Declared | None = None
+    ipc: dict[str, Any] | None = None
+    accuracy: _Judged | None = None
+    baseline: _Baseline | None = None
+
+
 def read_run(folder: Path) -> RunRecord | None:
-    """The run in `folder`; None where no record says that it is one. Raises ValueError for a file that is no record."""
+    """The run in `folder`; None where no record says that it is one.
+
+    Raises ValueError for a file that is no record, or one of another schema, of which nobody knows what its keys mean.
+    """
     path = folder / RECORD
     if not path.is_file():
         return None
     try:
-        told = json.loads(read_regular(path, _MAX_BYTES))
-        accuracy, declared = told.get("accuracy") or {}, told.get("declared") or {}
-        return RunRecord(
-            folder=folder,
-            content=told,
-            dataset=told.get("dataset"),
-            images_hash=told.get("images_hash"),
-            copies=bool(declared.get("copies")),
-            judged=(int(accuracy["epochs"]), len(accuracy["rounds"])) if accuracy else None,
-        )
-    except (UnreadableFileError, ValueError, TypeError, AttributeError, KeyError):
+        content = read_regular(path, _MAX_BYTES)
+        told = _Told.model_validate_json(content)
+        as_it_stands = json.loads(content, parse_constant=_refuse)
+    except (UnreadableFileError, ValueError, RecursionError):
         raise ValueError(
             f"{path} is not the record of a run; to judge the images as a folder, give {folder / 'images'}"
         ) from None
+    if told.version != SCHEMA:
+        raise ValueError(
+            f"{path} is of schema {told.version}, not of {SCHEMA}; judge it with the version that wrote it, or its"
+            f" images as a folder: {folder / 'images'}"
+        )
+    return RunRecord(
+        folder=folder,
+        content=as_it_stands,
+        dataset=told.dataset,
+        images_hash=told.images_hash,
+        copies=told.declared is not None and told.declared.copies,
+        judged=(told.accuracy.epochs, len(told.accuracy.rounds)) if told.accuracy else None,
+    )
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def challenge_of(dataset: str | None, run: RunRecord | None, submission: Path) -> Challenge:

@@ -43,10 +43,11 @@ def generators(options: GeneratorsOptions, voice: Voice) -> ExitCode:
 def show_list(found: Sequence[Mapping[str, Any]], voice: Voice) -> None:
     """A line or two on each."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("generator", "ready for", "what it is", box=None, pad_edge=False, header_style="bold")
     for row in found:
-        table.add_row(row["name"], "\n".join(row["ready"]) or "[dim]nothing yet[/dim]", row["summary"])
+        table.add_row(row["name"], "\n".join(row["ready"]) or Text("nothing yet", style="dim"), row["summary"])
     voice.console.print(table, soft_wrap=False)
     for sentence in shadowed_plugins():
         voice.say(f"\nNote: {sentence}.")

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError
 
+from evaluation.base.challenge import get_challenge
 from evaluation.judge.score import Score
-from harness.records.record import EndedBy, Part, ResultFile
+from harness.records.plausible import check_score
+from harness.records.record import EndedBy
+from harness.records.result_file import Part, ResultFile
 from harness.run.options import RunOptions
 
 Dataset = Literal["cifar100", "tiny-imagenet", "digits"]
@@ -85,6 +88,8 @@ class Measurement(ResultFile):
         machine: the machine and versions, without its name.
     """
 
+    called: ClassVar[str] = "baseline"
+
     task: Task
     generator: str
     outcome: str
@@ -97,19 +102,24 @@ class Measurement(ResultFile):
     calibration: dict[str, float] | None
     machine: dict[str, Any]
 
+    def check(self) -> None:
+        """Raises ValueError, `where: what`, for what cannot be true."""
+        super().check()
+        challenge = get_challenge(self.task.dataset)
+        if self.task.margin <= 0 or not self.task.ipc or min(self.task.ipc) < 1:
+            raise ValueError("task: a margin is more than 0 percentage points, and an IPC at least 1")
+        for ipc, score in self.scores.items():
+            check_score(f"scores.{ipc}", score, challenge)
+
     @classmethod
-    def load(cls, path: Path) -> Measurement | None:
+    def load(cls, path: Path) -> Self | None:
         """The baseline in `path`, None where there is no such file. Raises ValueError where it holds something else."""
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.read(path)
         except FileNotFoundError:
             return None
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            raise ValueError(
-                f"{path} is no baseline of this version: {where}: {first['msg']}; write a new one with --update"
-            ) from None
+        except ValueError as error:
+            raise ValueError(f"{error}; write a new one with --update") from None
 
     def rounds(self, ipc: int) -> dict[Hashable, float]:
         """The accuracies at `ipc` by engine and seed of the round."""

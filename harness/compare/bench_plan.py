@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 
 from evaluation.base.challenge import get_challenge
 from evaluation.base.durations import parse_duration
-from harness.records.record import Part
+from harness.records.result_file import Part
 from harness.run.options import is_name
 from submission.contract.generator import get_generator
 

@@ -6,18 +6,17 @@ Nothing here can prove that a run happened as its record says; it finds what was
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isclose, isfinite
+from math import isclose
 from pathlib import Path
 from statistics import fmean
 
-from evaluation.base.challenge import Challenge, get_challenge
+from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.base.untrusted import UnreadableFileError, read_regular
 from evaluation.judge.protocol import Protocol
 from evaluation.judge.score import Score
-from harness.cards.other_card import get_card
 from harness.leaderboard.find import RECORD, FoundRun
-from harness.records.record import SCHEMA, ClockPart, Outcome, Record
+from harness.records.record import ClockPart, Outcome, Record
 from harness.records.run_folder import RunFolder
 from harness.run.collect import collect
 from harness.run.options import is_name
@@ -59,12 +58,8 @@ def _load(path: Path) -> Record:
 
 
 def check_record(record: Record) -> None:
-    """Raises ValueError where a record cannot stand in the table, or contradicts itself."""
-    if record.version != SCHEMA:
-        raise ValueError(f"its record is of schema {record.version}, not of {SCHEMA}")
+    """Raises ValueError where a record that can be true cannot stand in the table, or contradicts itself."""
     challenge = get_challenge(record.dataset)
-    if record.other_card:
-        get_card(record.other_card.card)
     if not is_name(record.generator):
         raise ValueError("its generator's name is none: letters, digits, dots, dashes and underscores, 64 at most")
     if record.accuracy is None:
@@ -76,16 +71,13 @@ def check_record(record: Record) -> None:
         raise ValueError(
             f"its record contradicts itself: {record.images:,} images are not {record.ipc.mean:g} per class"
         )
-    speed = record.throughput.images_per_s if record.throughput else 0.0
-    if not (isfinite(speed) and speed >= 0 and 0 <= (record.ipc.distinct or 0.0) <= record.ipc.mean + 0.01):
-        raise ValueError("its record contradicts itself: more distinct images than images, or a speed that is none")
-    _check_score(record.accuracy, challenge)
+    if (record.ipc.distinct or 0.0) > record.ipc.mean + 0.01:
+        raise ValueError("its record contradicts itself: more distinct images than images")
+    _check_score(record.accuracy)
     _check_clock(record.clock, record.budget_s)
 
 
-def _check_score(score: Score, challenge: Challenge) -> None:
-    if not score.rounds or not all(0 <= accuracy <= 1 for accuracy in score.rounds):
-        raise ValueError("its record contradicts itself: the accuracies of its rounds are not from 0 to 1")
+def _check_score(score: Score) -> None:
     if not isclose(fmean(score.rounds), score.mean, abs_tol=1e-9):
         raise ValueError(
             f"its record contradicts itself: the accuracy {score.mean:.4f} is not the mean of its rounds,"
@@ -94,10 +86,6 @@ def _check_score(score: Score, challenge: Challenge) -> None:
     if score.epochs < 1 or score.passes != Protocol(score.epochs).passes:
         raise ValueError(
             f"its judge followed another protocol: {score.passes:,} passes are not those of {score.epochs:,} epochs"
-        )
-    if len(score.per_class) != challenge.classes:
-        raise ValueError(
-            f"its record contradicts itself: accuracies of {len(score.per_class)} classes, not {challenge.classes}"
         )
 
 

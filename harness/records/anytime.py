@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
+from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet, NormalisedSet
 from evaluation.judge.protocol import FULL_EPOCHS, FULL_ROUNDS
 from evaluation.judge.score import Score
-from harness.records.record import Part, ResultFile
+from harness.records.plausible import check_score
+from harness.records.result_file import Part, ResultFile
 
 
 class How(Part):
@@ -51,6 +53,8 @@ class Anytime(ResultFile):
     until every point is measured.
     """
 
+    called: ClassVar[str] = "accuracy over time"
+
     dataset: str
     images_hash: str | None
     budget_s: float
@@ -65,15 +69,25 @@ class Anytime(ResultFile):
     def preview(self) -> bool:
         return any(point.accuracy is not None and point.accuracy.preview for point in self.points)
 
+    def check(self) -> None:
+        """Raises ValueError, `where: what`, for what cannot be true."""
+        super().check()
+        challenge = get_challenge(self.dataset)
+        if self.budget_s <= 0 or (self.area is not None and not self.points):
+            raise ValueError("budget_s, points: an area needs a budget and points")
+        for index, point in enumerate(self.points):
+            if point.accuracy:
+                check_score(f"points.{index}.accuracy", point.accuracy, challenge)
+
     @classmethod
-    def load(cls, path: Path) -> Anytime | None:
+    def load(cls, path: Path) -> Self | None:
         """What `path` holds, None where there is no such file. Raises ValueError where it holds something else."""
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.read(path)
         except FileNotFoundError:
             return None
-        except ValidationError:
-            raise ValueError(f"{path} is no accuracy over time of this version; remove it to measure again") from None
+        except ValueError as error:
+            raise ValueError(f"{error}; remove it to measure again") from None
 
 
 def moments(at: Sequence[float] | None, points: int, used_s: float) -> tuple[float, ...]:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from math import sqrt
 from pathlib import Path
 from statistics import fmean, variance
+from typing import ClassVar, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from harness.records.record import Outcome, Part, Record, ResultFile
+from harness.records.record import Outcome, Record
+from harness.records.result_file import Part, ResultFile
 
 
 class ScoredRun(Part):
@@ -66,6 +68,8 @@ class ChallengeScore(ResultFile):
     A score whose runs failed an audit, or are previews, is marked like an accuracy: `failed_audits`, `preview`.
     """
 
+    called: ClassVar[str] = "score of `--dataset all`"
+
     runs: list[ScoredRun]
     score: float | None
     ci95: tuple[float, float] | None
@@ -77,12 +81,12 @@ class ChallengeScore(ResultFile):
     command: list[str]
 
     @classmethod
-    def load(cls, path: Path) -> ChallengeScore:
+    def load(cls, path: Path) -> Self:
         """Raises ValueError, one sentence, where it is missing or something else."""
         try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
-            raise ValueError(f"{path} is no score of `--dataset all`; give the folder that it made") from None
+            return cls.read(path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise ValueError(f"there is no score of `--dataset all` at {path}; give the folder that it made") from None
 
 
 def mean_of_means(rounds: Sequence[Sequence[float]]) -> tuple[float, tuple[float, float] | None]:

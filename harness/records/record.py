@@ -7,20 +7,22 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from evaluation.audits.audit import Audit
-from evaluation.base.files import write_text
+from evaluation.base.challenge import get_challenge
 from evaluation.base.machine import Machine
+from evaluation.base.untrusted import printable
 from evaluation.curve.real_equivalent import RealEquivalent
 from evaluation.judge.score import Score
-from harness.cards.other_card import PartSpeed
+from harness.cards.other_card import PartSpeed, get_card
 from harness.clock.ledger import Ledger
 from harness.gpu.telemetry import GpuSummary
+from harness.records.plausible import check_audits, check_ipc, check_score, check_times
+from harness.records.result_file import Part, ResultFile
 
-SCHEMA = 1
 RULE = "process-start"
 # what ended generation: the clock, the cap on images per class, the end of a selection, or the program itself
 EndedBy = Literal["clock", "ipc", "exhausted", "program", "interrupt"]
@@ -36,26 +38,6 @@ class Outcome(StrEnum):
     NO_IMAGES = "no_images"
     INVALID_OUTPUT = "invalid_output"
     INTERRUPTED = "interrupted"
-
-
-class Part(BaseModel):
-    """A part of a file that others read: no key beyond those named here."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
-
-
-class ResultFile(Part):
-    """A whole file of results."""
-
-    # `schema` on disk; pydantic has a method of that name
-    version: int = Field(default=SCHEMA, alias="schema")
-
-    def save(self, path: Path) -> None:
-        """Write it whole or not at all."""
-        write_text(path, self.to_json() + "\n")
-
-    def to_json(self) -> str:
-        return self.model_dump_json(by_alias=True, indent=2)
 
 
 class ClockPart(Part):
@@ -164,6 +146,8 @@ class GeneratorPart(Part):
 class Record(ResultFile):
     """`RUN/record.json`."""
 
+    called: ClassVar[str] = "record"
+
     dataset: str
     generator: str
     declared: GeneratorPart | None
@@ -206,14 +190,35 @@ class Record(ResultFile):
     commit: str | None
     command: list[str]
 
+    def check(self) -> None:
+        """Raises ValueError, `where: what`, for what cannot be true, so that whoever shows a record need not look."""
+        super().check()
+        challenge = get_challenge(self.dataset)
+        if not self.generator or printable(self.generator) != self.generator:
+            raise ValueError(f"generator: {printable(self.generator)!r} is no name")
+        if self.budget_s <= 0:
+            raise ValueError("budget_s: a run has more than 0 seconds")
+        if self.clock:
+            check_times(self.clock.started_at, self.clock.started, self.clock.ended)
+        if self.ipc:
+            check_ipc(self.ipc.mean, self.ipc.min, self.ipc.max)
+            copies = self.settings.get("pda")
+            if self.ipc.generated is not None and not (isinstance(copies, int) and copies >= 1):
+                raise ValueError("settings.pda: it made augmented copies, and does not say how many")
+        if self.accuracy:
+            check_score("accuracy", self.accuracy, challenge)
+        if self.baseline:
+            check_score("baseline.accuracy", self.baseline.accuracy, challenge)
+        if (self.accuracy and self.ipc and not self.ipc.mean) or (self.baseline and not self.baseline.ipc):
+            raise ValueError("ipc: an accuracy without images")
+        check_audits(self.audits, challenge, self.images)
+        if self.other_card:
+            get_card(self.other_card.card)
+
     @classmethod
-    def load(cls, path: Path) -> Record:
-        """Raises ValueError where it is missing, of another schema or no record; one sentence."""
+    def load(cls, path: Path) -> Self:
+        """Raises ValueError where it is missing, of another schema, no record, or one that cannot be true."""
         try:
-            return cls.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
+            return cls.read(path)
+        except (FileNotFoundError, NotADirectoryError):
             raise ValueError(f"there is no record at {path}; give the folder of a run") from None
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            raise ValueError(f"{path} is no record of schema {SCHEMA}: {where}: {first['msg']}") from None

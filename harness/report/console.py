@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from evaluation.audits.audit import Audit
 from evaluation.base.container import as_seen_outside
 from evaluation.base.progress_bar import Update, plain_console, progress_bar
+from evaluation.base.untrusted import harmless
 from evaluation.commands.display import auditing, judging, reading, show_audits
 from evaluation.curve.real_equivalent import worth_words
 from evaluation.formats.decode import OnRead
@@ -50,7 +51,7 @@ class Voice:
         self._log = path
 
     def say(self, sentence: str) -> None:
-        self.console.print(sentence, markup=False)
+        self.console.print(sentence)
         self._to_log(sentence)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -111,14 +112,14 @@ class Voice:
         """Print closing lines: (label, text)."""
         for label, text in lines:
             style = "bold red" if label in ALARMS else "bold"
-            self.console.print(f"[{style}]{label:<12}[/]", end="")
-            self.console.print(text, markup=False, style="red" if label in ALARMS else None)
+            self.console.print(f"{label:<12}", end="", style=style)
+            self.console.print(text, style="red" if label in ALARMS else None)
             self._to_log(f"{label}: {text}")
 
     def _to_log(self, sentence: str) -> None:
         if self._log:  # a full disk, or a folder that a generator removed, does not end a run
             with suppress(OSError), self._log.open("a", encoding="utf-8") as log:
-                log.write(f"{OWN_LINE}{datetime.now(UTC):%H:%M:%S}] {sentence}\n")
+                log.write(f"{OWN_LINE}{datetime.now(UTC):%H:%M:%S}] {harmless(sentence)}\n")
 
 
 def summary(record: Record, report: Path) -> list[tuple[str, str]]:

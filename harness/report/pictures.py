@@ -104,17 +104,22 @@ def audited_pairs(
         ("The closest to training images", "the real training image", "closest", "closest_training", train),
         ("Repeated images", "what it repeats", "repeats", "repeated", generated),
     ):
-        at = positions(numbers, ours)
-        if others is not None and at:
-            upper, lower = side_by_side(generated, at), side_by_side(others, positions(numbers, theirs))
+        at, beside = positions(numbers, ours), positions(numbers, theirs)
+        if others is not None and at and _are_there(at, generated) and _are_there(beside, others):
+            upper, lower = side_by_side(generated, at), side_by_side(others, beside)
             found.append(Pairs(title, below, others is not generated, upper, lower, len(at)))
     return found
+
+
+def _are_there(positions: Sequence[int], images: ImageSet) -> bool:
+    """Whether there are pictures at these positions: a record may be of other images than those at hand."""
+    return bool(positions) and min(positions) >= 0 and max(positions) < len(images)
 
 
 def positions(numbers: Mapping[str, Number], name: str) -> list[int]:
     """The list of whole numbers that an audit gives under `name`; empty where it gives none."""
     found = numbers.get(name)
-    return [int(each) for each in found] if isinstance(found, list) else []
+    return [each for each in found if isinstance(each, int)] if isinstance(found, list) else []
 
 
 def read_exhibit(path: Path) -> Exhibit | None:

@@ -21,7 +21,7 @@ def test_it_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_another_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text('{"schema": 1}')
-    with pytest.raises(ValueError, match="no baseline of this version: task"):
+    with pytest.raises(ValueError, match="no baseline of schema 1: task"):
         Measurement.load(tmp_path / "b.json")
 
 
