@@ -19,6 +19,8 @@ from tests.harness.clock.clocked import wait_until
 
 pytestmark = pytest.mark.docker
 
+MANY = 100_000  # files, more than can be copied in a moment
+
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
@@ -267,6 +269,26 @@ def test_an_interruption_kills_and_removes_it(scene: Scene, number: signal.Signa
         os.killpg(harness.pid, number)
         told, _ = harness.communicate(timeout=60)
         assert json.loads(told)["reason"] == "interrupted"
+        assert scene.owned(harness.pid) == []
+
+
+@pytest.mark.parametrize("rights", ["root", "nobody"])
+def test_an_interruption_does_not_wait_for_many_files(scene: Scene, rights: str) -> None:
+    if (prefix := () if rights == "root" else nobody()) is None:
+        pytest.skip("only root can become another user, with setpriv")
+    program = f"""
+for number in range({MANY}):
+    open(f"/output/{{number}}", "wb").write(bytes(2000))
+print("made", flush=True)
+time.sleep(600)
+"""
+    with harness_process(scene, "import time\n" + program, 600, prefix, limits={"output_files": 2 * MANY}) as harness:
+        wait_until(lambda: scene.log.exists() and "made" in scene.log.read_text(), "it does not write", 120)
+        os.killpg(harness.pid, signal.SIGTERM)
+        told, problem = harness.communicate(timeout=60)
+        assert told, problem
+        copied = json.loads(told)["copied"]
+        assert copied["cut_short"] and 0 < copied["files"] == len(list(scene.output.iterdir())) < MANY
         assert scene.owned(harness.pid) == []
 
 

@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.docker.visits import Scene
+from tests.docker.visits import SMALL, Scene
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     scene.folder = Path(order["folder"])
     from harness.clock.container.engine import connect
 
-    scene.client = connect()
+    scene.client, scene.limits = connect(), SMALL | order["limits"]
     ending, copied = scene.supervise(order["program"], budget_s=order["budget_s"])
     told = asdict(ending) | {"started_at": ending.started_at.isoformat(), "copied": asdict(copied)}
     print(json.dumps(told))

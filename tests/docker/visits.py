@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -48,6 +48,7 @@ class Scene:
 
     folder: Path
     client: DockerClient = field(default_factory=engine.connect)
+    limits: dict[str, int] = field(default_factory=lambda: dict(SMALL))
 
     def __post_init__(self) -> None:
         self.output.mkdir()
@@ -64,7 +65,7 @@ class Scene:
 
     @cached_property
     def visitor(self) -> Visitor:
-        limits = replace(Limits.of_machine(self.client.info()), **SMALL)
+        limits = replace(Limits.of_machine(self.client.info()), **self.limits)
         return Visitor(self.client, engine.find_image(self.client, BASE_IMAGE), limits, None, CLASS_NAMES)
 
     def launch(self, command: list[str], clock: Clock) -> Launch:
@@ -105,10 +106,15 @@ class Scene:
 
 @contextmanager
 def harness_process(
-    scene: Scene, program: str, budget_s: float = 60.0, prefix: tuple[str, ...] = (), **popen: Any
+    scene: Scene,
+    program: str,
+    budget_s: float = 60.0,
+    prefix: tuple[str, ...] = (),
+    limits: Mapping[str, int] | None = None,
+    **popen: Any,
 ) -> Iterator[subprocess.Popen[str]]:
     """A harness in a process and a session of its own that runs a container; it prints how that ended as JSON."""
-    order = json.dumps({"program": program, "folder": str(scene.folder), "budget_s": budget_s})
+    order = json.dumps({"program": program, "folder": str(scene.folder), "budget_s": budget_s, "limits": limits or {}})
     command = [*prefix, sys.executable, "-m", "tests.docker.visiting_process", order]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, **popen

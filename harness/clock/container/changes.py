@@ -28,8 +28,11 @@ class Changes:
     clock_error: float = 0.0
 
     def is_late(self, place: PurePosixPath, until: float) -> bool:
-        """Whether a file was changed after `until`, in UNIX seconds on our clock; one that is not known is late."""
+        """Whether a file was changed, or may have been, after `until`, in UNIX seconds on our clock."""
         return self.times.get(str(place), math.inf) > until + self.clock_error
+
+
+ALL_IN_TIME = Changes({})  # where nothing is late: `until` is infinite
 
 
 def read_changes(list_changes: Callable[[], Iterable[bytes]], now: Callable[[], float] = time.time) -> Changes:

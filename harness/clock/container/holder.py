@@ -17,9 +17,9 @@ from typing import Any
 
 from harness.clock.cgroup import group_of
 from harness.clock.container import engine
-from harness.clock.container.changes import Changes, read_changes
+from harness.clock.container.changes import ALL_IN_TIME, Changes, read_changes
 from harness.clock.container.limits import CLASSES, OUTPUT, TERMS, Limits, restrictions
-from harness.clock.container.output import Copied, copy_archive, copy_folder
+from harness.clock.container.output import Copied, CopyLimits, copy_archive, copy_folder
 from harness.clock.container.programs import HOLD, LIST_CHANGES, Program, archive
 from harness.clock.container.visitor import Visitor
 
@@ -84,21 +84,22 @@ class Holder:
         name = group and group.folder.name.replace(self._container.id, container_id)
         return str(group.folder.with_name(name)) if group and name else None
 
-    def copy_output(self, folder: Path, until: float) -> Copied:
+    def copy_output(self, folder: Path, until: float, give_up: float) -> Copied:
         """Copy what was left in the output volume to `folder`.
 
         Args:
-            until: UNIX seconds; what was changed later does not count.
+            until, give_up: as in `CopyLimits`.
 
         Raises:
             ValueError: the engine does not give it.
         """
+        limits = CopyLimits(self._most_bytes, until, give_up)
         if self._output is not None:
-            return copy_folder(self._output, folder, self._most_bytes, until)
-        changes = self._changes() if until < math.inf else Changes({})
+            return copy_folder(self._output, folder, limits)
+        changes = self._changes() if until < math.inf else ALL_IN_TIME
         with engine.refusals("the images cannot be copied out of the container", "see whether the engine still runs"):
             chunks, _ = self._container.get_archive(str(OUTPUT))
-            return copy_archive(chunks, folder, self._most_bytes, until, changes)
+            return copy_archive(chunks, folder, limits, changes)
 
     def close(self) -> None:
         """Let go of the output folder; the container is removed with all that the run has on the engine."""

@@ -4,6 +4,7 @@ import math
 import os
 import shutil
 import tarfile
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,16 +19,39 @@ MOST_DEPTH = 4  # folders above a file; the judge reads one
 _CHUNK_BYTES = 1 << 20
 
 
+@dataclass(frozen=True)
+class CopyLimits:
+    """What is copied of an output folder.
+
+    Attributes:
+        most_bytes: of all files together, as long as they say they are: a file full of holes, or one with many names,
+            would else grow beyond what the volume holds.
+        until: UNIX seconds; what was changed later does not count.
+        give_up: CLOCK_MONOTONIC seconds at which the copying ends, wherever it is.
+    """
+
+    most_bytes: int
+    until: float = math.inf
+    give_up: float = math.inf
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is time to give up."""
+        return time.monotonic() > self.give_up
+
+
 @dataclass
 class Copied:
     """What was copied, in files; `late` are newer than the deadline, `left_out` no plain files, too deep or too many.
 
-    `late` is None where the engine did not tell when files were changed after a kill at the deadline.
+    `late` is None where the engine did not tell when files were changed after a kill at the deadline. `cut_short` says
+    that there was no time for more.
     """
 
     files: int = 0
     late: int | None = 0
     left_out: int = 0
+    cut_short: bool = False
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -42,6 +66,8 @@ class Copied:
                 f"{self.left_out:,} entries in /output were not copied: no plain files, too deep, too large in all or"
                 " more than fits on the disk"
             )
+        if self.cut_short:
+            said.append(f"{self.files:,} files were copied from the container before it was removed; there were more")
         return tuple(said)
 
 
@@ -70,22 +96,19 @@ class _Target:
         return True
 
 
-def copy_folder(source: int, folder: Path, most_bytes: int, until: float) -> Copied:
-    """Copy the folder open as descriptor `source` into `folder`; links are never followed.
-
-    Args:
-        most_bytes: of all files together, as long as they say they are: a file full of holes, or one with many names,
-            would else grow beyond what the volume holds.
-        until: UNIX seconds; what the kernel says was changed later does not count.
-    """
-    target, copied = _Target(folder, most_bytes), Copied()
-    _copy_entries(source, PurePosixPath(), target, until, copied)
+def copy_folder(source: int, folder: Path, limits: CopyLimits) -> Copied:
+    """Copy the folder open as descriptor `source` into `folder`; links are never followed."""
+    target, copied = _Target(folder, limits.most_bytes), Copied()
+    _copy_entries(source, PurePosixPath(), target, limits, copied)
     return copied
 
 
-def _copy_entries(source: int, place: PurePosixPath, target: _Target, until: float, copied: Copied) -> None:
+def _copy_entries(source: int, place: PurePosixPath, target: _Target, limits: CopyLimits, copied: Copied) -> None:
     with os.scandir(source) as entries:
         for entry in entries:
+            if limits.is_over:
+                copied.cut_short = True
+                return
             inside = place / entry.name
             is_folder = entry.is_dir(follow_symlinks=False)
             if not (is_folder or entry.is_file(follow_symlinks=False)) or len(inside.parts) > MOST_DEPTH + 1:
@@ -94,13 +117,13 @@ def _copy_entries(source: int, place: PurePosixPath, target: _Target, until: flo
             opened = os.open(entry.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=source)
             if is_folder:
                 try:
-                    _copy_entries(opened, inside, target, until, copied)
+                    _copy_entries(opened, inside, target, limits, copied)
                 finally:
                     os.close(opened)
                 continue
             with os.fdopen(opened, "rb") as file:
                 status = os.fstat(opened)
-                if status.st_ctime > until:
+                if status.st_ctime > limits.until:
                     copied.late = (copied.late or 0) + 1
                 elif target.take(file, inside, status.st_size, status.st_mtime_ns):
                     copied.files += 1
@@ -125,24 +148,25 @@ class _Chunks(RawIOBase):
         return count
 
 
-def copy_archive(
-    chunks: Iterable[bytes], folder: Path, most_bytes: int, until: float, changes: Changes | None
-) -> Copied:
+def copy_archive(chunks: Iterable[bytes], folder: Path, limits: CopyLimits, changes: Changes | None) -> Copied:
     """Copy a folder that comes as a tar archive, with its own name first, into `folder`; see `copy_folder`.
 
     Args:
         changes: when its files were changed; None where that is not known, and all count.
     """
-    target, copied = _Target(folder, most_bytes), Copied(late=None if changes is None else 0)
+    target, copied = _Target(folder, limits.most_bytes), Copied(late=None if changes is None else 0)
     with tarfile.open(fileobj=BufferedReader(_Chunks(chunks), _CHUNK_BYTES), mode="r|") as tar:
         for entry in tar:
+            if limits.is_over:
+                copied.cut_short = True
+                break
             if entry.isdir():
                 continue
             place = PurePosixPath(*PurePosixPath(entry.name).parts[1:])
             source = tar.extractfile(entry) if entry.isreg() else None
             if source is None or ".." in place.parts or not 0 < len(place.parts) <= MOST_DEPTH + 1:
                 copied.left_out += 1
-            elif changes is not None and until < math.inf and changes.is_late(place, until):
+            elif changes is not None and changes.is_late(place, limits.until):
                 copied.late = (copied.late or 0) + 1
             elif target.take(source, place, entry.size, int(entry.mtime * 1e9)):
                 copied.files += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import select
 import signal
@@ -31,6 +32,7 @@ from harness.clock.supervisor import Clock, Ending, check_times, hold
 _LEAD_S = 0.5
 _LEAD_RATIO = 4.0
 _GUARD_ENDS_IN_S = 20.0
+_INTERRUPTED_COPIES_S = 1.0
 
 
 class Container:
@@ -105,16 +107,13 @@ class Container:
             raise StillAliveError(self._still_alive())
         return Extinction(**report, stragglers=0)
 
-    def copy_output(self, folder: Path, until: float) -> Copied:
-        """Copy what the dead generator has left in its output folder to `folder`.
+    def copy_output(self, folder: Path, ending: Ending) -> Copied:
+        """Copy to `folder` what the dead generator has left in its output folder by the deadline.
 
-        Args:
-            until: UNIX seconds; what was changed later does not count.
-
-        Raises:
-            ValueError: the engine does not give it.
+        Whoever interrupts a run gets what can be copied in a moment. Raises ValueError where the engine gives nothing.
         """
-        return self._holder.copy_output(folder, until)
+        give_up = time.monotonic() + _INTERRUPTED_COPIES_S if ending.reason == "interrupted" else math.inf
+        return self._holder.copy_output(folder, last_moment(ending), give_up)
 
     def close(self) -> None:
         """Have the guard remove everything, or do so, where it is lost."""
@@ -209,7 +208,7 @@ def supervise_container(
     check_times(budget_s, grace_s)
     with open_container(visitor, log, budget_s) as container:
         ending = hold(container, lambda: container.start(prepare, budget_s, grace_s), grace_s, on_tick)
-        return ending, container.copy_output(output, last_moment(ending))
+        return ending, container.copy_output(output, ending)
 
 
 def _start_guard(log: Path, run: str) -> tuple[subprocess.Popen[bytes], Channel]:

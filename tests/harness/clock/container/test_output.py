@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.clock.container.changes import Changes
-from harness.clock.container.output import Copied, copy_archive, copy_folder
+from harness.clock.container.changes import ALL_IN_TIME, Changes
+from harness.clock.container.output import Copied, CopyLimits, copy_archive, copy_folder
 
 NEVER = float("inf")
 ROOM = 1 << 20
@@ -36,7 +36,7 @@ def target(tmp_path: Path) -> Path:
 def copy(source: Path, target: Path, most_bytes: int = ROOM, until: float = NEVER) -> Copied:
     opened = os.open(source, os.O_RDONLY)
     try:
-        return copy_folder(opened, target, most_bytes, until)
+        return copy_folder(opened, target, CopyLimits(most_bytes, until))
     finally:
         os.close(opened)
 
@@ -51,7 +51,7 @@ def packed(source: Path) -> list[bytes]:
 
 
 def unpack(chunks: list[bytes], target: Path) -> Copied:
-    return copy_archive(chunks, target, ROOM, NEVER, Changes({}))
+    return copy_archive(chunks, target, CopyLimits(ROOM), ALL_IN_TIME)
 
 
 def files(folder: Path) -> list[str]:
@@ -88,13 +88,29 @@ def test_what_changed_late_in_an_archive_does_not_count_nor_what_nobody_knows_of
     for name in ("b.png", "c.png"):
         (source / "000" / name).write_bytes(b"")
     changes = Changes({"000/a.png": 99.0, "000/b.png": 101.0})
-    copied = copy_archive(packed(source), target, ROOM, 100.0, changes)
+    copied = copy_archive(packed(source), target, CopyLimits(ROOM, until=100.0), changes)
     assert copied == Copied(files=1, late=2) and files(target) == ["000/a.png"]
 
 
 def test_where_nobody_knows_when_files_were_changed_they_count_and_it_is_said(source: Path, target: Path) -> None:
-    copied = copy_archive(packed(source), target, ROOM, 0.0, None)
+    copied = copy_archive(packed(source), target, CopyLimits(ROOM, until=0.0), None)
     assert copied == Copied(files=1, late=None) and "did not tell" in copied.notes[0]
+
+
+@pytest.mark.parametrize("as_archive", [False, True])
+def test_it_ends_when_there_is_no_time_for_more(source: Path, target: Path, as_archive: bool) -> None:
+    limits = CopyLimits(ROOM, give_up=time.monotonic())
+    opened = os.open(source, os.O_RDONLY)
+    try:
+        copied = (
+            copy_archive(packed(source), target, limits, ALL_IN_TIME)
+            if as_archive
+            else copy_folder(opened, target, limits)
+        )
+    finally:
+        os.close(opened)
+    assert copied == Copied(cut_short=True) and files(target) == []
+    assert "0 files were copied from the container before it was removed" in copied.notes[0]
 
 
 def test_links_pipes_and_sockets_are_left_where_they_are(source: Path, target: Path, tmp_path: Path) -> None:
