@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -15,8 +14,9 @@ from evaluation.base.files import write_text
 from evaluation.base.machine import this_machine
 from harness.compare.bench_page import render_bench
 from harness.compare.bench_plan import Cell, Plan
-from harness.compare.bench_results import Results, Row, gather, markdown, read_row, table_csv
+from harness.compare.bench_results import UNREADABLE, Results, Row, gather, markdown, read_row, table_csv
 from harness.compare.engines.engine import Done, Engine, RunTask, last_line
+from harness.records.run_folder import RunFolder, clear
 
 RUNS, LOGS = "runs", "logs"
 # of the time, at most, that may go into writing the results of thousands of runs
@@ -34,11 +34,17 @@ def bench(
     Args:
         shared: options of all runs: data, device.
         on_row: called with each row that is done, how many are, and of how many.
+
+    Raises:
+        ValueError: what is in the place of a run is none that can be read, or another harness is at work in it.
     """
     cells = list(plan.cells())
     for folder in (root / RUNS, root / LOGS):
         folder.mkdir(parents=True, exist_ok=True)
     rows = {cell: read_row(cell, root / RUNS, _said(root, cell)) for cell in cells}
+    for row in rows.values():
+        if row.outcome == UNREADABLE:
+            raise ValueError(f"{row.sentence}; move it, or choose another --out")
     waiting = {cell.folder: cell for cell in cells if not rows[cell].done}
     tasks = [_task(cell, rows[cell], root, shared) for cell in waiting.values()]
 
@@ -75,8 +81,8 @@ def _log(root: Path, cell: Cell) -> Path:
 def _task(cell: Cell, row: Row, root: Path, shared: Sequence[str]) -> RunTask:
     """The run of a cell: a new one, or one that goes on with what was generated."""
     run = root / RUNS / cell.folder
-    if not row.goes_on and run.exists():
-        shutil.rmtree(run)
+    if not row.goes_on:
+        clear(RunFolder(run))
     return RunTask(
         name=cell.folder,
         dataset=cell.dataset,

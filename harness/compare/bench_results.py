@@ -22,7 +22,7 @@ from harness.compare.statistics import Components, Difference, difference, holm,
 from harness.records.record import Outcome, Record
 from harness.report.sentences import format_interval, format_number, percent
 
-NOT_STARTED = "not started"
+NOT_STARTED, UNREADABLE = "not started", "unreadable"
 # those of the columns that a terminal has room for
 NARROW = ("entry", "data set", "budget", "accuracy", "95% interval", "IPC", "seconds", "outcome")
 COLUMNS = (
@@ -36,7 +36,7 @@ class Row:
     """One run. Accuracies are fractions, times seconds; None where a run has none.
 
     Attributes:
-        outcome: of generation, or `not started`.
+        outcome: of generation, `not started`, or `unreadable` where a record is there that is none.
         sentence: what went wrong; empty where nothing did.
         audits: names of those that failed.
         copying: it unpacks stored training images or near-copies of them, which is a league of its own.
@@ -67,7 +67,7 @@ class Row:
         """Whether there is nothing more to do: it was judged, or its generator failed for good."""
         if self.ipc is not None:  # there are images to judge
             return self.accuracy is not None
-        return self.outcome not in (NOT_STARTED, Outcome.INTERRUPTED)
+        return self.outcome not in (NOT_STARTED, UNREADABLE, Outcome.INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -121,10 +121,12 @@ def read_row(cell: Cell, root: Path, said: str = "") -> Row:
     """What the run's folder says of a cell; `said`: the last line that the run printed."""
     run = root / cell.folder
     about = (cell.name, cell.dataset, cell.budget_s, cell.seed, cell.folder)
+    if not (run / RECORD).exists():
+        return Row(*about, NOT_STARTED, said.removeprefix("Error: "))
     try:
         record = Record.load(run / RECORD)
-    except ValueError:
-        return Row(*about, NOT_STARTED, said.removeprefix("Error: "))
+    except ValueError as error:
+        return Row(*about, UNREADABLE, str(error))
     failed = tuple(audit.name for audit in record.audits if audit.status == "fail")
     sentence = record.detail or ("" if record.accuracy else said.removeprefix("Error: "))
     return Row(

@@ -129,6 +129,16 @@ def held(folder: RunFolder) -> Iterator[None]:
         yield
 
 
+def clear(folder: RunFolder) -> None:
+    """Remove a run that is made again. Raises ValueError where what is there is no run, or one that is being made."""
+    if not folder.root.exists():
+        return
+    if not (folder.record.exists() or folder.log.exists()):
+        raise ValueError(f"{folder.root} holds no run, and is in the way of one; move it, or choose another --out")
+    with held(folder):
+        shutil.rmtree(folder.root)
+
+
 def existing_folder(out: Path | None) -> RunFolder:
     """The folder of a run to resume. Raises ValueError where none is named, or it holds no record."""
     if out is None:

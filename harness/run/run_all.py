@@ -1,6 +1,5 @@
 """`--dataset all`: both challenges, each a run with its own clock and folder, and the challenge's score of them."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,7 +10,7 @@ from evaluation.base.files import write_text
 from evaluation.base.machine import commit, versions
 from harness.records.challenge_score import ChallengeScore, ScoredRun, challenge_score
 from harness.records.record import Outcome, Record
-from harness.records.run_folder import RunFolder, held, refuse_existing
+from harness.records.run_folder import RunFolder, clear, refuse_existing
 from harness.report.console import Voice
 from harness.report.score_page import render_score
 from harness.run.options import RunOptions
@@ -77,7 +76,7 @@ def _one(part: RunOptions, voice: Voice, command: Sequence[str]) -> tuple[Record
     if part.resume and (found is None or found.clock is None or found.clock.ended_by == "interrupt"):
         if found is not None:
             voice.say("It was interrupted while its images were made; it starts again, as a clock cannot go on.")
-        _clear(RunFolder(_folder(part)))
+        clear(RunFolder(_folder(part)))
         part = replace(part, resume=False)
     finished = run(part, voice, command)
     voice.summarise(finished.record, finished.report)
@@ -87,16 +86,6 @@ def _one(part: RunOptions, voice: Voice, command: Sequence[str]) -> tuple[Record
 def _folder(part: RunOptions) -> Path:
     assert part.out is not None, "each part has a folder of its own"
     return part.out
-
-
-def _clear(folder: RunFolder) -> None:
-    """Remove a run that is made again. Raises ValueError where what is there is no run, or one that is being made."""
-    if not folder.root.exists():
-        return
-    if not (folder.record.exists() or folder.log.exists()):
-        raise ValueError(f"{folder.root} holds no run, and is in the way of one; move it, or choose another --out")
-    with held(folder):
-        shutil.rmtree(folder.root)
 
 
 def _record(part: RunOptions) -> Record | None:

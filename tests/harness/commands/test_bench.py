@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from evaluation.base.command_line import ExitCode
+from evaluation.base.files import claimed
 from harness.commands.bench import BenchOptions, bench, parse_list
 from harness.report.console import Voice
 
@@ -68,6 +69,25 @@ def test_a_second_call_does_what_is_missing(
 
     bench(again, Voice())
     assert " of 2:" not in capsys.readouterr().out, "nothing is left to do"
+
+
+def test_what_it_cannot_read_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    asked = BenchOptions(generators=("noise",), seeds=2, out=tmp_path, **QUICK)
+    interrupted, damaged = (tmp_path / "runs" / cell.folder for cell in asked.plan().cells())
+    for folder in (interrupted, damaged):
+        (folder / "images").mkdir(parents=True)
+        (folder / "log.txt").touch()
+    (damaged / "record.json").write_text("{")
+    with pytest.raises(ValueError, match=r"is no record of schema 1.*; move it, or choose another --out"):
+        bench(asked, Voice())
+    assert (damaged / "record.json").exists() and interrupted.exists(), "nothing was begun"
+    (damaged / "record.json").unlink()
+    with claimed(damaged), pytest.raises(ValueError, match="another harness is at work"):
+        bench(asked, Voice())
+    (damaged / "log.txt").rename(damaged / "mine.txt")
+    with pytest.raises(ValueError, match="holds no run, and is in the way of one"):
+        bench(asked, Voice())
+    assert (damaged / "mine.txt").exists()
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,9 @@ def test_what_is_left_to_do(tmp_path: Path, results: Results) -> None:
     rows = [read_row(cell, tmp_path, "Error: there is no program") for cell in cells]
     assert [row.done for row in rows] == [False, False, False]
     assert rows[2].outcome == "not started" and rows[2].sentence == "there is no program"
+    (tmp_path / cells[0].folder / "record.json").write_text("[]")
+    damaged = read_row(cells[0], tmp_path, "Error: there is no program")
+    assert damaged.outcome == "unreadable" and "is no record" in damaged.sentence and not damaged.done
 
 
 def test_a_league_of_its_own_and_failed_audits_are_notes(tmp_path: Path) -> None:
