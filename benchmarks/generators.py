@@ -4,16 +4,10 @@
     python -m benchmarks.generators --tiny             # a rehearsal: tiny models, any machine, a minute
     python -m benchmarks.generators --only dit --compile
 
-Every row is one way to run one model: the batch is doubled until two doublings gain less than 3%, or memory
-runs out. `predicted_ipc` is what 600 s give after the start, with nothing kept for writing. The
-<<<<<<< HEAD
-papers' pipelines (`benchmarks/models/paper_pipelines.py`) are measured in the same run on the same card. Each row
-says what fraction of the card's peak it reaches: operations as PyTorch counts them, over the fastest matrix product
-here.
-=======
-papers' pipelines (`benchmarks/models/paper_pipelines.py`) are measured in the same run on the same card. Each row says
-what fraction of the card's peak it reaches: operations as PyTorch counts them, over the fastest matrix product here.
->>>>>>> c92e148 (The benchmarks' images have a room of their own)
+Every row is one way to run one model: the batch is doubled until two doublings gain less than 3%, or memory runs out.
+`predicted_ipc` is what 600 s give after the start, with nothing kept for writing. The papers' pipelines
+(`benchmarks/models/paper_pipelines.py`) are measured in the same run on the same card. Each row says what fraction of
+the card's peak it reaches: operations as PyTorch counts them, over the fastest matrix product here.
 """
 
 from __future__ import annotations
