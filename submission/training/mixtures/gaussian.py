@@ -141,14 +141,27 @@ def principal_components(images: ImageSet, count: int, device: str) -> tuple[Ten
     total_D = sum(part.double().sum(0) for part in _chunks(images, device))
     assert isinstance(total_D, Tensor)
     mean_D = (total_D / len(images)).float()
-    scatter_DD = torch.zeros(len(mean_D), len(mean_D), device=device)
-    for part in _chunks(images, device):
-        centred = part - mean_D
-        scatter_DD += centred.t() @ centred
-    variances_D, columns_DD = torch.linalg.eigh(scatter_DD / len(images))
-    fraction_D = variances_D.flip(0).clamp_min(0).cumsum(0) / variances_D.clamp_min(0).sum()
-    kept = min(count, 1 + int((fraction_D < ENOUGH_VARIANCE).sum()))
-    return mean_D, columns_DD.flip(1)[:, :kept].t().contiguous()
+    if len(images) < len(mean_D):
+        variances_V, axes_VD = _axes_of_few(torch.cat([part - mean_D for part in _chunks(images, device)]).double())
+    else:
+        scatter_DD = torch.zeros(len(mean_D), len(mean_D), device=device)
+        for part in _chunks(images, device):
+            centred = part - mean_D
+            scatter_DD += centred.t() @ centred
+        variances_V, columns_DD = torch.linalg.eigh(scatter_DD / len(images))
+        axes_VD = columns_DD.t()
+    fraction_V = variances_V.flip(0).clamp_min(0).cumsum(0) / variances_V.clamp_min(0).sum()
+    kept = min(count, 1 + int((fraction_V < ENOUGH_VARIANCE).sum()))
+    return mean_D, axes_VD.flip(0)[:kept].float().contiguous()
+
+
+def _axes_of_few(centred_ND: Tensor) -> tuple[Tensor, Tensor]:
+    """The same of fewer images than pixels, from their products with each other: a far smaller matrix, (N, N).
+
+    Variances (N,), ascending, and their axes (N, D), of which those with next to no variance are meaningless.
+    """
+    variances_N, weights_NN = torch.linalg.eigh(centred_ND @ centred_ND.t() / len(centred_ND))
+    return variances_N, F.normalize(weights_NN.t() @ centred_ND)
 
 
 def k_means(x_NP: Tensor, clusters: int, generator: torch.Generator, rounds: int = 30) -> tuple[Tensor, Tensor]:

@@ -140,8 +140,10 @@ def test_a_fit_to_samples_recovers_the_mixture() -> None:
     assert (shared.scales_CP == 1).all()
 
 
-def test_principal_components_are_those_of_the_singular_value_decomposition() -> None:
-    images = ImageSet(np.random.default_rng(0).integers(0, 255, (50, 3, 4, 4), dtype=np.uint8), np.zeros(50, np.int64))
+@pytest.mark.parametrize("count", [30, 48, 50])  # fewer than pixels, as many, more
+def test_principal_components_are_those_of_the_singular_value_decomposition(count: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (count, 3, 4, 4), dtype=np.uint8)
+    images = ImageSet(pixels, np.zeros(count, np.int64))
     mean_D, basis_PD = principal_components(images, 10, "cpu")
     x = torch.from_numpy(images.images).flatten(1).float() / 255
     assert torch.allclose(mean_D, x.mean(0), atol=1e-6)
