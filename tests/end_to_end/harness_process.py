@@ -11,6 +11,8 @@ from typing import Any
 
 import psutil
 
+from tests.forked import run_forked
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -25,9 +27,15 @@ def environment(mark: str) -> dict[str, str]:
 
 
 def run_harness(*arguments: str | Path, mark: str = "end-to-end") -> subprocess.CompletedProcess[str]:
-    """Run it to its end."""
+    """Run it to its end, forked from a process that has imported it."""
+    words = [str(argument) for argument in arguments]
+    return run_forked("harness", words, folder=ROOT, environment=environment(mark), timeout=1200)
+
+
+def run_new_harness(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """The same as the user's own command line, all of its imports included."""
     return subprocess.run(
-        harness(*arguments), cwd=ROOT, env=environment(mark), capture_output=True, text=True, timeout=1200
+        harness(*arguments), cwd=ROOT, env=environment("end-to-end"), capture_output=True, text=True, timeout=1200
     )
 
 

@@ -13,7 +13,7 @@ from evaluation.base.challenge import get_challenge
 from evaluation.base.images import random_subset
 from evaluation.data.datasets import load_split
 from harness.records.record import Record
-from tests.end_to_end.harness_process import record_of, run_harness
+from tests.end_to_end.harness_process import record_of, run_harness, run_new_harness
 from tests.real_data import real_data
 
 QUICK = ("--dataset", "digits", "--epochs", "1", "--rounds", "1")
@@ -30,7 +30,7 @@ ACCURACY_KEYS = {"mean", "std", "ci95", "rounds", "per_class", "epochs", "engine
 @pytest.fixture(scope="module")
 def noise_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     run = tmp_path_factory.mktemp("noise") / "run"
-    done = run_harness(*QUICK, "--generator", "noise", "--ipc", "3", "--rounds", "2", "--out", run)
+    done = run_new_harness(*QUICK, "--generator", "noise", "--ipc", "3", "--rounds", "2", "--out", run)
     assert done.returncode == 0, done.stderr
     return run, done.stdout
 
@@ -155,7 +155,7 @@ def test_bad_input_gets_one_sentence_and_exit_2(tmp_path: Path, arguments: tuple
 
 def test_real_cifar100(tmp_path: Path) -> None:
     run, data = tmp_path / "run", real_data("cifar-100-python")
-    arguments = ("--dataset", "cifar100", "--generator", "real", "--budget", "20s", "--ipc", "10")
+    arguments = ("--dataset", "cifar100", "--generator", "real", "--budget", "2m", "--ipc", "10")
     done = run_harness(*arguments, "--epochs", "3", "--rounds", "1", "--data", data, "--out", run)
     assert done.returncode == 0, done.stderr
     record = record_of(run)

@@ -1,12 +1,8 @@
-"""The harness as a process that a test can stop, interrupt and kill at a chosen moment.
-
-It is forked from a process that has imported everything, which spares each test some seconds.
-"""
+"""The harness as a process that a test can stop, interrupt and kill at a chosen moment."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shlex
 import signal
@@ -20,9 +16,7 @@ from harness.report.console import Voice
 from harness.run.options import RunOptions
 from harness.run.run import Finished, run
 from tests.end_to_end.harness_process import marked
-
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["harness.run.run", "harness.commands.cli", "evaluation.commands.judge"])
+from tests.forked import Plant, forked
 
 PATIENCE_S = 60.0
 
@@ -46,13 +40,20 @@ class HarnessAtWork:
         self,
         folder: Path,
         arguments: list[str],
-        plant: Callable[[Path], None] | None = None,
+        plant: Plant | None = None,
         module: str = "harness",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self._process = _forks.Process(target=_run, args=(folder, module, arguments, plant), daemon=True)
-        self._process.start()
+        changes = {"TEST_MARK": str(folder), "NO_COLOR": "1", "XDG_CACHE_HOME": str(folder / "cache")}
+        self._process = forked(
+            module,
+            arguments,
+            folder=folder,
+            environment=os.environ | changes,
+            output=folder / "printed.txt",
+            plant=plant,
+        )
 
     @property
     def pid(self) -> int:
@@ -124,22 +125,3 @@ def resumed(output: Path, **judging: Any) -> Finished:
     """The run as `--resume` ends it, judged only where it says how."""
     how = judging or {"judged": False}
     return run(RunOptions("digits", resume=True, out=output, device="cpu", **how), Voice(), [])
-
-
-def _run(folder: Path, module: str, arguments: list[str], plant: Callable[[Path], None] | None) -> None:
-    os.setsid()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    os.environ |= {"TEST_MARK": str(folder), "NO_COLOR": "1", "XDG_CACHE_HOME": str(folder / "cache")}
-    os.chdir(folder)
-    out = os.open(folder / "printed.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(out, 1)
-    os.dup2(out, 2)
-    sys.argv = [module, *arguments]
-    if plant:
-        plant(folder)
-    if module == "harness":
-        from harness.commands.cli import main
-    else:
-        from evaluation.commands.cli import main
-    main()

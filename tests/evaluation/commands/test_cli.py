@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,15 @@ from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet, random_subset
 from evaluation.data.datasets import load_split
 from evaluation.formats.shards import write_shard
+from tests.forked import run_forked
 
 ROOT = Path(__file__).resolve().parents[3]
 DIGITS = get_challenge("digits")
 
 
-def evaluation(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "evaluation", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+def evaluation(*arguments: str | Path, environment: Mapping[str, str] = os.environ) -> subprocess.CompletedProcess[str]:
+    words = [str(argument) for argument in arguments]
+    return run_forked("evaluation", words, folder=ROOT, environment=environment, timeout=240)
 
 
 @pytest.fixture(scope="module")
@@ -165,9 +167,8 @@ def test_an_interrupted_judgement_goes_on_without_being_asked(real_digits: Path,
         time.sleep(0.01)
     process.kill()
     assert process.wait() == -signal.SIGKILL, "it was killed in the middle, not finished"
-    command = [sys.executable, "-m", "evaluation", *words]
     again, anew = (
-        subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240)
+        evaluation(*arguments, environment=env)
         for env in (environment, {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "other")})
     )
     rounds = [json.loads(done.stdout)["accuracy"]["rounds"] for done in (again, anew)]
