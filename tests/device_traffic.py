@@ -17,7 +17,7 @@ _VIEWS = {"view", "t", "transpose", "permute", "expand", "slice", "select", "det
 _NOTHING = {"empty", "empty_like", "new_empty"}
 _VIEWS |= {"_unsafe_view", "as_strided", "split", "unbind", "_reshape_alias", "flatten", "lift_fresh"}
 # without an implementation for meta tensors; they change their arguments and give nothing
-_IN_PLACE = {torch.ops.aten._fused_sgd_.tensor_lr}
+IN_PLACE = {torch.ops.aten._fused_sgd_.tensor_lr}
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Watch(TorchDispatchMode):
         on_card = any(each.device == CARD for each in given) or kwargs.get("device") == CARD
         if on_card and function in _WAITS:
             self.traffic.waits.append(name)
-        result = None if function in _IN_PLACE else function(*args, **kwargs)
+        result = None if function in IN_PLACE else function(*args, **kwargs)
         if not on_card or name in _VIEWS | _NOTHING:
             return result
         self.traffic.kernels.append(name)

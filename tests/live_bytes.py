@@ -9,7 +9,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tests.device_traffic import CARD
+from tests.device_traffic import CARD, IN_PLACE
 
 
 class LiveBytes(TorchDispatchMode):
@@ -22,7 +22,7 @@ class LiveBytes(TorchDispatchMode):
         self._bytes = 0
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = function(*args, **(kwargs or {}))
+        result = None if function in IN_PLACE else function(*args, **(kwargs or {}))
         for tensor in tree_leaves((args, kwargs, result)):
             if isinstance(tensor, Tensor) and tensor.device == CARD:
                 self._see(tensor)

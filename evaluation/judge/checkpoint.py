@@ -191,7 +191,7 @@ class Monitor:
             for done in self.finished.values():
                 self._on_round(done)
 
-    def after_step(self, seed: int, steps_done: int, loss: Tensor, state: Callable[[], RoundState]) -> None:
+    def after_steps(self, seed: int, steps_done: int, losses_S: Tensor, state: Callable[[], RoundState]) -> None:
         """What `train_round` reports, with the round's seed."""
         now = time.monotonic()
         with self._lock:
@@ -201,10 +201,10 @@ class Monitor:
                 self._saved[seed] = now
                 self.write()
             if self._report:
-                self._loss_sums[seed] = self._loss_sums.get(seed, 0.0) + loss
-                self._losses += 1
+                self._loss_sums[seed] = self._loss_sums.get(seed, 0.0) + losses_S.sum()
+                self._losses += len(losses_S)
                 if steps_done == self._steps_per_round or now - self._reported >= REPORT_EVERY_S:
-                    synchronise(loss.device)  # the other rounds' losses are on streams of their own
+                    synchronise(losses_S.device)  # the other rounds' losses are on streams of their own
                     self._report(self._progress())
                     self._reported = now
 

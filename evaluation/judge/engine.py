@@ -10,6 +10,7 @@ from torch import Tensor
 
 from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, NormalisedSet
+from evaluation.judge.draws import PassDraws
 from evaluation.judge.dsa import Draw
 from evaluation.judge.parallel import Workers
 from evaluation.judge.protocol import Protocol
@@ -105,6 +106,15 @@ class Engine(ABC):
     @abstractmethod
     def step(self, index_B: Tensor, drawn: Draw) -> Tensor:
         """One SGD step on the training images at `index_B`; its mean loss, a 0-dim tensor on the device."""
+
+    def steps(self, draws: PassDraws) -> Tensor:
+        """All steps of `draws`; their losses (S,)."""
+        return torch.stack([self.step(index_B, drawn) for index_B, drawn in draws.batches()])
+
+    @property
+    def steps_at_once(self) -> int:
+        """After how many steps one may look at the engine without slowing it down."""
+        return 1
 
     @abstractmethod
     def logits(self, x_BCHW: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ epochs, `equivalence-cifar100-amd-epyc-2-core.json`). Not measured on a GPU. Mor
 - Instance norm, ReLU and pooling are one operation (`norm_relu_pool.py`). On a card it is a Triton kernel, as is
   making a batch, where these prove themselves (`card_kernels.py`).
 - The convolutions' biases are left out: the norm after them removes any constant, so their gradient is zero.
-- On a CPU each core takes parts of the batch (`parallel.py`); on CUDA a step is one graph launch (`cuda_graphs.py`).
+- On a CPU each core takes parts of the batch (`parallel.py`); on CUDA a pass is one graph launch (`cuda_graphs.py`).
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,8 @@ from torch import Tensor
 from evaluation.base.processor import multiplies_fast_in_bfloat16
 from evaluation.judge.card_kernels import CardKernels, proven_kernels
 from evaluation.judge.convnet import DEPTH, WIDTH, seeded_convnet
-from evaluation.judge.cuda_graphs import GraphedStep
+from evaluation.judge.cuda_graphs import GraphedSteps
+from evaluation.judge.draws import PassDraws
 from evaluation.judge.dsa import KINDS, Draw, augment
 from evaluation.judge.engine import DeviceSet, Engine
 from evaluation.judge.norm_relu_pool import (
@@ -39,6 +40,7 @@ from evaluation.judge.streams import repeatable
 
 # Of the largest activation of a part of a batch: near to the caches; beyond 32 MiB glibc maps fresh pages each time.
 PART_BYTES = 16 * 2**20
+_STEPS_AT_32 = 64
 
 
 class FastEngine(Engine):
@@ -59,7 +61,7 @@ class FastEngine(Engine):
         self.kernels: CardKernels | None = None
         if train.device.type == "cuda" and steps_at_32 >= COMPILE_FROM_STEPS:
             self.kernels = proven_kernels(train.device, train.size, (torch.bfloat16, torch.float32))
-        self.codes = torch.arange(len(KINDS), dtype=torch.int32, device=train.device).unbind()
+        self.codes = torch.arange(len(KINDS), dtype=torch.int32, device=train.device)
         if self.kernels:
             self.norm_relu_pool = self.kernels.norm_relu_pool
         else:
@@ -73,9 +75,16 @@ class FastEngine(Engine):
         # all others' gradient: the fused update wants one of each weight
         self._no_gradient = {name: torch.zeros_like(w) for name, w in self.weights.items() if name not in self._trained}
         self.map = workers.map if workers else map
-        self.graphed: GraphedStep | None = None
+        self.graphed: GraphedSteps | None = None
         if train.device.type == "cuda":
-            self.graphed = GraphedStep([*self.weights.values(), *self.momentum.values()], train.device)
+            self.graphed = GraphedSteps(
+                self.updated, train.device, most=steps_of_a_graph(train.size), any_kind=self.kernels is not None
+            )
+
+    @property
+    def updated(self) -> list[Tensor]:
+        """All that a step changes, in place."""
+        return [*self.weights.values(), *self.momentum.values()]
 
     def _best_dtype(self) -> torch.dtype:
         """bfloat16 where the hardware is faster in it; on a CPU only with the fused norm, which it needs to be."""
@@ -95,10 +104,20 @@ class FastEngine(Engine):
         torch._foreach_zero_(list(self.momentum.values()))
 
     def step(self, index_B: Tensor, drawn: Draw) -> Tensor:
-        if self.kernels:
-            drawn = replace(drawn, code=self.codes[KINDS.index(drawn.kind)])
+        code = KINDS.index(drawn.kind)
+        codes = self.codes[code : code + 1]  # a copy from the host would wait for the card
+        return self.steps(PassDraws(index_B, (drawn.kind,), codes, drawn.uniforms, len(index_B)))[0]
+
+    def steps(self, draws: PassDraws) -> Tensor:
         with repeatable(self.train.device):
-            return self.graphed(self._step, index_B, drawn) if self.graphed else self._step(index_B, drawn)
+            return self.graphed(self._steps, draws) if self.graphed else self._steps(draws)
+
+    @property
+    def steps_at_once(self) -> int:
+        return self.graphed.steps_at_once if self.graphed else 1
+
+    def _steps(self, draws: PassDraws) -> Tensor:
+        return torch.stack([self._step(index_B, drawn) for index_B, drawn in draws.batches()])
 
     def _step(self, index_B: Tensor, drawn: Draw) -> Tensor:
         parts = self._parts(len(index_B), self.dtype)
@@ -180,6 +199,14 @@ class FastEngine(Engine):
         if self.dtype == torch.float32:
             return ()
         return ("Convolutions of the training steps multiply in bfloat16 and add in float32.",)
+
+
+def steps_of_a_graph(size: int) -> int:
+    """On images of this size: so many that a slow card needs a tenth or two of a second for them.
+
+    An interruption waits for what a card was given, and capturing takes the longer the more steps there are.
+    """
+    return max(1, _STEPS_AT_32 * 32**2 // max(32, size) ** 2)
 
 
 def _laid_out(tensor: Tensor) -> Tensor:

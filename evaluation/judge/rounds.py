@@ -61,7 +61,7 @@ def train_round(
     seed: int,
     *,
     resume: RoundState | None = None,
-    after_step: Callable[[int, Tensor, Callable[[], RoundState]], None] | None = None,
+    after_steps: Callable[[int, Tensor, Callable[[], RoundState]], None] | None = None,
     check: Callable[[Callable[[], RoundState]], None] = lambda state: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Round:
@@ -71,9 +71,10 @@ def train_round(
         engine, test: built on the training images; the images that score it, on the same device.
         seed: determines initial weights, shuffles and augmentation draws.
         resume: where to go on; None to begin.
-        after_step: called after each step with the steps done, the step's loss (0-dim, on the device), and a function
-            that gives the state for a checkpoint.
-        check: called before each step and each part of the test with that function; what it raises ends the round.
+        after_steps: called after each step, or as many as the engine makes at once, with the steps done, the losses
+            of those steps (S,) on the device, and a function that gives the state for a checkpoint.
+        check: called as often, before, and before each part of the test, with that function; what it raises ends the
+            round.
         clock: seconds, which time the round.
 
     Raises:
@@ -95,12 +96,12 @@ def train_round(
         if index == protocol.drop_after + 1 and first_step == 0:
             engine.set_rate(protocol.lr_after_drop)
         draws = draw_pass(seed, index, len(engine.train), protocol.batch_size).to(engine.train.device)
-        for index_B, drawn in draws.batches(first_step):
+        for part in draws.parts(engine.steps_at_once, first_step):
             check(state)
-            loss = engine.step(index_B, drawn)
-            steps_done += 1
-            if after_step:
-                after_step(steps_done, loss, state)
+            losses_S = engine.steps(part)
+            steps_done += len(part)
+            if after_steps:
+                after_steps(steps_done, losses_S, state)
         first_step = 0
         if index in (first_pass, protocol.passes - 1):  # not in each, as the host waits for it
             _check_finite(engine, index + 1)
@@ -198,7 +199,7 @@ def train_rounds(
                         test_set,
                         job.seed,
                         resume=monitor.in_progress.get(job.seed),
-                        after_step=partial(monitor.after_step, job.seed),
+                        after_steps=partial(monitor.after_steps, job.seed),
                         check=partial(check, job.seed),
                         clock=slots.clock.now,
                     )

@@ -1,6 +1,7 @@
 """Streams of a card: one for each round that is trained at the same time. Nothing to do on other devices."""
 
 import gc
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -34,6 +35,28 @@ def on_stream(device: torch.device, number: int) -> Iterator[None]:
 def numbered_stream(device: torch.device, number: int) -> cuda.Stream:
     """The same for the whole process: libraries keep a workspace for each stream."""
     return cuda.Stream(device)
+
+
+class Lead:
+    """How far the host is ahead of a card on its current stream, in training steps: `most` of them.
+
+    A card takes seconds of work in advance, for which an interruption would have to wait.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._steps = most, 0
+        self._given: deque[tuple[cuda.Event, int]] = deque()
+
+    def lengthen(self, steps: int) -> None:
+        """By as many as the card has been given; waits until those before are few enough."""
+        event = cuda.Event(blocking=True)  # sleeps while it waits: the other rounds need the processor
+        event.record()
+        self._given.append((event, steps))
+        self._steps += steps
+        while self._steps > self._most:
+            done, made = self._given.popleft()
+            done.synchronize()
+            self._steps -= made
 
 
 def synchronise(device: torch.device) -> None:

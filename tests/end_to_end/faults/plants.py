@@ -33,15 +33,15 @@ def slow_from_the_third_step(folder: Path) -> None:
     """The real judge, which tells of its third step and waits a little, for a signal to come."""
     from evaluation.judge.checkpoint import Monitor
 
-    after_step = Monitor.after_step
+    after_steps = Monitor.after_steps
 
     def slow(self: Monitor, seed: int, steps_done: int, *rest: Any) -> None:
-        after_step(self, seed, steps_done, *rest)
+        after_steps(self, seed, steps_done, *rest)
         if steps_done == 3:
             reached(folder)
             time.sleep(0.2)
 
-    Monitor.after_step = slow  # type: ignore[method-assign]
+    Monitor.after_steps = slow  # type: ignore[method-assign]
 
 
 def saves_each_step_and_dies_at_the_third(folder: Path) -> None:

@@ -40,14 +40,14 @@ def resume(folder: Path, **judging: Any) -> Finished:
 def crash_at_the_third_step(folder: Path) -> None:
     from evaluation.judge.checkpoint import Monitor
 
-    after_step = Monitor.after_step
+    after_steps = Monitor.after_steps
 
     def crashing(self: Monitor, seed: int, steps_done: int, *rest: Any) -> None:
-        after_step(self, seed, steps_done, *rest)
+        after_steps(self, seed, steps_done, *rest)
         if steps_done == 3:
             raise RuntimeError("the card fell off the bus")
 
-    Monitor.after_step = crashing  # type: ignore[method-assign]
+    Monitor.after_steps = crashing  # type: ignore[method-assign]
 
 
 @pytest.mark.slow

@@ -21,9 +21,9 @@ from torch.utils._pytree import tree_leaves
 
 
 class FakeCuda:
-    """`owner`: index of the card that all tensors are on; `breaks`: whether captures fail at their end."""
+    """`owner`: index of the card that all tensors are on; `breaks`: so many captures fail at their end."""
 
-    def __init__(self, owner: int = 0, breaks: bool = False) -> None:
+    def __init__(self, owner: int = 0, breaks: int = 0) -> None:
         self.owner, self.breaks = owner, breaks
         self._default = {card: Stream(card) for card in (0, 1)}
         self._of_thread = threading.local()
@@ -31,8 +31,10 @@ class FakeCuda:
         self.capturing = False
         self.synchronised: list[int] = []
         self.pools = 0
+        self._left_by_failures: set[int] = set()
         self.emptied: list[int] = []
         self.CUDAGraph = Graph
+        self.waiting = self.most_waiting = 0
 
     @property
     def card(self) -> int:
@@ -90,6 +92,7 @@ class FakeCuda:
     ) -> Iterator[None]:
         assert not gc.isenabled(), "what the collector frees breaks a capture"
         stream = stream or Stream(0)  # as the real one: made on the first card that anything captured on
+        assert pool not in self._left_by_failures, "already recording to mempool_id"
         assert stream not in self._default.values(), "the default stream cannot be captured"
         assert capture_error_mode == "thread_local", "what other threads do would break the capture"
         self.captures.append(stream)
@@ -102,9 +105,14 @@ class FakeCuda:
         finally:
             self.capturing = False
         if self.breaks:
+            self.breaks -= 1
+            self._left_by_failures.add(pool)
             raise RuntimeError("operation failed due to a previous error during capture")
         self.set_stream(before)
         self.card = card
+
+    def Event(self, blocking: bool = False) -> Event:  # noqa: N802 - as the real one
+        return Event(self)
 
     def synchronize(self, device: torch.device | None = None) -> None:
         assert not self.capturing, "operation not permitted when stream is capturing"
@@ -130,6 +138,20 @@ class Stream:
 
     def synchronize(self) -> None:
         self.finished += 1
+
+
+class Event:
+    """Marks what a card was given until then; `FakeCuda.waiting` are those that nobody has waited for."""
+
+    def __init__(self, fake: FakeCuda) -> None:
+        self.fake = fake
+
+    def record(self) -> None:
+        self.fake.waiting += 1
+        self.fake.most_waiting = max(self.fake.most_waiting, self.fake.waiting)
+
+    def synchronize(self) -> None:
+        self.fake.waiting -= 1
 
 
 class Graph:

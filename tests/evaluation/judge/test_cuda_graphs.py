@@ -6,6 +6,7 @@ import gc
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent import futures
+from dataclasses import replace
 from functools import cache
 from threading import Barrier
 
@@ -15,18 +16,21 @@ from torch import Tensor
 
 from evaluation.judge import cuda_graphs, fast_engine, streams
 from evaluation.judge.card_kernels import CardKernels
-from evaluation.judge.cuda_graphs import GraphedStep
-from evaluation.judge.draws import draw_pass
+from evaluation.judge.checkpoint import RoundState
+from evaluation.judge.cuda_graphs import GraphedSteps
+from evaluation.judge.draws import PassDraws, draw_pass
 from evaluation.judge.dsa import KINDS, Draw, augment
 from evaluation.judge.engine import DeviceSet, put_on_device
-from evaluation.judge.fast_engine import FastEngine
+from evaluation.judge.fast_engine import FastEngine, steps_of_a_graph
 from evaluation.judge.norm_relu_pool import Triple, fused, tensor_backward, tensor_forward
 from evaluation.judge.parallel import RoundSlots
 from evaluation.judge.protocol import Protocol
+from evaluation.judge.rounds import train_round
 from tests.device_traffic import CARD as CARD_OF_META
 from tests.device_traffic import Watch
 from tests.evaluation.judge.fake_cuda import FakeCuda, Stream
-from tests.evaluation.small import SMALL, small_train
+from tests.evaluation.small import SMALL, small_test, small_train
+from tests.live_bytes import LiveBytes
 
 PROTOCOL = Protocol(batch_size=8)
 MOST_LAUNCHES = 62
@@ -63,10 +67,29 @@ def train_set() -> DeviceSet:
 def an_engine(graphed_on: torch.device | None = None, seed: int = 1) -> FastEngine:
     engine = FastEngine(train_set(), 10, PROTOCOL, dtype=torch.float32)
     if graphed_on:
-        engine.graphed = GraphedStep([*engine.weights.values(), *engine.momentum.values()], graphed_on)
+        engine.graphed = GraphedSteps(engine.updated, graphed_on, most=1, any_kind=False)
     engine.start(seed)
     engine.set_rate(PROTOCOL.lr)
     return engine
+
+
+def engine_of_any_kind(most: int) -> FastEngine:
+    """With graphs of so many steps, which read the kind of augmentation from the card's memory."""
+    engine = an_engine()
+
+    def of_any_kind(train: DeviceSet, index_B: Tensor, uniforms: Tensor, code: Tensor, dtype: torch.dtype) -> Tensor:
+        each = torch.stack([augment(train.normalised(index_B), Draw(kind, uniforms)) for kind in KINDS])
+        return each.index_select(0, code.view(1)).squeeze(0)
+
+    engine.kernels = CardKernels(engine.norm_relu_pool, of_any_kind)
+    engine.graphed = GraphedSteps(engine.updated, CARD[0], most=most, any_kind=True)
+    return engine
+
+
+def of_all_kinds(draws: PassDraws, first: int) -> PassDraws:
+    """With kinds of augmentation that take turns."""
+    codes = (torch.arange(len(draws), dtype=torch.int32) + first) % len(KINDS)
+    return replace(draws, codes=codes, kinds=tuple(KINDS[code] for code in codes))
 
 
 def a_pass(engine: FastEngine, index: int, kind: str | None = None) -> list[float]:
@@ -138,19 +161,60 @@ def test_rounds_in_parallel_have_streams_and_pools_of_their_own_and_the_same_bit
     assert (torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32) == before
 
 
-def test_one_graph_serves_all_kinds_where_the_card_reads_which(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("most", "graphs"), [(1, 2), (3, 2), (64, 1)])
+def test_a_pass_of_graphs_is_its_steps_whatever_their_augmentation(
+    most: int, graphs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fake = use(FakeCuda(), monkeypatch)
-    plain, graphed = an_engine(), an_engine(CARD[0])
+    plain, graphed = an_engine(), engine_of_any_kind(most)
+    for index in range(3):
+        draws = of_all_kinds(draw_pass(1, index, len(graphed.train), PROTOCOL.batch_size), first=4 * index)
+        assert graphed.steps(draws).tolist() == plain.steps(draws).tolist()
+        assert_same(plain, graphed)
+    assert len(fake.captures) == graphs, "whole batches, and those with the short one"
 
-    def of_any_kind(train: DeviceSet, index_B: Tensor, uniforms: Tensor, code: Tensor, dtype: torch.dtype) -> Tensor:
-        each = torch.stack([augment(train.normalised(index_B), Draw(kind, uniforms)) for kind in KINDS])
-        return each.index_select(0, code.view(1)).squeeze(0)
 
-    graphed.kernels = CardKernels(graphed.norm_relu_pool, of_any_kind)
-    for index, kind in enumerate(KINDS):
-        assert a_pass(graphed, index, kind) == a_pass(plain, index, kind)
+@pytest.mark.parametrize(("most", "resumed_at"), [(64, None), (3, 6)])
+def test_a_round_of_pass_graphs_is_the_round(
+    most: int, resumed_at: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four passes of four steps, the last of each on a short batch, over the rate drop; resumed in midst of a pass."""
+    use(FakeCuda(), monkeypatch)
+    protocol = replace(PROTOCOL, epochs=3)
+    plain, graphed = an_engine(), engine_of_any_kind(most)
+    plain.protocol = graphed.protocol = protocol
+    test = put_on_device(small_test(20), SMALL, torch.device("cpu"))
+    states: list[RoundState] = []
+    told: list[tuple[int, int]] = []
+
+    def keep(_: int, __: Tensor, state: Callable[[], RoundState]) -> None:
+        now = state()
+        states.append(replace(now, tensors={name: tensor.clone() for name, tensor in now.tensors.items()}))
+
+    def tell(steps_done: int, losses_S: Tensor, _: object) -> None:
+        told.append((steps_done, len(losses_S)))
+
+    expected = train_round(plain, test, 5, after_steps=keep)
+    resume = states[resumed_at - 1] if resumed_at else None
+    found = train_round(graphed, test, 5, resume=resume, after_steps=tell)
     assert_same(plain, graphed)
-    assert len(fake.captures) == 2, "each size once"
+    assert found.per_class == expected.per_class
+    ends = [end for end in range(1, 17) if end % 4 == 0 or end % 4 == most]
+    assert [end for end, _ in told] == [end for end in ends if end > (resumed_at or 0)], "may stop after each graph"
+    assert sum(steps for _, steps in told) == 16 - (resumed_at or 0)
+
+
+def test_a_card_is_given_little_work_in_advance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interruption waits for it; without a limit that would be a thousand graphs."""
+    fake = use(FakeCuda(), monkeypatch)
+    engine = engine_of_any_kind(2)
+    for index in range(3):
+        engine.steps(draw_pass(1, index, len(engine.train), PROTOCOL.batch_size))
+    assert (fake.waiting, fake.most_waiting) == (2, 3)
+
+
+def test_larger_images_have_fewer_steps_in_a_graph() -> None:
+    assert [steps_of_a_graph(size) for size in (16, 28, 32, 64, 512)] == [64, 64, 64, 16, 1]
 
 
 @pytest.mark.parametrize("card", CARD)
@@ -166,20 +230,45 @@ def test_the_second_card_is_trained_on_too(card: torch.device, monkeypatch: pyte
 def test_an_empty_capture_is_noticed_and_trains_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     use(FakeCuda(owner=0), monkeypatch)
     plain, graphed = an_engine(), an_engine(CARD[1])
-    with pytest.warns(UserWarning, match="run one by one \\(a replay changed no weight\\)"):
+    with pytest.warns(UserWarning, match="run one by one \\(a replay does not end where the steps do\\)"):
         assert a_pass(graphed, 0) == a_pass(plain, 0)
     assert_same(plain, graphed)
 
 
 def test_a_failed_capture_leaves_stream_weights_and_collector_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = use(FakeCuda(breaks=True), monkeypatch)
+    fake = use(FakeCuda(breaks=9), monkeypatch)
     plain, graphed = an_engine(), an_engine(CARD[0])
     stream = fake.current_stream()
-    with pytest.warns(UserWarning, match="previous error during capture"):
+    with pytest.warns(UserWarning, match="run one by one .*previous error during capture"):
         assert a_pass(graphed, 0) == a_pass(plain, 0)
     assert_same(plain, graphed)
     assert fake.current_stream() is stream and len(fake.captures) == 1
     assert gc.isenabled()
+
+
+def test_where_many_steps_cannot_be_captured_each_is_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when a second graph fails, and then none of what was captured before is used again: see `_give_up`."""
+    fake = use(FakeCuda(), monkeypatch)
+    plain, graphed = an_engine(), engine_of_any_kind(3)
+    draws = [draw_pass(1, index, len(plain.train), PROTOCOL.batch_size) for index in range(3)]
+    (first, last), (plain_first, plain_last) = (list(draws[0].parts(3)) for _ in range(2))
+    assert graphed.steps(first).tolist() == plain.steps(plain_first).tolist()
+    assert graphed.graphed
+    (of_three,) = graphed.graphed._captured.values()
+    gone = weakref.ref(of_three.graph)
+    del of_three
+    fake.breaks = 1
+    with pytest.warns(UserWarning, match="3 of the judge's steps cannot be captured as one CUDA graph: each is one"):
+        assert graphed.steps(last).tolist() == plain.steps(plain_last).tolist()
+    assert gone() is None
+    assert graphed.steps(draws[1]).tolist() == plain.steps(draws[1]).tolist()
+    assert_same(plain, graphed)
+    assert (graphed.steps_at_once, len(fake.captures)) == (1, 4), "two that were given up, then each size once"
+    graphed.graphed._captured.clear()
+    fake.breaks = 1
+    with pytest.warns(UserWarning, match="run one by one"):
+        assert graphed.steps(draws[2]).tolist() == plain.steps(draws[2]).tolist()
+    assert_same(plain, graphed)
 
 
 @pytest.mark.parametrize("wait", [streams.synchronise, streams.release])
@@ -249,6 +338,26 @@ def test_a_step_asks_nothing_of_the_host(kind: str, monkeypatch: pytest.MonkeyPa
     assert watch.traffic.copies == watch.traffic.waits == watch.traffic.host_operands == []
     # beside three kernels for the norms, three for their backward and one for the batch
     assert len(watch.traffic.kernels) <= MOST_LAUNCHES_BESIDE_KERNELS
+
+
+def test_a_pass_asks_nothing_of_the_host_and_needs_no_more_memory_than_steps() -> None:
+    train = train_set()
+    on_card = DeviceSet(*(tensor.to(CARD_OF_META) for tensor in (train.images, train.labels, train.mean, train.std)))
+    engine = FastEngine(on_card, 10, PROTOCOL, dtype=torch.bfloat16)
+    engine.kernels = CardKernels(fused(one_launch, one_launch_back), one_launch_of_batch)
+    engine.norm_relu_pool = engine.kernels.norm_relu_pool
+    draws = draw_pass(1, 0, len(train), PROTOCOL.batch_size).to(CARD_OF_META)
+    launches, peaks = [], []
+    for part in (next(draws.parts(2)), draws):
+        with Watch() as watch:
+            engine._steps(part)
+        assert watch.traffic.copies == watch.traffic.waits == watch.traffic.host_operands == []
+        launches.append(len(watch.traffic.kernels))
+        with LiveBytes() as live:
+            engine._steps(part)
+        peaks.append(live.peak)
+    assert launches[1] <= 2 * launches[0]
+    assert peaks[1] < 1.01 * peaks[0], "four steps need what two do"
 
 
 def one_launch(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Triple:

@@ -25,7 +25,7 @@ from evaluation.judge import parallel, rounds
 from evaluation.judge.checkpoint import Checkpoint, RoundState, load_checkpoint
 from evaluation.judge.convnet import seeded_convnet
 from evaluation.judge.draws import derived_seed, draw_pass, round_seed
-from evaluation.judge.dsa import KINDS, Draw, augment
+from evaluation.judge.dsa import KINDS, augment
 from evaluation.judge.engine import DeviceSet, Engine, put_on_device
 from evaluation.judge.fast_engine import FastEngine
 from evaluation.judge.protocol import Progress, Protocol
@@ -99,7 +99,7 @@ def test_a_round_is_the_protocol_written_out(kind: str) -> None:
     if kind == "fast":
         engine = FastEngine(train, SMALL.classes, protocol, dtype=torch.float32)
     losses: list[float] = []
-    done = train_round(engine, test, 7, after_step=lambda _, loss, __: losses.append(float(loss)))
+    done = train_round(engine, test, 7, after_steps=lambda _, new, __: losses.extend(new.tolist()))
 
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (SMALL.mean, SMALL.std))
     images = (torch.from_numpy(small_train(150).images).float() / 255 - mean) / std
@@ -147,7 +147,7 @@ def test_same_seed_same_round(engine: str) -> None:
         def listen(_: int, loss: Tensor, __: object) -> None:
             told.append(float(loss))
 
-        train_round(get_engine(engine)(train, 10, protocol), test, seed, after_step=listen)
+        train_round(get_engine(engine)(train, 10, protocol), test, seed, after_steps=listen)
         return told
 
     assert losses(3) == losses(3)
@@ -166,7 +166,7 @@ def test_resuming_at_any_step_changes_no_bit(engine: str) -> None:
         states.append(RoundState(now.steps_done, now.seconds, copies))
 
     whole = get_engine(engine)(train, 10, protocol)
-    expected = train_round(whole, test, 5, after_step=keep)
+    expected = train_round(whole, test, 5, after_steps=keep)
     assert [state.steps_done for state in states] == list(range(1, 17))
     # 3: within a pass; 4: between passes; 12: where the rate drops; 14: after it; 16: all steps done.
     for state in (states[step - 1] for step in (3, 4, 12, 14, 16)):
@@ -187,7 +187,7 @@ def test_a_rounds_seconds_are_those_of_all_sessions() -> None:
     def trained(resume: RoundState | None = None) -> float:
         ticks = count(50)  # a second between two looks at the clock
         engine = ReferenceEngine(train, 10, protocol)
-        return train_round(engine, test, 5, resume=resume, after_step=keep, clock=lambda: float(next(ticks))).seconds
+        return train_round(engine, test, 5, resume=resume, after_steps=keep, clock=lambda: float(next(ticks))).seconds
 
     assert trained() == 5.0
     assert [(state.steps_done, state.seconds) for state in states] == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)]
@@ -204,8 +204,19 @@ def test_draw_of_a_step_is_applied_to_its_own_images() -> None:
     draws = draw_pass(9, 0, 10, 4)
     by_step = [drawn for _, drawn in draws.batches()]
     assert torch.equal(torch.cat([drawn.uniforms for drawn in by_step], dim=1), draws.uniforms)
-    assert [drawn.uniforms.shape[1] for _, drawn in draws.batches(first=1)] == [4, 2]
-    assert isinstance(by_step[0], Draw)
+    assert [KINDS[int(drawn.code)] for drawn in by_step] == [drawn.kind for drawn in by_step]  # type: ignore[arg-type]
+
+
+def test_parts_of_a_pass_are_its_steps_and_end_at_the_same_ones() -> None:
+    draws = draw_pass(9, 0, 30, 4)
+    for first in range(len(draws)):
+        parts = list(draws.parts(3, first))
+        assert torch.equal(torch.cat([part.order for part in parts]), draws.order[4 * first :])
+        assert torch.equal(torch.cat([part.uniforms for part in parts], dim=1), draws.uniforms[:, 4 * first :])
+        assert torch.equal(torch.cat([part.codes for part in parts]), draws.codes[first:])
+        assert sum((part.kinds for part in parts), ()) == draws.kinds[first:]
+        ends = [end for end in (3, 6, 8) if end > first]
+        assert [len(part) for part in parts] == [end - begin for begin, end in zip([first, *ends], ends, strict=False)]
 
 
 def judged(count: int = 4, checkpoint: Path | None = None, stop_at: int | None = None) -> Score:
