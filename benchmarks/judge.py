@@ -45,7 +45,7 @@ from evaluation.judge.streams import synchronise
 IMPLEMENTATIONS = ("fast", "in parallel", "reference", "published")
 SLICE_S = 1.0
 PARALLEL_SLICE_S = 5.0  # at its end the slots wait for each other, so it is longer
-STEPS_AT_ONCE = 50
+IMAGES_AT_ONCE = 50 * Protocol().batch_size
 # On CUDA the first steps of each kind and size compile and capture.
 WARM_UP_S = {"cpu": 0.1, "cuda": 15.0}
 Stepper = Callable[[], int]
@@ -98,15 +98,16 @@ def noise(challenge: Challenge, ipc: int, device: torch.device) -> DeviceSet:
 
 
 def engine_stepper(engine: Engine, protocol: Protocol) -> Stepper:
-    """One step of the engine at each call, pass after pass, drawing as a round does; returns the images taken."""
+    """As many steps at each call as the engine makes at once, pass after pass, drawing as a round does; returns the
+    images taken."""
 
     def batches() -> Iterator[int]:
         index = 0
         while True:
             draws = draw_pass(0, index, len(engine.train), protocol.batch_size).to(engine.train.device)
-            for index_B, drawn in draws.batches():
-                engine.step(index_B, drawn)
-                yield len(index_B)
+            for part in draws.parts(engine.steps_at_once):
+                engine.steps(part)
+                yield len(part.order)
             index += 1
 
     engine.start(seed=0)
@@ -132,8 +133,7 @@ def timed_slice(step: Stepper, device: torch.device, at_least_s: float) -> float
     began, images = time.perf_counter(), 0
     while time.perf_counter() - began < at_least_s:
         # Launches run ahead of a GPU; without waiting now and then a slice would end long after its time.
-        for _ in range(_at_once(device)):
-            images += step()
+        images += images_at_once(step, images_between_looks(device))
         synchronise(device)
     return images / (time.perf_counter() - began)
 
@@ -141,14 +141,14 @@ def timed_slice(step: Stepper, device: torch.device, at_least_s: float) -> float
 def slots_slice(
     slots: RoundSlots, steps: Sequence[Stepper], at_once: int, device: torch.device, at_least_s: float
 ) -> float:
-    """Images per second of all slots together, over whole steps of each, `at_once` between looks at the clock."""
+    """Images per second of all slots together, over whole steps of each, at least so many images between looks at the
+    clock."""
     began = time.perf_counter()
 
     def images(step: Stepper) -> int:
         made = 0
         while time.perf_counter() - began < at_least_s:
-            for _ in range(at_once):
-                made += step()
+            made += images_at_once(step, at_once)
             if device.type == "cuda":
                 torch.cuda.current_stream(device).synchronize()
         return made
@@ -156,8 +156,16 @@ def slots_slice(
     return sum(slots.run(images, steps)) / (time.perf_counter() - began)
 
 
-def _at_once(device: torch.device) -> int:
-    return STEPS_AT_ONCE if device.type == "cuda" else 1
+def images_at_once(step: Stepper, least: int) -> int:
+    """Whole steps on at least so many images; returns how many."""
+    made = 0
+    while made < least:
+        made += step()
+    return made
+
+
+def images_between_looks(device: torch.device) -> int:
+    return IMAGES_AT_ONCE if device.type == "cuda" else 1
 
 
 def measure(challenge: Challenge, ipc: int, device: torch.device, seconds: float, ceilings: Ceilings) -> Comparison:
@@ -186,7 +194,9 @@ def measure(challenge: Challenge, ipc: int, device: torch.device, seconds: float
         slice_of[name] = partial(timed_slice, stepper, device, SLICE_S)
         if name == "in parallel" and slots.count > 1:
             slots.run(lambda step: timed_slice(step, device, WARM_UP_S[device.type]), steppers)
-            slice_of[name] = partial(slots_slice, slots, steppers, _at_once(device), device, PARALLEL_SLICE_S)
+            slice_of[name] = partial(
+                slots_slice, slots, steppers, images_between_looks(device), device, PARALLEL_SLICE_S
+            )
         start_s[name] = time.perf_counter() - began
     slices: dict[str, list[float]] = {name: [] for name in IMPLEMENTATIONS}
     began = time.perf_counter()

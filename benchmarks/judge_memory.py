@@ -119,8 +119,7 @@ def measure(challenge: Challenge, shards: Path, data: Path | None, device: str) 
             engine.start(seed=0)
             engine.set_rate(protocol.lr)
             draws = draw_pass(0, 0, len(train_set), protocol.batch_size).to(train_set.device)
-            for _, (index_B, drawn) in zip(range(STEPS), draws.batches(), strict=False):
-                engine.step(index_B, drawn)
+            engine.steps(next(draws.parts(STEPS)))
         with part("test"):
             engine.predict(test_set)
     on_device = torch.cuda.max_memory_allocated(device) / 2**30 if torch.device(device).type == "cuda" else None

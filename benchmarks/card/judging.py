@@ -1,4 +1,4 @@
-"""How a card judges: the same as the reference, the same each time, with what memory and how fast.
+"""How a card judges: the same as the reference, the same each time, and what it leaves in memory.
 
 python -m benchmarks.card.judging cuda     # the hash of the weights after some steps, for another process
 """
@@ -7,31 +7,25 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from contextlib import closing
 from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
-from benchmarks.judge import Stepper, engine_stepper, noise, published_stepper, slots_slice
+from benchmarks.card.speed import graphed_engine
+from benchmarks.judge import engine_stepper, noise
 from benchmarks.measuring import Result, Setup
-from benchmarks.roofline import TF32, element_bytes, training_cost
-from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.judge.draws import draw_pass
 from evaluation.judge.fast_engine import FastEngine
-from evaluation.judge.norm_relu_pool import COMPILE_FROM_STEPS, choose_norm_relu_pool
-from evaluation.judge.parallel import RoundSlots
-from evaluation.judge.protocol import FULL_ROUNDS, Protocol
+from evaluation.judge.norm_relu_pool import COMPILE_FROM_STEPS
+from evaluation.judge.protocol import Protocol
 from evaluation.judge.reference_engine import ReferenceEngine
 
 GPU_TESTS = ("tests/evaluation/judge/test_fast_engine.py", "tests/evaluation/judge/triton_kernels")
 ROOT = Path(__file__).resolve().parents[2]
 AGREES = 1e-4  # relative, of the loss of one step in float32
-LARGE_IPC = 500
 HASHED_STEPS = 40
 
 
@@ -133,108 +127,31 @@ def _bytes_on(device: torch.device) -> tuple[int, int]:
     return torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
 
 
-def speed(setup: Setup) -> Result:
-    """Each way to make a step, at IPC 100 of each challenge: milliseconds, and microseconds of the host."""
-    return {challenge.name: _speed_of(setup, challenge) for challenge in setup.challenges}
+def graphs_equal_steps(setup: Setup) -> Result:
+    """Passes as graphs of many steps, of one step, and without graphs: the largest difference of a weight, of 0.
 
-
-def _speed_of(setup: Setup, challenge: Challenge) -> Result:
-    protocol = Protocol()
-    train = noise(challenge, 2 if setup.quick else 100, setup.device)
-    steps = FULL_ROUNDS * protocol.passes * protocol.steps_per_pass(len(train))
-
-    def fast(graphs: bool = True, compiled: bool = True, triton: bool = True) -> Stepper:
-        expected = COMPILE_FROM_STEPS if compiled else 0
-        engine = FastEngine(train, challenge.classes, protocol, expected_steps=expected)
-        if not graphs:
-            engine.graphed = None
-        if not triton:
-            engine.kernels = None
-            engine.norm_relu_pool = choose_norm_relu_pool(setup.device, expected)
-        return engine_stepper(engine, protocol)
-
-    on_card = setup.device.type == "cuda"
-    ways: dict[str, tuple[Callable[[], Stepper], str]] = {
-        "fast": (fast, "bfloat16"),
-        "fast, no graphs": (lambda: fast(graphs=False), "bfloat16"),
-        "fast, no Triton kernels": (lambda: fast(triton=False), "bfloat16"),
-        "fast, not compiled": (lambda: fast(compiled=False), "bfloat16"),
-        "reference": (
-            lambda: engine_stepper(ReferenceEngine(train, challenge.classes, protocol), protocol),
-            "float32",
-        ),
-        "published": (lambda: published_stepper(train, challenge.classes, protocol), TF32 if on_card else "float32"),
+    Raises RuntimeError where it is more than rounding.
+    """
+    challenge, protocol = setup.challenges[0], Protocol(batch_size=16 if setup.quick else 256)
+    train = noise(challenge, 4 if setup.quick else 10, setup.device)
+    engines = {
+        way: graphed_engine(train, challenge, protocol, most)
+        for way, most in (("pass", None), ("step", 1), ("none", 0))
     }
-    found: Result = {}
-    for name, (build, arithmetic) in ways.items():
-        timed = _timed(setup, build())
-        cost = training_cost(challenge.size, challenge.classes, element_bytes(arithmetic))
-        timed["fraction_of_roofline"] = setup.ceilings.fraction(cost, timed["images_per_s"], arithmetic).roofline
-        timed["judgement_minutes"] = timed["ms_per_step"] * steps / 60_000
-        found[name] = timed
-    return found
-
-
-def _timed(setup: Setup, step: Stepper) -> dict[str, float]:
-    began = time.perf_counter()
-    warm_s = 0.0 if setup.quick else 10.0
-    while step() and time.perf_counter() - began < warm_s:  # every kind and size is compiled and captured
-        pass
-    setup.synchronise()
-    start_s, images, steps, host_s = time.perf_counter() - began, 0, 0, 0.0
-    began = time.perf_counter()
-    while time.perf_counter() - began < setup.seconds:
-        launched = time.perf_counter()
-        for _ in range(1 if setup.quick else 50):
-            images, steps = images + step(), steps + 1
-        host_s += time.perf_counter() - launched
-        setup.synchronise()
-    took = time.perf_counter() - began
-    return {
-        "ms_per_step": 1000 * took / steps,
-        "host_us_per_step": 1e6 * host_s / steps,
-        "images_per_s": images / took,
-        "start_s": start_s,
+    for engine in engines.values():
+        engine.start(seed=1)
+        engine.set_rate(protocol.lr)
+        for index in range(3):
+            engine.steps(draw_pass(1, index, len(train), protocol.batch_size).to(setup.device))
+    plain = engines["none"].state()
+    off = {
+        way: max(float((tensor - plain[name]).abs().max()) for name, tensor in engine.state().items())
+        for way, engine in engines.items()
+        if way != "none"
     }
-
-
-def streams(setup: Setup) -> Result:
-    """Rounds in parallel as a judgement has them, each on a stream of its own: images per second of one and of all."""
-    challenge, protocol = setup.challenges[0], Protocol()
-    train = noise(challenge, 2 if setup.quick else 100, setup.device)
-    at_once = 1 if setup.quick else 50
-    with closing(RoundSlots(FULL_ROUNDS, "fast", setup.device)) as slots:
-
-        def stepper(_: int) -> Stepper:
-            engine = FastEngine(
-                train, challenge.classes, protocol, expected_steps=COMPILE_FROM_STEPS, workers=slots.workers
-            )
-            step = engine_stepper(engine, protocol)
-            for _ in range(2 * at_once):
-                step()
-            return step
-
-        steppers = slots.run(stepper, range(slots.count))
-        return {
-            str(count): slots_slice(slots, steppers[:count], at_once, setup.device, setup.seconds)
-            for count in sorted({1, slots.count})
-        }
-
-
-def large_set(setup: Setup) -> Result:
-    """100,000 images of 64x64 on the card: the most memory, steps, and testing on as many as the test split has."""
-    challenge = get_challenge("digits" if setup.quick else "tiny-imagenet")
-    train = noise(challenge, 4 if setup.quick else LARGE_IPC, setup.device)
-    protocol = Protocol()
-    if setup.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(setup.device)
-    engine = FastEngine(train, challenge.classes, protocol, expected_steps=COMPILE_FROM_STEPS)
-    timed = _timed(setup, engine_stepper(engine, protocol))
-    began = time.perf_counter()
-    engine.predict(noise(challenge, 1 if setup.quick else 50, setup.device))
-    setup.synchronise()
-    peak = torch.cuda.max_memory_reserved(setup.device) / 2**30 if setup.device.type == "cuda" else None
-    return {"images": len(train), "peak_gib": peak, "test_s": time.perf_counter() - began, **timed}
+    if not max(off.values()) < AGREES:
+        raise RuntimeError(f"graphs end with other weights than their steps: {off}")
+    return {"steps_at_once": engines["pass"].steps_at_once, "largest_difference": off}
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ def test_all_of_it_is_rehearsed_on_a_processor(tmp_path: Path) -> None:
     speeds = found["speed"]["result"]["digits"]
     assert set(speeds) == {
         "fast",
+        "fast, a graph a step",
         "fast, no graphs",
         "fast, no Triton kernels",
         "fast, not compiled",

@@ -115,8 +115,7 @@ class _Trained:
         for epoch in range(first, max(missing) + 1):
             if epoch > first:
                 draws = draw_pass(seed, epoch - 1, len(engine.train), engine.protocol.batch_size)
-                for index_B, drawn in draws.to(engine.train.device).batches():
-                    engine.step(index_B, drawn)
+                engine.steps(draws.to(engine.train.device))
             if epoch in missing:
                 self.weights[epoch] = {name: weight.detach().clone() for name, weight in engine.weights.items()}
                 self.epochs, self.engine = epoch, engine.state()

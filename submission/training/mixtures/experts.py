@@ -95,8 +95,7 @@ def _trained(
                     yield _seen_by(engine, mirrored)
                 if age < max(ages):
                     draws = draw_pass(network_seed, age, len(data), protocol.batch_size).to(data.device)
-                    for index_B, drawn in draws.batches():
-                        engine.step(index_B, drawn)
+                    engine.steps(draws)
 
 
 def summed(seen_BF: Tensor, group_B: Tensor, groups: int) -> Tensor:
