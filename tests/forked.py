@@ -21,6 +21,7 @@ _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(
     [
         *("harness.run.run", "harness.commands.cli", "evaluation.commands.judge", "evaluation.commands.cli"),
+        *("submission.worker.source", "submission.worker.writer", "submission.worker.pacing"),
         *("matplotlib.pyplot", "scipy.stats", "sklearn.datasets", "jinja2", "safetensors.torch", "rich.progress"),
     ]
 )
@@ -52,12 +53,20 @@ def forked(
 
 
 def run_forked(
-    module: str, arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], timeout: float
+    module: str,
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    timeout: float,
+    plant: Plant | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """The same, to its end; killed and raised as TimeoutError after `timeout` seconds."""
     with tempfile.TemporaryDirectory() as told:
         output, errors = Path(told, "output"), Path(told, "errors")
-        process = forked(module, arguments, folder=folder, environment=environment, output=output, errors=errors)
+        process = forked(
+            module, arguments, folder=folder, environment=environment, output=output, errors=errors, plant=plant
+        )
         process.join(timeout)
         if process.exitcode is None:
             process.kill()

@@ -12,7 +12,7 @@ from benchmarks.training import distilling
 
 
 def test_a_step_is_timed_and_held_against_the_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    one_try: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "speed.json"
     arguments = ["--dataset", "digits", "--prototypes", "2", "--steps", "2", "--device", "cpu", "--out", str(out)]

@@ -23,7 +23,7 @@ def run(monkeypatch: pytest.MonkeyPatch, out: Path, *options: str) -> dict[str, 
     return told
 
 
-def test_a_row_for_each_step_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_for_each_step_count(one_try: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = run(monkeypatch, tmp_path / "report.json", "--only", "edm")
     assert [(row["generator"], row["steps"]) for row in told["rows"]] == [("edm", 8), ("edm", 10), ("edm", 18)]
     for row in told["rows"]:
@@ -34,7 +34,7 @@ def test_a_row_for_each_step_count(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.slow
-def test_every_paper_has_a_row_and_a_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_paper_has_a_row_and_a_ratio(one_try: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = run(monkeypatch, tmp_path / "report.json")
     assert {row["generator"] for row in told["rows"]} == {"sdxl-turbo", "dit", "consistency", "edm"}
     theirs = [(row["generator"], row["pipeline"], row["steps"]) for row in told["rows"] if row["pipeline"] != "ours"]

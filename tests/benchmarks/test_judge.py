@@ -40,7 +40,7 @@ def test_matrices_one_by_one_are_the_judges(kind: str) -> None:
     torch.testing.assert_close(PublishedTrainer._by_matrices(x, drawn), augment(x, drawn), atol=1e-5, rtol=1e-5)
 
 
-def test_a_short_run_writes_a_whole_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_run_writes_a_whole_report(one_try: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "report.json"
     monkeypatch.setattr(judge, "SLICE_S", 0.01)
     monkeypatch.setattr(judge, "PARALLEL_SLICE_S", 0.05)

@@ -13,6 +13,8 @@ import pytest
 from benchmarks import sweep
 from benchmarks.sweep import ARMS, parse_values
 from evaluation.base.challenge import get_challenge
+from evaluation.base.images import first_of_each
+from evaluation.data.datasets import load_split
 from submission.contract.generator import LoadContext
 from submission.generators.native import Native
 
@@ -51,6 +53,8 @@ def test_continues_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_prototypes_are_distilled_and_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipes = sweep.DISTILLED_RECIPES
     monkeypatch.setitem(recipes, "digits", replace(recipes["digits"], ages=(0, 1), start_images=2))
+    few = first_of_each(load_split(get_challenge("digits"), "train", None), 60)
+    monkeypatch.setattr(sweep, "load_split", lambda *asked: few)
     small = ("--set", "prototypes=3", "--set", "steps=2", "--experts", str(tmp_path))
     rows = run(monkeypatch, tmp_path / "sweep.json", "distilled", *small, "--set", "groups=1,2")["rows"]
     assert [row["settings"]["groups"] for row in rows] == [1, 2]

@@ -4,10 +4,10 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet, random_subset
 from evaluation.data.datasets import load_split
 from evaluation.formats.shards import write_shard
-from tests.forked import run_forked
+from tests.forked import forked, run_forked
 
 ROOT = Path(__file__).resolve().parents[3]
 DIGITS = get_challenge("digits")
@@ -146,27 +146,38 @@ def test_a_broken_record_is_named(real_digits: Path, tmp_path: Path, content: st
     assert done.returncode == 2 and "record.json is not the record of a run" in done.stderr
 
 
-_HURRIED = """
-import sys
-from evaluation.judge import checkpoint
-from evaluation.commands.cli import main
-checkpoint.SAVE_EVERY_S = 0.0
-sys.argv[0] = "evaluation"
-main()
-"""
+def saves_at_each_step_and_hangs_at_the_third(folder: Path) -> None:
+    from evaluation.judge import checkpoint
+
+    after_step, checkpoint.SAVE_EVERY_S = checkpoint.Monitor.after_step, 0.0
+
+    def hanging(self: checkpoint.Monitor, seed: int, steps_done: int, *rest: Any) -> None:
+        after_step(self, seed, steps_done, *rest)
+        if steps_done == 3:
+            (folder / "reached").touch()
+            time.sleep(600)
+
+    checkpoint.Monitor.after_step = hanging  # type: ignore[method-assign]
 
 
 def test_an_interrupted_judgement_goes_on_without_being_asked(real_digits: Path, tmp_path: Path) -> None:
-    arguments = (real_digits, "--dataset", "digits", "--epochs", "40", "--rounds", "2", "--no-audits", "--json")
+    arguments = (real_digits, "--dataset", "digits", "--epochs", "3", "--rounds", "2", "--no-audits", "--json")
     words = [str(argument) for argument in arguments]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", _HURRIED, *words], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
+    process = forked(
+        "evaluation",
+        words,
+        folder=tmp_path,
+        environment=environment,
+        output=tmp_path / "printed.txt",
+        plant=saves_at_each_step_and_hangs_at_the_third,
     )
-    while not list(tmp_path.glob("*/judge/*.ckpt")) and process.poll() is None:
+    while not (tmp_path / "reached").exists() and process.is_alive():
         time.sleep(0.01)
     process.kill()
-    assert process.wait() == -signal.SIGKILL, "it was killed in the middle, not finished"
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, "it was killed in the middle, not finished"
+    assert list(tmp_path.glob("*/judge/*.ckpt")), "and had saved"
     again, anew = (
         evaluation(*arguments, environment=env)
         for env in (environment, {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "other")})

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ import pytest
 from evaluation.base.command_line import ExitCode
 from harness.commands.leaderboard import LeaderboardOptions, leaderboard
 from harness.report.console import Voice
+from tests.forked import run_forked
 from tests.harness.leaderboard.samples import keep_run
 
 
@@ -39,8 +38,6 @@ def test_a_table_by_track_and_what_does_not_count(tmp_path: Path, capsys: pytest
 )
 def test_bad_input_is_one_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:
     (tmp_path / "notes").touch()
-    root = Path(__file__).resolve().parents[3]
-    command = [sys.executable, "-m", "harness", "leaderboard", *arguments]
-    ended = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(root)}, capture_output=True, text=True)
+    ended = run_forked("harness", ["leaderboard", *arguments], folder=tmp_path, environment={}, timeout=120)
     assert ended.returncode == ExitCode.BAD_INPUT
     assert ended.stderr.splitlines()[-1].startswith(sentence) and not (tmp_path / "site").exists()

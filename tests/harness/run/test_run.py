@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,7 +14,6 @@ import pytest
 
 import harness.run.judging as judging
 from evaluation.base.command_line import ExitCode
-from harness.clock.launch import ROOT
 from harness.clock.ledger import Ledger
 from harness.clock.supervisor import Ending
 from harness.planning.batch_trial import BatchTrial, Pace
@@ -25,6 +23,7 @@ from harness.report.console import Voice
 from harness.run.generation import Generation
 from harness.run.options import RunOptions
 from harness.run.run import Finished, run
+from tests.forked import run_forked
 
 QUICK = RunOptions("digits", "noise", ipc=2, epochs=1, rounds=1, device="cpu")
 
@@ -185,8 +184,8 @@ def test_how_the_clock_ended_survives_as_a_file(tmp_path: Path) -> None:
 def test_the_judges_own_command_judges_a_run_as_the_run_would_have(copied: Path, tmp_path: Path) -> None:
     shutil.copytree(copied, tmp_path / "elsewhere")
     own = run(resumed(copied), Voice(), []).record
-    command = [sys.executable, "-m", "evaluation", tmp_path / "elsewhere", "--rounds", "1", "--epochs", "1"]
-    done = subprocess.run([*command, "--device", "cpu"], cwd=ROOT, capture_output=True, text=True, timeout=240)
+    words = [str(tmp_path / "elsewhere"), "--rounds", "1", "--epochs", "1", "--device", "cpu"]
+    done = run_forked("evaluation", words, folder=tmp_path, environment=os.environ, timeout=240)
     assert done.returncode == 0, done.stderr
     folder = RunFolder(tmp_path / "elsewhere")
     there = Record.load(folder.record)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.forked import run_forked
+
 PLUGINS = {
     "fails": ("raise RuntimeError('no card')\n", "fails:Maker", "cannot be loaded: RuntimeError: no card; mend or"),
     "missing": ("import nowhere_at_all\n", "missing:Maker", "cannot be loaded: ModuleNotFoundError: No module"),
@@ -34,10 +35,12 @@ def install(folder: Path, package: str, code: str, entries: dict[str, str]) -> N
     (info / "entry_points.txt").write_text(f"[submission.generators]\n{lines}", encoding="utf-8")
 
 
+def on_the_path(folder: Path) -> None:
+    sys.path.insert(0, str(folder))
+
+
 def harness(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}
-    command = [sys.executable, "-m", "harness", *arguments]
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+    return run_forked("harness", arguments, folder=folder, environment=os.environ, timeout=120, plant=on_the_path)
 
 
 @pytest.fixture(scope="module")

@@ -169,7 +169,7 @@ def test_larger_images_are_matched_at_their_own_size(train: ImageSet) -> None:
 
 
 def test_the_command_trains_in_pieces_and_writes_weights_that_load(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    few_digits: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(command.RECIPES, "digits", replace(RECIPE, steps=4))
     asked = ["matched", "--dataset", "digits", "--out", str(tmp_path), "--device", "cpu"]

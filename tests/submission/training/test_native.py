@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +31,7 @@ from submission.training.native import model_selection
 from submission.training.native.diffusion import DeviceData, DiffusionTraining, flip_half, warp
 from submission.training.native.model_selection import Candidate, energy_distance, fewest_steps
 from submission.training.native.recipes import RECIPES
+from tests.forked import forked
 
 DIGITS = get_challenge("digits")
 TINY = UNetConfig(size=32, patch=4, widths=(16, 24), blocks=1, attention=(4,))
@@ -120,18 +119,17 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "LOG_EVERY_S", 0.0)
 
 
-# The same in another process, which is slowed down so that it can be killed on the way.
-CHILD = """
-import sys, time
-from submission.diffusion.networks import unet
-from submission.training.native import diffusion
-from submission.training.common import session
-import submission.training.__main__ as command
-unet.PRESETS["digits"] = ("digits", unet.UNetConfig(size=32, patch=4, widths=(16, 24), blocks=1, attention=(4,)))
-session.SAVE_EVERY_S = session.LOG_EVERY_S = 0.0
-diffusion.DiffusionTraining.step = lambda self, step=diffusion.DiffusionTraining.step: (time.sleep(0.1), step(self))[1]
-sys.exit(command.main(sys.argv[1:]))
-"""
+def small_and_slow(folder: Path) -> None:
+    """The same in another process, which is slowed down so that it can be killed on the way."""
+    unet.PRESETS["digits"] = ("digits", TINY)
+    session.SAVE_EVERY_S = session.LOG_EVERY_S = 0.0
+    step = DiffusionTraining.step
+
+    def slow(self: DiffusionTraining) -> torch.Tensor:
+        time.sleep(0.1)
+        return step(self)
+
+    DiffusionTraining.step = slow  # type: ignore[method-assign]
 
 
 def images_in(checkpoint: Path) -> int:
@@ -147,18 +145,22 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(
     weights = Path(capsys.readouterr().out.strip())
 
     out, checkpoint = tmp_path / "killed", tmp_path / "killed" / "checkpoint.pt"
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, *options, str(out)],
-        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
-        stderr=subprocess.DEVNULL,
+    child = forked(
+        "submission.training",
+        [*options, str(out)],
+        folder=tmp_path,
+        environment=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
+        output=tmp_path / "printed.txt",
+        plant=small_and_slow,
     )
     until = time.monotonic() + 120
     while images_in(checkpoint) < 5 * 16:
-        assert child.poll() is None
+        assert child.is_alive()
         assert time.monotonic() < until
         time.sleep(0.02)
     child.kill()
-    assert child.wait() == -signal.SIGKILL
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
     assert 5 * 16 <= images_in(checkpoint) < total
     assert not (out / weights.name).exists()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -15,19 +16,26 @@ import torch
 from evaluation.base.challenge import get_challenge
 from submission.contract.job import Job, read_events
 from submission.contract.weights import find_weights_file, read_tensors
+from tests.forked import run_forked
 
 ROOT = Path(__file__).parents[3]
 AWKWARD = ROOT / "benchmarks" / "awkward" / "generators"
 SLOW_DISK = ROOT / "benchmarks" / "awkward" / "slow_disk"
 
 
-def work(folder: Path, generator: str, seconds: float = 300.0, **changes: Any) -> list[dict[str, Any]]:
+def work(
+    folder: Path, generator: str, seconds: float = 300.0, path: Path | None = None, **changes: Any
+) -> list[dict[str, Any]]:
+    """What a worker tells of a job; with `path` on its PYTHONPATH it is a new Python, which finds what lies there."""
     deadline = time.monotonic() + seconds
     job = Job("digits", generator, str(folder / "images"), str(folder / "events"), deadline, **changes)
     job.save(folder / "job.json")
-    subprocess.run(
-        [sys.executable, "-m", "submission.worker.worker", folder / "job.json"], cwd=ROOT, check=True, timeout=300
-    )
+    module, job_file = "submission.worker.worker", str(folder / "job.json")
+    if path:
+        environment = os.environ | {"PYTHONPATH": str(path)}
+        subprocess.run([sys.executable, "-m", module, job_file], cwd=ROOT, env=environment, check=True, timeout=300)
+    else:
+        run_forked(module, [job_file], folder=ROOT, environment=os.environ, timeout=300).check_returncode()
     return read_events(folder / "events")
 
 
@@ -56,9 +64,8 @@ def test_a_batch_that_was_given_is_not_tried(tmp_path: Path) -> None:
     assert [event["images"] for event in events if "images" in event and "end" not in event] == [8, 58, 108, 130]
 
 
-def test_memory_that_runs_out_in_a_trial_ends_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(AWKWARD))
-    events = work(tmp_path, "hungry", ipc=20, trial=True)
+def test_memory_that_runs_out_in_a_trial_ends_the_trial(tmp_path: Path) -> None:
+    events = work(tmp_path, "hungry", path=AWKWARD, ipc=20, trial=True)
     (trial,) = [event for event in events if "trial" in event]
     assert [size for size, _ in trial["trial"]] == [8, 16]
     assert trial["batch_size"] == 16
@@ -66,11 +73,10 @@ def test_memory_that_runs_out_in_a_trial_ends_the_trial(tmp_path: Path, monkeypa
 
 
 def test_no_first_batch_is_larger_than_the_disk_can_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(SLOW_DISK))
     monkeypatch.setenv("SLOW_DISK", "throughput:0.05")
     seconds = 12.0  # for 240 files at most, less the start
     began = time.monotonic()
-    events = work(tmp_path, "noise", seconds, batch_size=512)
+    events = work(tmp_path, "noise", seconds, SLOW_DISK, batch_size=512)
     assert time.monotonic() - began < seconds
     assert events[-1]["end"] == "clock" and events[-1]["images"] == sum(written(tmp_path)) > 30
     assert max(written(tmp_path)) - min(written(tmp_path)) <= 1

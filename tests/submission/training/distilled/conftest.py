@@ -19,7 +19,7 @@ AGES = (0, 1, 3)
 
 @pytest.fixture(scope="session")
 def train() -> ImageSet:
-    return first_of_each(load_split(get_challenge("digits"), "train", None), 30)
+    return first_of_each(load_split(get_challenge("digits"), "train", None), 15)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ SMALL = Recipe(4, False, False, 1, (0, 1), groups=2, steps=4, stored_steps=2, co
 
 
 def test_the_command_trains_in_pieces_and_writes_weights_that_load(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    few_digits: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(RECIPES, "digits", SMALL)
     asked = ["distilled", "--dataset", "digits", "--out", str(tmp_path), "--device", "cpu"]
