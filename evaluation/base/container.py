@@ -93,11 +93,13 @@ def permission_advice(folder: Path, root: Path = Path("/")) -> str:
     if mount.read_only:
         return f"{mount.point} is mounted read-only: leave out :ro"
     nearest = next((each for each in (folder.absolute(), *folder.absolute().parents) if each.exists()), mount.point)
-    told = f"{nearest} belongs to user {nearest.stat().st_uid} and this is user {os.getuid()}; "
+    owner, yours = nearest.stat(), mount.point.stat()
+    told = f"{nearest} belongs to user {owner.st_uid} and this is user {os.getuid()}; "
+    if kind != "apptainer" and _is_rootless(root) and owner.st_uid == yours.st_uid:
+        user = f"--user {owner.st_uid}:{owner.st_gid}"
+        return f"{told}your container engine is rootless and knows you as the former: give {user}"
     if kind == "apptainer" or nearest != mount.point:
         return f"{told}outside, give it to that user, or name another folder"
-    if _is_rootless(root):
-        return f"{told}your container engine is rootless, where root in the container is you: give --user 0:0"
     return f'{told}make the folder that you mount yourself, before `docker run -v`, and give --user "$(id -u):$(id -g)"'
 
 

@@ -56,8 +56,11 @@ def test_advice_on_permissions_names_the_options_that_help(tmp_path: Path, monke
     who = f"belongs to user {tmp_path.stat().st_uid} and this is user {os.getuid()}; "
     told = permission_advice(tmp_path / "runs/a", inside(tmp_path / "a", mounted))
     assert told.startswith(f"{tmp_path} {who}") and '--user "$(id -u):$(id -g)"' in told and "docker run -v" in told
-    rootless = permission_advice(tmp_path / "runs/a", inside(tmp_path / "b", mounted, uid_map="0 1000 1"))
-    assert rootless.endswith("give --user 0:0")
+    # An ordinary user's engine: whose folder it is in here, root's or one's own, that user can write to it.
+    owner = f"give --user {tmp_path.stat().st_uid}:{tmp_path.stat().st_gid}"
+    for name, uid_map in {"plain": "0 1000 1\n1 100000 65536\n", "keep-id": "0 1 1000\n1000 0 1\n"}.items():
+        rootless = inside(tmp_path / name, mounted, uid_map=uid_map)
+        assert permission_advice(tmp_path / "runs/a", rootless).endswith(owner)
     read_only = inside(tmp_path / "c", mounted.replace(f"{tmp_path} rw", f"{tmp_path} ro"))
     assert permission_advice(tmp_path / "runs", read_only) == f"{tmp_path} is mounted read-only: leave out :ro"
     assert '-v "$PWD/results:/results"' in permission_advice(Path("/cache/a"), inside(tmp_path / "d", OVERLAY))
@@ -65,6 +68,7 @@ def test_advice_on_permissions_names_the_options_that_help(tmp_path: Path, monke
     (tmp_path / "runs").mkdir()  # by an earlier container of another user
     told = permission_advice(tmp_path / "runs/a", tmp_path / "a")
     assert told == f"{tmp_path}/runs {who}outside, give it to that user, or name another folder"
+    assert permission_advice(tmp_path / "runs/a", tmp_path / "plain").endswith(owner)
     monkeypatch.setenv("APPTAINER_CONTAINER", "/somewhere/image.sif")
     assert "--bind results:/results" in permission_advice(Path("/cache/a"), tmp_path / "d")
 
