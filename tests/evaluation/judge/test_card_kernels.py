@@ -21,6 +21,7 @@ from tests.evaluation.small import SMALL, small_train
 
 CPU = torch.device("cpu")
 DTYPES = (torch.bfloat16, torch.float32)
+interpreted = pytest.mark.skipif(torch.cuda.is_available(), reason="beside a card Triton interprets nothing")
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +36,7 @@ def in_tensors(train: DeviceSet, index_B: Tensor, uniforms: Tensor, code: Tensor
     return augment(train.normalised(index_B), Draw(KINDS[int(code)], uniforms)).to(dtype)
 
 
+@interpreted
 def test_proven_in_the_interpreter() -> None:
     pytest.importorskip("triton", reason="the kernels are in Triton: pip install triton==3.7.1")
     assert proven_kernels(CPU, 16, DTYPES)
@@ -76,6 +78,7 @@ def test_without_triton_nothing_is_said(monkeypatch: pytest.MonkeyPatch, recwarn
     assert not recwarn.list
 
 
+@interpreted
 def test_steps_with_the_kernels_are_those_without() -> None:
     pytest.importorskip("triton", reason="the kernels are in Triton: pip install triton==3.7.1")
     train, protocol = put_on_device(small_train(4), SMALL, CPU), Protocol(batch_size=4)

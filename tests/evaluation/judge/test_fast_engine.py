@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import random_subset
 from evaluation.data.datasets import load_split
 from evaluation.judge import fast_engine
+from evaluation.judge.card_kernels import CardKernels
 from evaluation.judge.draws import draw_pass
 from evaluation.judge.dsa import KINDS, Draw
 from evaluation.judge.engine import DeviceSet, put_on_device
-from evaluation.judge.fast_engine import FastEngine
+from evaluation.judge.fast_engine import FastEngine, steps_of_a_graph
+from evaluation.judge.norm_relu_pool import Triple, fused, tensor_backward, tensor_forward
 from evaluation.judge.parallel import workers_for
 from evaluation.judge.protocol import Protocol
 from evaluation.judge.reference_engine import ReferenceEngine
 from evaluation.judge.rounds import train_round
+from tests.device_traffic import CARD as CARD_OF_META
+from tests.device_traffic import Watch
 from tests.evaluation.small import SMALL, small_test, small_train
+from tests.live_bytes import LiveBytes
 
 STEPS = 50
 BATCH = 8
+MOST_LAUNCHES = 62
+MOST_LAUNCHES_BESIDE_KERNELS = 32
 PROTOCOL = Protocol(batch_size=BATCH)
 
 
@@ -121,3 +129,70 @@ def test_learns_digits(dtype: torch.dtype) -> None:
     train, test = (put_on_device(s, SMALL, torch.device("cpu")) for s in (small_train(400), small_test()))
     protocol = Protocol(epochs=10, batch_size=64)
     assert train_round(FastEngine(train, 10, protocol, dtype=dtype), test, 0).accuracy > 0.85
+
+
+def test_larger_images_have_fewer_steps_in_a_graph() -> None:
+    assert [steps_of_a_graph(size) for size in (16, 28, 32, 64, 512)] == [64, 64, 64, 16, 1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_asks_nothing_of_the_host(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No wait, no copy, no tensor of the host's: what a capture allows. And few enough launches."""
+    train = small_set()
+    on_card = DeviceSet(*(tensor.to(CARD_OF_META) for tensor in (train.images, train.labels, train.mean, train.std)))
+    engine = FastEngine(on_card, 10, PROTOCOL, dtype=torch.bfloat16)
+    engine.norm_relu_pool = fused(tensor_forward, tensor_backward)
+    drawn = Draw(kind, torch.rand(3, 8, device=CARD_OF_META))
+    index_B = torch.arange(8, device=CARD_OF_META)
+    with Watch() as watch:
+        loss = engine._step(index_B, drawn)
+    assert loss.shape == () and loss.device == CARD_OF_META
+    assert watch.traffic.copies == watch.traffic.waits == watch.traffic.host_operands == []
+    monkeypatch.setattr(engine, "norm_relu_pool", fused(one_launch, one_launch_back))
+    with Watch() as watch:
+        engine._step(index_B, drawn)
+    # beside the compiled norms and what convolutions launch more than one of; every launch takes 1 to 2 microseconds
+    assert len(watch.traffic.kernels) <= MOST_LAUNCHES
+    engine.kernels = CardKernels(engine.norm_relu_pool, one_launch_of_batch)
+    with Watch() as watch:
+        engine._step(index_B, Draw(kind, drawn.uniforms, torch.zeros((), dtype=torch.int32, device=CARD_OF_META)))
+    assert watch.traffic.copies == watch.traffic.waits == watch.traffic.host_operands == []
+    # beside three kernels for the norms, three for their backward and one for the batch
+    assert len(watch.traffic.kernels) <= MOST_LAUNCHES_BESIDE_KERNELS
+
+
+def test_a_pass_asks_nothing_of_the_host_and_needs_no_more_memory_than_steps() -> None:
+    train = small_set()
+    on_card = DeviceSet(*(tensor.to(CARD_OF_META) for tensor in (train.images, train.labels, train.mean, train.std)))
+    engine = FastEngine(on_card, 10, PROTOCOL, dtype=torch.bfloat16)
+    engine.kernels = CardKernels(fused(one_launch, one_launch_back), one_launch_of_batch)
+    engine.norm_relu_pool = engine.kernels.norm_relu_pool
+    draws = draw_pass(1, 0, len(train), PROTOCOL.batch_size).to(CARD_OF_META)
+    launches, peaks = [], []
+    for part in (next(draws.parts(2)), draws):
+        with Watch() as watch:
+            engine._steps(part)
+        assert watch.traffic.copies == watch.traffic.waits == watch.traffic.host_operands == []
+        launches.append(len(watch.traffic.kernels))
+        with LiveBytes() as live:
+            engine._steps(part)
+        peaks.append(live.peak)
+    assert launches[1] <= 2 * launches[0]
+    assert peaks[1] < 1.01 * peaks[0], "four steps need what two do"
+
+
+def one_launch(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Triple:
+    """Stands for a compiled norm: gives what it gives and computes nothing."""
+    images, channels, height, width = y_NCHW.shape
+    return y_NCHW.new_empty(images, channels, height // 2, width // 2), *y_NCHW.new_empty(2, images, channels)
+
+
+def one_launch_of_batch(
+    train: DeviceSet, index_B: Tensor, uniforms: Tensor, code: Tensor, dtype: torch.dtype
+) -> Tensor:
+    size = train.size
+    return torch.empty(len(index_B), 3, size, size, dtype=dtype, device=CARD_OF_META, memory_format=torch.channels_last)
+
+
+def one_launch_back(gradient: Tensor, y_NCHW: Tensor, *saved: Tensor) -> Triple:
+    return torch.empty_like(y_NCHW), *y_NCHW.new_empty(2, y_NCHW.shape[1], dtype=torch.float32)
