@@ -94,6 +94,10 @@ def element_bytes(arithmetic: str) -> int:
     return _DTYPES[arithmetic].itemsize
 
 
+# About 10 ms of a card, in which the host launches hundreds of operations.
+BUSY_CYCLES = 20_000_000
+
+
 @contextmanager
 def multiplying(arithmetic: str) -> Iterator[torch.dtype]:
     """Products and convolutions of tensors of this type are done in `arithmetic`; each of the three has a switch."""
@@ -130,6 +134,7 @@ def best_seconds(operation: Callable[[], object], device: torch.device, tries: i
     if device.type != "cuda":
         return min(_seconds(operation) for _ in range(tries))
     events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(tries)]
+    torch.cuda._sleep(BUSY_CYCLES)  # so that the host is ahead, and the card waits for no launch between two events
     for before, after in events:
         before.record(torch.cuda.current_stream(device))
         operation()
