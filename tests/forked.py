@@ -1,7 +1,7 @@
 """The project's commands as processes of their own, without the seconds of importing that each would take.
 
-A process is forked from one that has imported what commands need, once for all tests of a worker. From there on it is
-`python -m MODULE`: its own arguments, folder, environment, session, output and exit code.
+A process is forked from one that has done what `tests/warm.py` says, once for all tests of a worker. From there on it
+is `python -m MODULE`: its own arguments, folder, environment, session, output and exit code.
 """
 
 from __future__ import annotations
@@ -18,13 +18,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(
-    [
-        *("harness.run.run", "harness.commands.cli", "evaluation.commands.judge", "evaluation.commands.cli"),
-        *("submission.worker.source", "submission.worker.writer", "submission.worker.pacing"),
-        *("matplotlib.pyplot", "scipy.stats", "sklearn.datasets", "jinja2", "safetensors.torch", "rich.progress"),
-    ]
-)
+_forks.set_forkserver_preload(["tests.warm"])
 
 Plant = Callable[[Path], None]
 
@@ -75,6 +69,11 @@ def run_forked(
         return subprocess.CompletedProcess(
             [module, *arguments], process.exitcode, output.read_text(), errors.read_text()
         )
+
+
+def on_the_path(folder: Path) -> None:
+    """A plant: what lies in the folder of a command can be imported and is found as if it were installed."""
+    sys.path.insert(0, str(folder))
 
 
 def _become(

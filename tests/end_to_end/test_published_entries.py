@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from tests.end_to_end.harness_process import ROOT, record_of
+from tests.forked import run_forked
 
 # Takes the third place's arguments and leaves its file where it starts.
 THIRD = """
@@ -55,8 +56,7 @@ def _run(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     shared = ["run", "--dataset", "cifar100", "--no-judge", "--out", "run"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
     environment.pop("SUBMISSION_DATA", None)
-    command = [sys.executable, "-m", "harness", *shared, *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+    return run_forked("harness", [*shared, *arguments], folder=cwd, environment=environment, timeout=300)
 
 
 def _documented(script: str) -> str:

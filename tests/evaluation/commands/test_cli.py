@@ -149,15 +149,15 @@ def test_a_broken_record_is_named(real_digits: Path, tmp_path: Path, content: st
 def saves_at_each_step_and_hangs_at_the_third(folder: Path) -> None:
     from evaluation.judge import checkpoint
 
-    after_step, checkpoint.SAVE_EVERY_S = checkpoint.Monitor.after_step, 0.0
+    after_steps, checkpoint.SAVE_EVERY_S = checkpoint.Monitor.after_steps, 0.0
 
     def hanging(self: checkpoint.Monitor, seed: int, steps_done: int, *rest: Any) -> None:
-        after_step(self, seed, steps_done, *rest)
+        after_steps(self, seed, steps_done, *rest)
         if steps_done == 3:
             (folder / "reached").touch()
             time.sleep(600)
 
-    checkpoint.Monitor.after_step = hanging  # type: ignore[method-assign]
+    checkpoint.Monitor.after_steps = hanging  # type: ignore[method-assign]
 
 
 def test_an_interrupted_judgement_goes_on_without_being_asked(real_digits: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from harness.commands.new import NewOptions, new
 from harness.report.console import Voice
+from tests.forked import on_the_path, run_forked
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -30,12 +31,12 @@ def test_it_runs_and_passes_its_own_test(tmp_path: Path, monkeypatch: pytest.Mon
     (info / "entry_points.txt").write_text(f"[submission.generators]\nmy-model = {entry['my-model']}\n")
     env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}
 
-    def python(*arguments: str) -> None:
-        subprocess.run([sys.executable, *arguments], cwd=folder, env=env, check=True, timeout=300)
-
-    python("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_my_model.py")
+    test = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_my_model.py"]
+    subprocess.run(test, cwd=folder, env=env, check=True, timeout=300)
     run = ("--generator", "my-model", "--set", "contrast=30", "--ipc", "3", "--no-judge", "--out", "run")
-    python("-m", "harness", "--dataset", "digits", *run)
+    words = ["--dataset", "digits", *run]
+    done = run_forked("harness", words, folder=folder, environment=env, timeout=300, plant=on_the_path)
+    assert done.returncode == 0, done.stderr
     record = json.loads((folder / "run" / "record.json").read_text())
     assert (record["outcome"], record["images"]) == ("ok", 30)
     lint = [sys.executable, "-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml"), "--ignore", "I001"]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.forked import run_forked
+from tests.forked import on_the_path, run_forked
 
 PLUGINS = {
     "fails": ("raise RuntimeError('no card')\n", "fails:Maker", "cannot be loaded: RuntimeError: no card; mend or"),
@@ -33,10 +32,6 @@ def install(folder: Path, package: str, code: str, entries: dict[str, str]) -> N
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n", encoding="utf-8")
     lines = "".join(f"{name} = {value}\n" for name, value in entries.items())
     (info / "entry_points.txt").write_text(f"[submission.generators]\n{lines}", encoding="utf-8")
-
-
-def on_the_path(folder: Path) -> None:
-    sys.path.insert(0, str(folder))
 
 
 def harness(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
