@@ -19,6 +19,7 @@ from evaluation.judge.rounds import get_engine
 
 PREVIEWS = ((100, 1), (20, 1))
 _ENOUGH_S = 2.0
+_ENOUGH_STEPS = 20 * len(KINDS)
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,11 @@ def estimate(
         for each in engines:
             each.start(seed=0)
             each.set_rate(protocol.lr)
-        _step_seconds(slots, engines, whole, at_most_s=0)
+        _step_seconds(slots, engines, whole, most=1)
         start_s = time.monotonic() - began
-        step_s = _step_seconds(slots, engines, whole) if images >= protocol.batch_size else 0.0
-        last_step_s = _step_seconds(slots, engines, last) if last else 0.0
+        most = min(_ENOUGH_STEPS, max(len(KINDS), expected_steps // slots.count))
+        step_s = _step_seconds(slots, engines, whole, most) if images >= protocol.batch_size else 0.0
+        last_step_s = _step_seconds(slots, engines, last, most) if last else 0.0
         test_s = _predict_seconds(engines[0], noise) * test_images / len(noise)
     return Estimate(images, start_s, step_s, last_step_s, test_s)
 
@@ -120,8 +122,8 @@ def curve_seconds(expected: Estimate, images: Sequence[int], epochs: int) -> flo
     return passes * expected.pass_s + len(images) * (expected.start_s + expected.test_s)
 
 
-def _step_seconds(slots: RoundSlots, engines: Sequence[Engine], batch: int, at_most_s: float = _ENOUGH_S) -> float:
-    """Seconds divided by steps made, with an engine running in each slot.
+def _step_seconds(slots: RoundSlots, engines: Sequence[Engine], batch: int, most: int) -> float:
+    """Seconds divided by steps made, with an engine running in each slot; each makes `most` if there is time.
 
     The kinds of augmentation take turns, as many as fit; the first one warms up.
     """
@@ -140,7 +142,7 @@ def _step_seconds(slots: RoundSlots, engines: Sequence[Engine], batch: int, at_m
 
     def count_steps(engine: Engine) -> int:
         steps = 0
-        while steps == 0 or (time.monotonic() - began < at_most_s and steps < 20 * len(KINDS)):
+        while steps == 0 or (time.monotonic() - began < _ENOUGH_S and steps < most):
             engine.step(index_B, draws[steps % len(KINDS)])
             _synchronize(device)
             steps += 1

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from torch import Tensor
 
+from evaluation.judge.dsa import Draw
 from evaluation.judge.estimate import Estimate, curve_seconds, estimate
+from evaluation.judge.fast_engine import FastEngine
 from evaluation.judge.score import judge
 from tests.evaluation.small import SMALL, small_test, small_train
 
@@ -45,6 +48,19 @@ def test_measures_the_steps_that_there_are(images: int) -> None:
     assert (timed.last_step_s > 0) == (images % 256 > 0)
     assert timed.start_s > 0
     assert timed.test_s > 0
+
+
+@pytest.mark.parametrize(("epochs", "most"), [(1, 10), (30, 40)])
+def test_no_more_is_timed_than_a_short_judgement_takes(epochs: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    step, made = FastEngine.step, []
+
+    def counted(self: FastEngine, index_B: Tensor, drawn: Draw) -> Tensor:
+        made.append(index_B)
+        return step(self, index_B, drawn)
+
+    monkeypatch.setattr(FastEngine, "step", counted)
+    estimate(4, SMALL, rounds=1, epochs=epochs, test_images=300)
+    assert 0 < len(made) <= most
 
 
 def test_is_of_the_right_size() -> None:
