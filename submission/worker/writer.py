@@ -1,7 +1,6 @@
 """Images to the output folder, atomically, in background threads."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
@@ -12,14 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.base.challenge import Challenge
+from submission.worker.disk import DiskSpeed, DiskWaits, FileTimes, let_writers_in, wait_for_lock, write_whole
 
-# Writes that the speed of the disk is taken from.
-RECENT = 128
-UNFINISHED = ".part"
 # The speed of the disk, as the files that are written show it, is believed for so many times as many files.
 TRUST = 16
-# A write that takes this many times its processor time waits for the disk, and more of them can wait in parallel.
-WAITING = 4.0
 MOST_THREADS = 64
 QUEUE = 2048  # files
 # Twice the threads have to bring this many times the files a second, or it is the disk's throughput that is the limit.
@@ -35,39 +30,6 @@ Change = Callable[[Pixels], Pixels]
 _Waiting = tuple[Pixels, Change | None, Path]
 
 
-class DiskSpeed:
-    """Seconds for each file with a number of threads that write.
-
-    Threads that wait for the disk end their files in bursts, one for each thread, and a count that cuts a burst in two
-    flatters the disk. So time is taken over whole rounds of the threads, from the end of one file to that of another.
-    """
-
-    def __init__(self, threads: int) -> None:
-        self.restart(threads)
-
-    def restart(self, threads: int) -> None:
-        """From now on so many threads write; what was seen before says nothing of them."""
-        self._threads = threads
-        self._ends: deque[float] = deque(maxlen=RECENT + 1)
-
-    def observe(self, end_s: float) -> None:
-        """A file was done at `end_s`, on a clock that stands still while there is nothing to write."""
-        self._ends.append(end_s)
-
-    @property
-    def settled(self) -> bool:
-        """Whether enough was seen: two rounds of the threads."""
-        return len(self._ends) > 2 * self._threads
-
-    @property
-    def each_s(self) -> float:
-        """Seconds for each of the latest files, once `settled`."""
-        gaps = len(self._ends) - 1
-        assert gaps >= self._threads, "a whole round was seen"
-        whole = gaps - gaps % self._threads
-        return (self._ends[-1] - self._ends[-1 - whole]) / whole
-
-
 class ImageWriter:
     """Writes `OUTPUT/<label:03d>-<class_name>/<index:06d>.png`, as `.part` until a file is whole.
 
@@ -77,6 +39,7 @@ class ImageWriter:
     """
 
     def __init__(self, output: Path, challenge: Challenge, threads: int = 2, queue: int = QUEUE) -> None:
+        let_writers_in()
         self._folders = [output / challenge.folder_name(label) for label in range(challenge.classes)]
         for folder in self._folders:
             folder.mkdir(parents=True, exist_ok=True)
@@ -85,8 +48,7 @@ class ImageWriter:
         self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._pending = 0
         self._failure: Exception | None = None
-        # of each of the latest writes: seconds, and processor seconds
-        self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT)
+        self._waits = DiskWaits()
         self._began: dict[int, float] = {}
         # the clock that runs while anything is pending
         self._busy_s, self._busy_since = 0.0, 0.0
@@ -142,11 +104,11 @@ class ImageWriter:
     def seconds_to_write(self, images: int) -> float:
         """How long `images` take at the speed of the latest writes, and of those that are not done yet."""
         with self._changed:
-            if not images or not self._recent:
+            if not images or not self._waits.seen:
                 return 0.0
             now = time.monotonic()
             oldest = max((now - began for began in self._began.values()), default=0.0)
-            answer_s = sum(seconds for seconds, _ in self._recent) / len(self._recent)
+            answer_s = self._waits.answer_s
             before_s = answer_s if self._each_before_s is None else self._each_before_s
             each_s = self._speed.each_s if self._speed.settled else before_s
             # where files wait for each other the answer is made of the files before, which `images` counts already
@@ -181,8 +143,7 @@ class ImageWriter:
     def _add_threads(self) -> None:
         """Twice as many where the disk is slow to answer, as long as that helps."""
         with self._changed:
-            disk_bound = sum(s for s, _ in self._recent) > WAITING * sum(cpu for _, cpu in self._recent)
-            if not disk_bound or not self._speed.settled or self.threads >= self._most_threads:
+            if not self._waits.for_disk or not self._speed.settled or self.threads >= self._most_threads:
                 return
             each_s = self._speed.each_s
             if self._each_before_s is not None and each_s * FASTER > self._each_before_s:
@@ -208,10 +169,10 @@ class ImageWriter:
 
     def _work(self, number: int) -> None:
         while (waiting := self._waiting.get()) is not None:
-            start, cpu_start = time.monotonic(), time.thread_time()
+            start = time.monotonic()
             with self._changed:
                 self._began[number] = start
-            failure = _write(*waiting)
+            written = _write(*waiting)
             with self._changed:
                 del self._began[number]
                 end_s = self._busy_now()
@@ -219,21 +180,23 @@ class ImageWriter:
                 self._pending -= 1
                 if not self._pending:
                     self._busy_s = end_s
-                self._failure = self._failure or failure
-                self._recent.append((time.monotonic() - start, time.thread_time() - cpu_start))
-                self.written += failure is None
+                if isinstance(written, FileTimes):
+                    self._waits.observe(written)
+                    self.written += 1
+                else:
+                    self._failure = self._failure or written
                 self._changed.notify_all()
 
 
-def _write(image_HWC: Pixels, change: Change | None, path: Path) -> Exception | None:
+def _write(image_HWC: Pixels, change: Change | None, path: Path) -> FileTimes | Exception:
     """Write one image; what went wrong."""
+    began, processor_began = time.monotonic(), time.thread_time()
     try:
         if change is not None:
             image_HWC = change(image_HWC)
-        part = path.with_name(path.name + UNFINISHED)
         # OpenCV, whose colours are BGR: in one call outside of Python's lock, for which the generator would wait
-        part.write_bytes(cv2.imencode(".png", image_HWC[..., ::-1], _ENCODING)[1].data)
-        part.replace(path)
+        encoded = cv2.imencode(".png", image_HWC[..., ::-1], _ENCODING)[1]
+        calls_s = write_whole(encoded.data, path)
     except Exception as error:  # whatever it is, a thread that died of it would be waited for
         return error
-    return None
+    return FileTimes(time.monotonic() - began, time.thread_time() - processor_began, calls_s, wait_for_lock())

@@ -1,17 +1,16 @@
-import heapq
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event, Lock, Thread
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from evaluation.base.challenge import get_challenge
-from submission.worker.writer import DiskSpeed, ImageWriter
+from submission.worker.writer import ImageWriter
 
 DIGITS = get_challenge("digits")
 
@@ -65,6 +64,50 @@ def test_more_threads_wait_for_a_disk_that_is_slow_to_answer(tmp_path: Path, mon
     assert writer.seconds_to_write(100) > 0.02
     writer.close()
     assert writer.written == 120 and writer.pending == 0
+
+
+@contextmanager
+def busy_generator() -> Iterator[None]:
+    """A thread that is all Python and never lets go of the interpreter's lock by itself."""
+    over = False
+
+    def spin() -> None:
+        while not over:
+            pass
+
+    thread = Thread(target=spin)
+    thread.start()
+    try:
+        yield
+    finally:
+        over = True
+        thread.join()
+
+
+def test_a_busy_generator_is_not_taken_for_a_slow_disk(tmp_path: Path) -> None:
+    writer = ImageWriter(tmp_path, DIGITS, threads=2)
+    with busy_generator():
+        for batch in range(30):
+            writer.write(pictures(10), [0] * 10, list(range(10 * batch, 10 * batch + 10)))
+        writer.drain()
+        assert writer.threads == 2
+    writer.close()
+
+
+def test_a_slow_disk_is_seen_behind_a_busy_generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow_replace(part: Path, path: Path) -> None:
+        time.sleep(0.1)
+        replace(part, path)
+
+    replace = os.replace
+    monkeypatch.setattr(Path, "replace", slow_replace)
+    writer = ImageWriter(tmp_path, DIGITS, threads=2)
+    with busy_generator():
+        for batch in range(6):
+            writer.write(pictures(10), [0] * 10, list(range(10 * batch, 10 * batch + 10)))
+        writer.drain()
+        assert writer.threads > 2
+    writer.close()
 
 
 def test_a_single_large_batch_gets_more_threads_while_it_is_waited_for(
@@ -136,54 +179,3 @@ def test_a_disk_at_its_limit_is_not_taken_to_be_slower_than_it_is(
     assert writer._at_its_limit
     assert writer.seconds_to_write(30) == pytest.approx(31 * writer._speed.each_s)
     writer.close()
-
-
-THREADS = st.sampled_from([1, 2, 4, 8, 16, 64])
-
-
-def ends(threads_before: int, threads: int, files: int, file_s: float, since: float, at_once: bool) -> list[float]:
-    """When files are done after `since`, at which the threads that write became more.
-
-    `at_once`: each waits for its own answer; else the disk takes one file after another.
-    """
-    free = [0.0] * threads_before
-    disk_free, found, added = 0.0, [], False
-    while len(found) < files:
-        began = heapq.heappop(free)
-        if not added and began >= since:
-            for _ in range(threads - threads_before):
-                heapq.heappush(free, since)
-            heapq.heappush(free, began)
-            added = True
-            continue
-        end = began + file_s if at_once else max(began, disk_free) + file_s
-        disk_free = end
-        heapq.heappush(free, end)
-        if end > since:
-            found.append(end)
-    return sorted(found)
-
-
-@given(THREADS, THREADS, st.floats(0.01, 1.0), st.floats(0.0, 5.0), st.booleans(), st.integers(0, 100))
-def test_neither_the_phase_nor_a_cut_burst_flatters_the_disk(
-    before: int, threads: int, file_s: float, since: float, at_once: bool, more: int
-) -> None:
-    before = min(before, threads)
-    speed = DiskSpeed(threads)
-    for end in ends(before, threads, 2 * threads + 1 + more, file_s, since, at_once):
-        speed.observe(end)
-    assert speed.settled
-    truth = file_s / threads if at_once else file_s
-    assert speed.each_s == pytest.approx(truth, rel=1e-6)
-
-
-def test_two_rounds_are_needed_and_more_threads_begin_anew() -> None:
-    speed = DiskSpeed(2)
-    for end in (1.0, 2.0, 3.0, 4.0):
-        assert not speed.settled
-        speed.observe(end)
-    assert not speed.settled
-    speed.observe(5.0)
-    assert speed.settled and speed.each_s == 1.0
-    speed.restart(4)
-    assert not speed.settled
