@@ -53,6 +53,15 @@ def check_clock(follows_families: bool, has_cgroup: bool) -> Check:
     return Check("clock", "ok", f"Generators are held by {how}.")
 
 
+def check_process_limit(limited: bool) -> Check:
+    """Whether a `--command` can have only so many processes, so that it is dead soon after the deadline."""
+    if limited:
+        return Check("process limit", "ok", "A --command can start only so many processes.")
+    found = "Nothing here limits how many processes a --command starts: one that never stops can stall it."
+    todo = "Run programs of strangers as a user who is not root, or where control groups count processes (pids)."
+    return Check("process limit", "warn", found, todo)
+
+
 def check_gpu(cards: Sequence[Card], driver: str | None, why_none: str, contained: bool = False) -> Check:
     """`contained`: in a container, which sees no card unless it is given one."""
     if not cards:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from evaluation.base.challenge import challenges
 from evaluation.base.command_line import Data, ExitCode, Options
 from evaluation.base.container import container_kind
-from harness.clock.cgroup import make_cgroup
+from harness.clock.cgroup import limit_processes, make_cgroup
+from harness.clock.process_limit import ProcessLimit, most_processes
 from harness.clock.processes import can_follow_families
 from harness.commands.checks import (
     CHECKED,
@@ -31,6 +32,7 @@ from harness.commands.checks import (
     check_generators,
     check_gpu,
     check_memory,
+    check_process_limit,
     check_python,
     check_torch,
     is_ready,
@@ -58,6 +60,7 @@ def doctor(options: DoctorOptions, voice: Voice) -> ExitCode:
 
 def examine(data: Path | None) -> list[Check]:
     """Every check of this machine, in the order shown; `data`: folder of the real data sets."""
+    limited = is_limited()  # which starts processes, and so comes before threads do
     import torch
 
     from evaluation.base.cache import cache_folder
@@ -82,6 +85,7 @@ def examine(data: Path | None) -> list[Check]:
         check_python((sys.version_info.major, sys.version_info.minor)),
         check_torch(str(torch.__version__), torch.version.cuda, torch.cuda.is_available(), len(cards), driver),
         check_clock(platform.system() == "Linux" and can_follow_families(), cgroup is not None),
+        check_process_limit(limited),
         check_gpu(cards, driver, why, container_kind() is not None),
         check_container(
             container_kind(),
@@ -102,6 +106,18 @@ def examine(data: Path | None) -> list[Check]:
         check_compiler(find_compiler()),
         check_docker(*docker()),
     ]
+
+
+def is_limited() -> bool:
+    """Whether the number of a program's processes can be limited here, as the guard finds out before each run."""
+    cgroup = make_cgroup()
+    limiting = limit_processes(cgroup, most_processes(1))
+    try:
+        return bool(ProcessLimit.of(limiting, most_processes(1)))
+    finally:
+        for group in (cgroup, limiting):
+            if group:
+                group.remove()
 
 
 def docker() -> tuple[bool, str | None]:

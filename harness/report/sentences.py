@@ -166,7 +166,7 @@ def describe_isolation(record: Record) -> str:
     if record.clock is None or "command" not in record.settings or "image" in record.settings:
         return ""
     if record.settings.get("trust"):
-        return "none, as --trust says"
+        return "none, as --trust says; nothing limited how many processes it had"
     confined = record.clock.confined or []
     parts = [
         f"{words} {' and '.join(_KEPT_FROM[piece] for piece in pieces)}"
@@ -176,7 +176,8 @@ def describe_isolation(record: Record) -> str:
         )
         if pieces
     ]
-    return f"{record.clock.isolation}, {'; '.join(parts)}"
+    unlimited = "" if "process_limit" in confined else ", as nothing on this machine limits how many it starts"
+    return f"{record.clock.isolation}, {'; '.join(parts)}{unlimited}"
 
 
 def describe_clock(clock: ClockPart, budget_s: float) -> str:

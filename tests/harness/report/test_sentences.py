@@ -7,6 +7,7 @@ from harness.report.sentences import (
     describe_clock,
     describe_copies,
     describe_gpu,
+    describe_isolation,
     describe_outcome,
     format_accuracy,
     format_prediction,
@@ -25,6 +26,29 @@ def test_one_round_has_no_interval() -> None:
     assert words == "90.00% (one round, no interval), preview: 60 epochs, 1 round"
     full_length = format_accuracy(accuracy(std=None, ci95=None, rounds=[0.9], preview=True, epochs=1000))
     assert full_length == "90.00% (one round, no interval), preview: 1 round"
+
+
+@pytest.mark.parametrize(
+    ("confined", "words"),
+    [
+        (
+            ["network", "processes", "data", "process_limit"],
+            "kept from the network and other processes and the real data",
+        ),
+        (
+            ["network", "processes", "data"],
+            "not kept from endless processes, as nothing on this machine limits how many",
+        ),
+        (None, "not kept from the network and other processes and the real data and endless processes, as nothing"),
+    ],
+)
+def test_a_program_without_a_limit_is_told_of(confined: list[str] | None, words: str) -> None:
+    clock = record().clock
+    assert clock is not None
+    told = record(settings={"command": "./a"}, clock=clock.model_copy(update={"confined": confined}))
+    assert words in describe_isolation(told)
+    trusted = record(settings={"command": "./a", "trust": True})
+    assert describe_isolation(trusted) == "none, as --trust says; nothing limited how many processes it had"
 
 
 def test_the_ledger_in_words() -> None:
