@@ -141,7 +141,7 @@ def graphs_equal_steps(setup: Setup) -> Result:
     for engine in engines.values():
         engine.start(seed=1)
         engine.set_rate(protocol.lr)
-        for index in range(3):
+        for index in range(1 if setup.quick else 3):
             engine.steps(draw_pass(1, index, len(train), protocol.batch_size).to(setup.device))
     plain = engines["none"].state()
     off = {

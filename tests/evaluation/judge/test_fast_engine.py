@@ -15,7 +15,7 @@ from evaluation.judge.draws import draw_pass
 from evaluation.judge.dsa import KINDS, Draw
 from evaluation.judge.engine import DeviceSet, put_on_device
 from evaluation.judge.fast_engine import FastEngine, steps_of_a_graph
-from evaluation.judge.norm_relu_pool import Triple, fused, tensor_backward, tensor_forward
+from evaluation.judge.norm_relu_pool import COMPILE_FROM_STEPS, Triple, fused, tensor_backward, tensor_forward
 from evaluation.judge.parallel import workers_for
 from evaluation.judge.protocol import Protocol
 from evaluation.judge.reference_engine import ReferenceEngine
@@ -94,6 +94,21 @@ def test_graphed_bfloat16_steps_repeat_bit_for_bit_on_a_gpu() -> None:
             assert torch.equal(first.step(batch, drawn).clone(), again.step(batch, drawn))
     for name, tensor in first.state().items():
         assert torch.equal(again.state()[name], tensor)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_pass_as_one_graph_is_its_steps_bit_for_bit_on_a_gpu() -> None:
+    pytest.importorskip("triton", reason="without its kernels a graph has one step")
+    train = small_set("cuda")
+    whole, plain = (started(FastEngine(train, 10, PROTOCOL, expected_steps=4 * COMPILE_FROM_STEPS)) for _ in range(2))
+    assert isinstance(whole, FastEngine) and isinstance(plain, FastEngine)
+    plain.graphed = None
+    for index in range(4):
+        draws = draw_pass(1, index, len(train), BATCH).to(train.device)
+        assert torch.equal(whole.steps(draws), plain.steps(draws))
+    for name, tensor in plain.state().items():
+        assert torch.equal(whole.state()[name], tensor), name
+    assert whole.steps_at_once >= len(draws), "it was captured as one"
 
 
 @pytest.mark.usefixtures("three_torch_threads")
