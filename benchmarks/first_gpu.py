@@ -69,19 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(parts: Sequence[str], device: torch.device, quick: bool, out: Path) -> int:
-    """Each part in turn into `out`: its `result`, or why it was `skipped`, or its `error`; and its `seconds`.
-
-    An error may be the end of all that the card does in this process; then the others are told as errors, not lost.
-    """
+    """Each part in turn into `out`: its `result`, or why it was `skipped`, or its `error`; and its `seconds`."""
     setup = Setup(device, quick)
     found: dict[str, dict[str, Any]] = {}
     for part in parts:
         began = time.monotonic()
         found[part] = attempt(lambda part=part: _function(part)(setup))  # type: ignore[misc]
         found[part]["seconds"] = round(time.monotonic() - began, 2)
-        left = attempt(lambda: release(device))
-        if "error" in left:
-            found[part]["memory_not_released"] = left["error"]
+        release(device)
         write_text(out, json.dumps({"device": str(device), "quick": quick, "parts": found}, indent=1) + "\n")
         print(f"{part}: {_word(found[part])} ({found[part]['seconds']} s)", flush=True)
     print(f"written to {out.name}")

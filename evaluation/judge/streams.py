@@ -1,6 +1,7 @@
 """Streams of a card: one for each round that is trained at the same time. Nothing to do on other devices."""
 
 import gc
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,8 +81,13 @@ def repeatable(device: torch.device) -> Iterator[None]:
 
 
 def release(device: torch.device) -> None:
-    """Give a card's memory back that nobody uses any more."""
-    if device.type == "cuda":
+    """Give a card's memory back that nobody uses any more; a warning where it does not take it."""
+    if device.type != "cuda":
+        return
+    try:
         with CAPTURING, cuda.device(device):
             gc.collect()
             cuda.empty_cache()
+    except RuntimeError as error:
+        told = str(error).partition("\n")[0]
+        warnings.warn(f"memory of the card is not given back ({told})", stacklevel=2)

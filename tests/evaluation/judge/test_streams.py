@@ -88,3 +88,15 @@ def test_a_cards_memory_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fake.emptied == []
     streams.release(CARD[1])
     assert fake.emptied == [1]
+
+
+def test_a_card_that_gives_no_memory_back_costs_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed capture PyTorch before 2.13 refuses; after an illegal access a card refuses all."""
+    fake = use(FakeCuda(), monkeypatch)
+
+    def refuse() -> None:
+        raise RuntimeError("captures_underway.empty() INTERNAL ASSERT FAILED\nat a place")
+
+    monkeypatch.setattr(fake, "empty_cache", refuse)
+    with pytest.warns(UserWarning, match=r"memory of the card is not given back \(captures_underway.* FAILED\)$"):
+        streams.release(CARD[0])
