@@ -93,9 +93,13 @@ def read_regular(path: Path, limit: int) -> bytes:
     except OSError as error:
         reason = "symbolic link" if error.errno == errno.ELOOP else "cannot be opened"
         raise UnreadableFileError(reason) from None
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    try:
         status = os.fstat(descriptor)
-        check_regular(status, limit)
+        check_regular(status, limit)  # before Python looks at it, which is no friend of folders
+    except UnreadableFileError:
+        os.close(descriptor)
+        raise
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
         try:
             data = file.read(status.st_size) or b""
             while len(data) < status.st_size and (more := file.read(status.st_size - len(data))):

@@ -54,7 +54,7 @@ class ResultFile(Part):
             ValueError: it is no such file of this schema, or cannot be true; one sentence.
         """
         if path.exists() and not path.is_file():
-            raise ValueError(f"{path} is no file; give the folder that holds the {cls.called}")
+            raise ValueError(f"{path} is no file, so it is no {cls.called}")
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"{path} is no {cls.called}: it has more than {MOST_BYTES >> 20} MiB")
         content = path.read_bytes()

@@ -111,3 +111,7 @@ def test_hostile_records_are_not_waited_for(tmp_path: Path) -> None:
     (folder / "record.json").symlink_to("/etc/passwd")
     with pytest.raises(ValueError, match="symbolic link"):
         check(folder)
+    (folder / "record.json").unlink()
+    (folder / "record.json").mkdir()
+    with pytest.raises(ValueError, match="its record cannot be read: not a regular file"):
+        check(folder)
