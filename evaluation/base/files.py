@@ -16,8 +16,11 @@ def written_whole(path: Path) -> Iterator[Path]:
     """A path to write to that becomes `path` when the block ends well and is removed when it does not.
 
     What is written may be a file or a folder; a folder takes the place of an older one. The parent folder is made.
-    Until the end the name ends in `.part`, which no reader here takes for data.
+    Until the end the name ends in `.part`, which no reader here takes for data. A device or a pipe is written to itself.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

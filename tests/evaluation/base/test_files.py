@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from evaluation.base.files import claimed, read_lines, read_text
+from evaluation.base.files import claimed, read_lines, read_text, write_text
 
 _CLAIMS = "import sys; from pathlib import Path; from evaluation.base.files import claimed\n"
+
+
+def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    """As `--out /dev/null` by root would replace the device for the whole machine."""
+    pipe, received = tmp_path / "pipe", list[str]()
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: received.append(pipe.read_text()))
+    reader.start()
+    write_text(pipe, "told")
+    reader.join()
+    assert received == ["told"] and pipe.is_fifo() and [each.name for each in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "file"
+    write_text(file, "first")
+    write_text(file, "second")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(file, "\ud800")
+    assert file.read_text() == "second" and [each.name for each in file.parent.iterdir()] == ["file"]
 
 
 def test_a_folder_is_claimed_once(tmp_path: Path) -> None:
