@@ -16,7 +16,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     """A path to write to that becomes `path` when the block ends well and is removed when it does not.
 
     What is written may be a file or a folder; a folder takes the place of an older one. The parent folder is made.
-    Until the end the name ends in `.part`, which no reader here takes for data. A device or a pipe is written to itself.
+    Until the end the name ends in `.part`, which no reader here takes for data. A device or a pipe is written itself.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         yield path
