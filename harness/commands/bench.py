@@ -103,7 +103,7 @@ class BenchOptions(Options):
 def bench(options: BenchOptions, voice: Voice) -> ExitCode:
     """Compare generators: each a full run under its own clock; table, plots, one page, JSON, CSV and Markdown."""
     from harness.compare import bench as benchmark
-    from harness.compare import bench_results as found_in
+    from harness.compare import bench_tables as tables
 
     plan = options.plan()
     root = options.out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-bench"
@@ -124,13 +124,13 @@ def bench(options: BenchOptions, voice: Voice) -> ExitCode:
     if voice.as_json:
         print(json.dumps(benchmark.as_json(results), indent=1))
         return ExitCode.DONE
-    summaries = found_in.ranked(results.summaries)
-    voice.table(found_in.NARROW, [found_in.narrow(each) for each in summaries])
+    summaries = tables.ranked(results.summaries)
+    voice.table(tables.NARROW, [tables.narrow(each) for each in summaries])
     for each in summaries:
         for note in each.notes:
             voice.say(f"{each.name} ({each.dataset}): {note}")
-    sentences = [*found_in.component_sentences(summaries), *found_in.pair_sentences(results.pairs)]
-    for sentence in filter(None, [*sentences, found_in.preview_sentence(plan)]):
+    sentences = [*tables.component_sentences(summaries), *tables.pair_sentences(results.pairs)]
+    for sentence in filter(None, [*sentences, tables.preview_sentence(plan)]):
         voice.say(sentence)
     voice.say(f"Page: {root / 'bench.html'}")
     return ExitCode.DONE

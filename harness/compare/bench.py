@@ -14,7 +14,8 @@ from evaluation.base.files import write_text
 from evaluation.base.machine import this_machine
 from harness.compare.bench_page import render_bench
 from harness.compare.bench_plan import Cell, Plan
-from harness.compare.bench_results import UNREADABLE, Results, Row, gather, markdown, read_row, table_csv
+from harness.compare.bench_results import UNREADABLE, Results, Row, gather, read_row
+from harness.compare.bench_tables import markdown, table_csv
 from harness.compare.engines.engine import Done, Engine, RunTask, last_line
 from harness.records.run_folder import RunFolder, clear
 

@@ -9,10 +9,9 @@ import numpy as np
 
 from evaluation.base.challenge import get_challenge
 from evaluation.curve.curve import load_curve
-from harness.compare.bench_results import (
+from harness.compare.bench_results import Results, Row
+from harness.compare.bench_tables import (
     COLUMNS,
-    Results,
-    Row,
     cells_of,
     component_sentences,
     pair_sentences,

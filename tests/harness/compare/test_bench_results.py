@@ -13,7 +13,8 @@ from evaluation.audits.audit import Audit
 from evaluation.judge.score import accuracy_interval
 from harness.compare.bench_page import profile, render_bench
 from harness.compare.bench_plan import Cell, Plan, make_plan
-from harness.compare.bench_results import NARROW, Results, gather, markdown, narrow, ranked, read_row, table_csv
+from harness.compare.bench_results import Results, gather, read_row
+from harness.compare.bench_tables import NARROW, markdown, narrow, ranked, table_csv
 from harness.records.record import Outcome
 from tests.harness.records.samples import accuracy, record
 

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from evaluation.base.images import ImageSet
 from evaluation.submitted.run_record import read_run
 from harness.compare.bench_plan import make_plan
-from harness.compare.bench_results import gather, markdown, read_row
+from harness.compare.bench_results import gather, read_row
+from harness.compare.bench_tables import markdown
 from harness.compare.sides import read_side
 from harness.leaderboard.find import find_runs
 from harness.leaderboard.rows import Run, make_rows
