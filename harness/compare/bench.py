@@ -37,9 +37,12 @@ def bench(
         on_row: called with each row that is done, how many are, and of how many.
 
     Raises:
-        ValueError: what is in the place of a run is none that can be read, or another harness is at work in it.
+        ValueError: `root` is no folder, what is in the place of a run is none that can be read, or another harness is
+            at work in it.
     """
     cells = list(plan.cells())
+    if root.exists() and not root.is_dir():
+        raise ValueError(f"{root} is no folder; choose another --out")
     for folder in (root / RUNS, root / LOGS):
         folder.mkdir(parents=True, exist_ok=True)
     rows = {cell: read_row(cell, root / RUNS, _said(root, cell)) for cell in cells}

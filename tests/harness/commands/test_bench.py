@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,8 @@ def test_what_it_cannot_read_is_told_and_nothing_is_lost(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="holds no run, and is in the way of one"):
         bench(asked, Voice())
     assert (damaged / "mine.txt").exists()
+    with pytest.raises(ValueError, match="is no folder; choose another --out"):
+        bench(replace(asked, out=damaged / "mine.txt"), Voice())
 
 
 @pytest.mark.parametrize(
