@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.planning.planner import Span
+from harness.planning.batch_times import Span
 from submission.worker.pacing import margin_s
 
 # Of the time after the trials: the queue to the disk fills in the first part, and what follows is what a run is like.

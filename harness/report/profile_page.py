@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from evaluation.base.challenge import get_challenge
 from evaluation.base.files import write_text
-from harness.planning.planner import Prediction, line_of_steps
+from harness.planning.batch_times import line_of_steps
+from harness.planning.planner import Prediction
 from harness.planning.profile import Point, Profile, Sustained
 from harness.report.page import render_page
 from harness.report.style import HALF, MUTED, OURS, PAPER, REAL, TEXT, chart, plain_axes, plain_number, tip, tip_at

@@ -7,7 +7,8 @@ from evaluation.base.machine import resolve_device
 from harness.cards.calibration import calibrate
 from harness.cards.other_card import ReferenceCard, RelativeSpeed, get_card, relative_speed, scaled_budget
 from harness.clock.launch import Needs
-from harness.planning.planner import CompileGain, batch_seconds, batch_sizes, compile_gain, predict_ipc
+from harness.planning.batch_times import batch_seconds, batch_sizes
+from harness.planning.planner import CompileGain, compile_gain, predict_ipc
 from harness.planning.profile import Profile, ProfileKey, load_profile, profile_key
 from harness.records.record import OtherCardPart
 from harness.report.console import Voice

@@ -6,14 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.planning.planner import (
-    batch_seconds,
-    images_in,
-    predict_ipc,
-)
+from harness.planning.batch_times import batch_seconds
+from harness.planning.planner import images_in, predict_ipc
 from harness.planning.profile import Sustained
 from submission.worker.pacing import margin_s
-from tests.harness.profiles import key, point, profile, start
+from tests.harness.profiles import key, profile, start
 
 # docs/protocol.md, the ablation of diffusion step reduction: steps, seconds per batch of 32, samples in 600 s
 PUBLISHED = ((5, 2.5, 4544), (10, 5.0, 2560), (15, 7.5, 1792), (20, 10.0, 1376), (25, 12.5, 1120), (30, 15.0, 800))
@@ -51,17 +48,6 @@ counts = st.integers(1, 60)
 sizes = st.sampled_from((1, 2, 4, 8, 16, 32, 64))
 small = st.floats(0.0, 2.0)
 shares = st.floats(0.01, 0.2)
-
-
-@given(fixed=small, each=shares, per_image=st.floats(0.0, 0.05), steps=counts, size=sizes)
-def test_what_was_not_measured_lies_on_the_line(
-    fixed: float, each: float, per_image: float, steps: int, size: int
-) -> None:
-    def batch_s(k: int, n: int) -> float:
-        return (fixed + each * k) * (1 + per_image * n)
-
-    found = profile(batch_s, [(8, 1), (8, 16), (8, 64), (4, 64), (20, 64)])
-    assert batch_seconds(found, steps, size).middle == pytest.approx(batch_s(steps, size), rel=1e-6)
 
 
 @given(
@@ -103,13 +89,6 @@ def test_a_run_that_writes_is_predicted_as_such() -> None:
     assert batch_seconds(written, 8, 64).middle == 0.8
     assert batch_seconds(written, 8, 32).middle == pytest.approx(0.4)
     assert predict_ipc(written, 60.0).images < 0.82 * predict_ipc(alone, 60.0).images
-
-
-def test_decoding_is_not_thought_to_grow_with_steps() -> None:
-    measured = profile(
-        lambda k, n: 0.1 * k, [], points=(point(2, 8, 0.2, decode_s=1.0), point(4, 8, 0.4, decode_s=1.0))
-    )
-    assert batch_seconds(measured, 40, 8).middle == pytest.approx(5.0)
 
 
 def test_smaller_batches_fill_the_end() -> None:
@@ -160,12 +139,6 @@ def test_the_size_measured_longest_is_kept_unless_another_is_clearly_better(fast
         sustained=Sustained(8, 32, 0.32, 0.31, 0.33, 40),
     )
     assert predict_ipc(measured, 600.0).batch_size == chosen
-
-
-def test_batches_larger_than_were_measured_take_in_proportion_and_are_less_certain() -> None:
-    measured = profile(lambda _k, n: 0.5 + 0.01 * n, [(8, 16), (8, 64)])
-    found = batch_seconds(measured, 8, 256)
-    assert found == pytest.approx((0.85 * 4 * 1.14, 4 * 1.14, 1.15 * 4 * 1.14))
 
 
 def test_the_interval_has_the_starts_uncertainty_and_the_batchs() -> None:
