@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 
 from evaluation.base.challenge import get_challenge
 from evaluation.base.durations import parse_duration
+from evaluation.base.files import read_text
 from harness.records.result_file import Part
 from harness.run.options import is_name
 from submission.contract.generator import get_generator
@@ -180,11 +181,9 @@ def make_plan(content: Any) -> Plan:
 
 def read_plan(path: Path) -> Plan:
     """A plan from YAML. Raises ValueError for what is wrong; the sentence names the line."""
+    text = read_text(path)
     try:
-        text = path.read_text(encoding="utf-8")
         tree, content = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

@@ -87,5 +87,8 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
         read(tmp_path, "generators: [native]\n")
     with pytest.raises(ValueError, match="cannot be read"):
         read_plan(tmp_path / "none.yaml")
+    (tmp_path / "other.yaml").write_bytes(b"\xff\xfe{")
+    with pytest.raises(ValueError, match=r"other.yaml is no text in UTF-8"):
+        read_plan(tmp_path / "other.yaml")
     with pytest.raises(ValueError, match="line 1: "):
         read(tmp_path, "")
