@@ -19,7 +19,7 @@ from evaluation.data.datasets import is_at_hand, load_split
 from evaluation.submitted.class_order_file import write_order
 from harness.clock.launch import Needs
 from harness.records.record import Outcome, Record
-from harness.records.run_folder import RunFolder, existing_folder, held, new_folder, write_or_rescue
+from harness.records.run_folder import RunFolder, existing_folder, held, new_folder, refuse_existing, write_or_rescue
 from harness.report.console import Voice
 from harness.report.run_page import report_of
 from harness.run.assemble import first_record, with_accuracy, with_audits, with_generation, with_trial, without_count
@@ -76,6 +76,8 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     Raises:
         ValueError: bad input; nothing has been started then.
     """
+    if options.out is not None and not options.resume:
+        refuse_existing(options.out)  # before real images are read and the judge is timed
     train, test, judge = load_real(options, voice)
     with ExitStack() as until_done:
         if options.resume:

@@ -87,6 +87,13 @@ def test_an_interruption_while_judging_costs_no_images(copied: Path, monkeypatch
     assert again.record.clock == finished.record.clock
 
 
+def test_a_folder_that_is_taken_is_told_before_any_data_is_wanted(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.touch()
+    with pytest.raises(ValueError, match="exists already; choose another --out"):
+        run(replace(QUICK, dataset="cifar100", data=tmp_path / "no data", out=taken), Voice(), [])
+
+
 def test_what_cannot_be_resumed_is_refused(copied: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--resume needs --out"):
         run(replace(QUICK, resume=True), Voice(), [])
