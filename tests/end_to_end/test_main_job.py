@@ -140,8 +140,11 @@ def test_a_wrong_class_order_comes_with_the_file_that_puts_it_right(tmp_path: Pa
         (("--dataset", "digits", "--generator", "dall-e"), "no generator is called 'dall-e'"),
         (("--dataset", "digits", "--budget", "soon"), "'soon' is not a duration"),
         (("--dataset", "digits", "--generator", "noise", "--set", "colour=red"), "has no setting 'colour'"),
-        (("--dataset", "digits", "--command", "no-such-program"), "there is no program 'no-such-program'"),
-        (("--dataset", "digits", "--command", "echo {outptu}"), "{outptu}"),
+        (
+            ("--dataset", "digits", "--no-judge", "--command", "no-such-program"),
+            "there is no program 'no-such-program'",
+        ),
+        (("--dataset", "digits", "--no-judge", "--command", "echo {outptu}"), "{outptu}"),
         (("--dataset", "cifar100", "--data", "/nonexistent"), "/nonexistent"),
     ],
 )
