@@ -14,17 +14,15 @@ from evaluation.base.container import mount_results, tell_if_lost
 from evaluation.base.files import write_text
 from evaluation.base.images import ImageSet, NormalisedSet, denormalise
 from evaluation.base.interruption import held_back
-from evaluation.commands.display import loading
-from evaluation.data.datasets import is_at_hand, load_split
 from evaluation.submitted.class_order_file import write_order
 from harness.clock.launch import Needs
 from harness.records.record import Outcome, Record
 from harness.records.run_folder import RunFolder, existing_folder, held, new_folder, refuse_existing, write_or_rescue
 from harness.report.console import Voice
 from harness.report.run_page import report_of
+from harness.run.ahead import costs_of, load_real
 from harness.run.assemble import first_record, with_accuracy, with_audits, with_generation, with_trial, without_count
 from harness.run.collect import Collected, collect, count_by_name, recollect
-from harness.run.costs import tell_costs
 from harness.run.generation import Generation, check_command, fetch_needs, generate
 from harness.run.judging import REAL, Judge, judge_images
 from harness.run.options import RunOptions
@@ -95,36 +93,6 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
             with held_back():
                 work.report(train, shown)
     return Finished(work.record, work.folder.root, work.folder.report, code)
-
-
-def load_real(
-    options: RunOptions, voice: Voice
-) -> tuple[ImageSet | None, ImageSet | NormalisedSet | None, Judge | None]:
-    """The real training and test images, and the judge, all before the clock: no run ends with nothing to judge it by.
-
-    Where nothing is judged, only what is at hand: the audits want it, but it is not worth a download.
-    """
-    challenge, data, judged = options.challenge, options.data, options.judged
-    with loading(voice.console, challenge, data):
-        train = load_split(challenge, "train", data) if judged or is_at_hand(challenge, "train", data) else None
-        test = load_split(challenge, "test", data) if judged or is_at_hand(challenge, "test", data) else None
-        return train, test, Judge.of(options, test, voice) if judged and test is not None else None
-
-
-def costs_of(options: RunOptions, train: ImageSet | None, judge: Judge | None) -> Callable[[Plan], None] | None:
-    """What says the costs of a plan; None where nothing is judged."""
-    has_baseline = train is not None and options.generator_name != REAL
-    return partial(tell_costs, judge=judge, has_baseline=has_baseline) if judge else None
-
-
-def look_ahead(options: RunOptions, voice: Voice) -> None:
-    """Say what a run will cost, and find what it lacks, without starting anything. Raises ValueError as `run` would."""
-    voice.say(f"Ahead: {options.challenge.title}, {options.generator_name}, {options.budget:g} s on the clock.")
-    train, _, judge = load_real(options, voice)
-    maker = get_generator(options.generator_name) if options.own else None
-    needs = fetch_needs(options) if maker else Needs(None, None, "cpu")
-    if tell := costs_of(options, train, judge):
-        tell(make_plan(options, maker, needs, card_budget(options, voice)))
 
 
 def make_run(

@@ -13,8 +13,9 @@ from harness.records.record import Outcome, Record
 from harness.records.run_folder import RunFolder, clear, refuse_existing
 from harness.report.console import Voice
 from harness.report.score_page import render_score
+from harness.run.ahead import look_ahead
 from harness.run.options import RunOptions
-from harness.run.run import look_ahead, run
+from harness.run.run import run
 
 SCORE, PAGE = "score.json", "score.html"
 

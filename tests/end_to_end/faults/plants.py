@@ -12,7 +12,7 @@ from tests.end_to_end.faults.harness_at_work import reached, slowed
 
 
 def slow_to_read(folder: Path) -> None:
-    import harness.run.run as module
+    import harness.run.ahead as module
 
     slowed(module, "load_split", folder)
 
