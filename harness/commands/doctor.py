@@ -69,7 +69,7 @@ def examine(data: Path | None) -> list[Check]:
     from evaluation.data.datasets import is_at_hand
     from evaluation.judge.norm_relu_pool import find_compiler
     from harness.commands.generators import rows
-    from harness.run.options import defaults
+    from harness.run.default_generators import defaults
 
     nvml, why = open_nvml()
     cards, driver = (nvml.cards(), nvml.driver()) if nvml else ((), None)

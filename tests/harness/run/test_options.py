@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from evaluation.base.command_line import parse_counts
-from harness.run.options import RunOptions, defaults, parse_ipc, parse_settings, parse_steps
+from harness.run.default_generators import defaults
+from harness.run.options import RunOptions, parse_ipc, parse_settings, parse_steps
 
 
 @pytest.mark.parametrize(
