@@ -130,12 +130,12 @@ def generate(
         if visitor is None:
             hidden = None
             if options.command is not None:
-                command = command_line(options.command, terms_of(options, plan, folder))
+                command = command_line(options.command, terms_of(options, plan.budget_s, folder))
                 hidden = hidden_from_command(options, Launch(command, os.environ, Path.cwd()), folder.images)
             ending = supervise(prepare, budget_s=budget_s, grace_s=grace_s, log=log, on_tick=on_tick, hidden=hidden)
             if late := remove_late(folder.images, last_moment(ending, folder.root)):
                 notes = (late_note(late),)
-            if named := named_file(options, terms_of(options, plan, folder)):
+            if named := named_file(options, terms_of(options, plan.budget_s, folder)):
                 why_not = take_in(named, folder.images, options.challenge, last_moment(ending, named.parent))
                 notes += () if why_not is None else (why_not,)
         else:
@@ -157,7 +157,7 @@ def generate(
 
 def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: RunFolder) -> Launch:
     """The command, environment and folder of the generator's process."""
-    terms = terms_of(options, plan, folder)
+    terms = terms_of(options, plan.budget_s, folder)
     if options.image is not None:
         command = command_line(options.command, terms) if options.command is not None else []
         return Launch(command, container_environment(terms, clock.deadline), folder.root)
@@ -183,16 +183,16 @@ def launch(clock: Clock, options: RunOptions, plan: Plan, needs: Needs, folder: 
     return launch_worker(job, folder.job, with_compile_cache(env, folder.compiled))
 
 
-def terms_of(options: RunOptions, plan: Plan, folder: RunFolder) -> Terms:
+def terms_of(options: RunOptions, budget_s: float, folder: RunFolder) -> Terms:
     """What a generator of any kind is given."""
     output, classes = (folder.images, folder.classes) if options.image is None else (Path(OUTPUT), Path(CLASSES))
-    return Terms(output, options.dataset, plan.budget_s, options.seed, classes)
+    return Terms(output, options.dataset, budget_s, options.seed, classes)
 
 
-def check_command(options: RunOptions, plan: Plan, folder: RunFolder) -> None:
-    """Raises ValueError, before the clock, for a `--command` that cannot be started."""
+def check_command(options: RunOptions) -> None:
+    """Raises ValueError, before anything is begun, for a `--command` that cannot be started."""
     if options.command is not None:
-        terms = terms_of(options, plan, folder)
+        terms = terms_of(options, options.budget, RunFolder((options.out or Path("runs/new")).absolute()))
         command = command_line(options.command, terms)
         check_named_file(options, terms)
         if options.image is None:

@@ -74,8 +74,10 @@ def run(options: RunOptions, voice: Voice, command: Sequence[str]) -> Finished:
     Raises:
         ValueError: bad input; nothing has been started then.
     """
-    if options.out is not None and not options.resume:
-        refuse_existing(options.out)  # before real images are read and the judge is timed
+    if not options.resume:  # before real images are read and the judge is timed
+        if options.out is not None:
+            refuse_existing(options.out)
+        check_command(options)
     train, test, judge = load_real(options, voice)
     with ExitStack() as until_done:
         if options.resume:
@@ -116,7 +118,6 @@ def make_run(
         folder = new_folder(options.out, options.dataset, options.generator_name)
         until_done.enter_context(held(folder))
         tell_if_lost(folder.root, "The run", mount_results())
-        check_command(options, plan, folder)
         voice.log_to(folder.log)
         voice.say(
             f"{options.challenge.title}, {options.generator_name}: {plan.budget_s:g} s on the clock. Run: {folder.root}"

@@ -140,11 +140,8 @@ def test_a_wrong_class_order_comes_with_the_file_that_puts_it_right(tmp_path: Pa
         (("--dataset", "digits", "--generator", "dall-e"), "no generator is called 'dall-e'"),
         (("--dataset", "digits", "--budget", "soon"), "'soon' is not a duration"),
         (("--dataset", "digits", "--generator", "noise", "--set", "colour=red"), "has no setting 'colour'"),
-        (
-            ("--dataset", "digits", "--no-judge", "--command", "no-such-program"),
-            "there is no program 'no-such-program'",
-        ),
-        (("--dataset", "digits", "--no-judge", "--command", "echo {outptu}"), "{outptu}"),
+        (("--dataset", "digits", "--command", "no-such-program"), "there is no program 'no-such-program'"),
+        (("--dataset", "digits", "--command", "echo {outptu}"), "{outptu}"),
         (("--dataset", "cifar100", "--data", "/nonexistent"), "/nonexistent"),
     ],
 )
@@ -154,6 +151,7 @@ def test_bad_input_gets_one_sentence_and_exit_2(tmp_path: Path, arguments: tuple
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == "" and not (tmp_path / "run").exists(), "nothing is begun before it is refused"
 
 
 def test_real_cifar100(tmp_path: Path) -> None:
