@@ -54,7 +54,7 @@ def _load(path: Path) -> Record:
     try:
         return Record.load(path)
     except ValueError as error:
-        raise ValueError(str(error).removeprefix(f"{path} ")) from None
+        raise ValueError(f"its record {str(error).removeprefix(f'{path} ')}") from None
 
 
 def check_record(record: Record) -> None:

@@ -80,7 +80,8 @@ def test_what_does_not_count_is_listed_with_the_reason(told: dict[str, Any]) -> 
     left_out = {each["shown"]: each["sentence"] for each in told["not_counted"]}
     assert left_out.keys() == {"runs/changed", "runs/twice", "runs/odd"}
     assert "hash" in left_out["runs/changed"]
-    assert left_out["runs/odd"] == "No report can be made of its record: IndexError"
+    odd = "Its record is a record that cannot be true: audits.class_order.seen: not labels from -1 to 9"
+    assert left_out["runs/odd"] == odd
     assert left_out["runs/twice"] == "It is the same judgement of the same images as runs/brief"
 
 
