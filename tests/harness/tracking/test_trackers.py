@@ -14,6 +14,7 @@ from harness.records.run_folder import RunFolder
 from harness.tracking import trackers
 from harness.tracking.run_facts import RunFacts, run_facts
 from harness.tracking.trackers import ROUND, send
+from tests.harness.clock.clocked import wait_until
 from tests.harness.records.samples import record
 
 
@@ -29,14 +30,14 @@ def facts(tmp_path: Path) -> RunFacts:
 def _records(file: Path) -> Iterator[bytes]:
     """The records of W&B's transaction log: LevelDB's log format, after seven bytes of its own."""
     content, at, whole = file.read_bytes(), 7, b""
-    while at < len(content):
+    while at + 7 <= len(content):  # the last one may be being written
         if (left := 32768 - at % 32768) < 7:
             at += left
             continue
         _, size, kind = struct.unpack_from("<IHB", content, at)
         whole += content[at + 7 : at + 7 + size]
         at += 7 + size
-        if kind in (1, 4):  # whole, or the last of its parts
+        if kind in (1, 4) and len(content) >= at:  # whole, or the last of its parts
             yield whole
             whole = b""
 
@@ -48,10 +49,17 @@ def test_wandb_holds_the_run_offline(facts: RunFacts, tmp_path: Path, monkeypatc
     for name, value in {"MODE": "offline", "DIR": tmp_path, "DATA_DIR": tmp_path, "CACHE_DIR": tmp_path}.items():
         monkeypatch.setenv(f"WANDB_{name}", str(value))
     assert "wandb sync" in send(facts, "wandb", "project")
+    (file,) = tmp_path.rglob("*.wandb")
+
+    def lines() -> list[Any]:
+        return [Line.FromString(each) for each in _records(file)]
+
+    # W&B writes in a process of its own, which on a busy machine was seen not to have done so yet.
+    wait_until(lambda: any(line.HasField("exit") for line in lines()), "the run is not written", 60)
     config: dict[str, Any] = {}
     summary: dict[str, Any] = {}
     rounds, files = [], set()
-    for line in map(Line.FromString, _records(next(tmp_path.rglob("*.wandb")))):
+    for line in lines():
         config |= {item.key: json.loads(item.value_json) for item in line.run.config.update}
         summary |= {
             (item.key or ".".join(item.nested_key)): json.loads(item.value_json) for item in line.summary.update
