@@ -56,7 +56,7 @@ class Distilled(OwnWeights, Generator):
         default_batch=1000,
         parts=True,
         settings=(MIX,),
-        useful_ipc={"cifar100": 64},  # its prototypes, once each
+        useful_ipc={"cifar100": 100},  # its prototypes, once each
         weights_from="shipped with the project",
     )
 

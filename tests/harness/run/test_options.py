@@ -38,7 +38,7 @@ def test_bad_options_are_refused_in_one_sentence(asked: dict[str, Any], sentence
 
 def test_the_challenge_gives_budget_and_cap() -> None:
     options = RunOptions("cifar100")
-    assert (options.budget, options.ipc_cap, options.generator_name) == (600.0, 64, "distilled")
+    assert (options.budget, options.ipc_cap, options.generator_name) == (600.0, 100, "distilled")
     assert RunOptions("cifar100", generator="gaussian").ipc_cap == RunOptions("cifar100", command="x").ipc_cap == 1000
     assert RunOptions("cifar100", ipc=7).ipc_cap == 7
     assert defaults("cifar100") == ("distilled", "matched", "gaussian"), "the best on held-out images first"
