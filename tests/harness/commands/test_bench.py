@@ -57,7 +57,17 @@ def test_a_second_call_does_what_is_missing(
     half = first / "out" / "runs" / unfinished.folder
     half.mkdir()
     half.joinpath("record.json").write_text(
-        json.dumps({**before, "outcome": "interrupted", "clock": None, "accuracy": None, "ipc": None, "images": 0})
+        json.dumps(
+            {
+                **before,
+                "outcome": "interrupted",
+                "clock": None,
+                "audits": [],
+                "accuracy": None,
+                "ipc": None,
+                "images": 0,
+            }
+        )
     )
     assert bench(again, Voice()) is ExitCode.DONE
     assert "2 of 2" in capsys.readouterr().out
