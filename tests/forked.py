@@ -53,14 +53,11 @@ def run_forked(
     folder: Path,
     environment: Mapping[str, str],
     timeout: float,
-    plant: Plant | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """The same, to its end; killed and raised as TimeoutError after `timeout` seconds."""
     with tempfile.TemporaryDirectory() as told:
         output, errors = Path(told, "output"), Path(told, "errors")
-        process = forked(
-            module, arguments, folder=folder, environment=environment, output=output, errors=errors, plant=plant
-        )
+        process = forked(module, arguments, folder=folder, environment=environment, output=output, errors=errors)
         process.join(timeout)
         if process.exitcode is None:
             process.kill()
@@ -69,11 +66,6 @@ def run_forked(
         return subprocess.CompletedProcess(
             [module, *arguments], process.exitcode, output.read_text(), errors.read_text()
         )
-
-
-def on_the_path(folder: Path) -> None:
-    """A plant: what lies in the folder of a command can be imported and is found as if it were installed."""
-    sys.path.insert(0, str(folder))
 
 
 def _become(
@@ -91,7 +83,7 @@ def _become(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    sys.path[:0] = [str(folder), *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     for descriptor, file in ((1, output), (2, errors)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
     sys.argv = [module, *arguments]

@@ -2,10 +2,10 @@
  *
  * A record is seconds (8 bytes), nanoseconds (4), length of the path (4), little endian, and the path without an end
  * mark. The first one, with an empty path, holds what the clock shows that stamps files; the last one, with an empty
- * path too, says that nothing is missing. Exit code 1 where it cannot be written.
+ * path too, says that it was not cut off; what it may not open is missing. Exit code 1 where it cannot be written.
  *
  * It runs in the holder's container, on any image, so it uses no library, only the kernel. `programs.py` holds it
- * compiled and says how; `tests/harness/clock/container/test_changes.py` compiles it anew and compares.
+ * compiled and says how; `tests/harness/clock/container/test_programs.py` compiles it anew and compares.
  */
 
 #include <linux/stat.h>

@@ -13,7 +13,7 @@ import pytest
 
 from harness.commands.new import NewOptions, new
 from harness.report.console import Voice
-from tests.forked import on_the_path, run_forked
+from tests.forked import run_forked
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -35,7 +35,7 @@ def test_it_runs_and_passes_its_own_test(tmp_path: Path, monkeypatch: pytest.Mon
     subprocess.run(test, cwd=folder, env=env, check=True, timeout=300)
     run = ("--generator", "my-model", "--set", "contrast=30", "--ipc", "3", "--no-judge", "--out", "run")
     words = ["--dataset", "digits", *run]
-    done = run_forked("harness", words, folder=folder, environment=env, timeout=300, plant=on_the_path)
+    done = run_forked("harness", words, folder=folder, environment=env, timeout=300)
     assert done.returncode == 0, done.stderr
     record = json.loads((folder / "run" / "record.json").read_text())
     assert (record["outcome"], record["images"]) == ("ok", 30)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.forked import on_the_path, run_forked
+from tests.forked import run_forked
 
 PLUGINS = {
     "fails": ("raise RuntimeError('no card')\n", "fails:Maker", "cannot be loaded: RuntimeError: no card; mend or"),
@@ -35,7 +35,7 @@ def install(folder: Path, package: str, code: str, entries: dict[str, str]) -> N
 
 
 def harness(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run_forked("harness", arguments, folder=folder, environment=os.environ, timeout=120, plant=on_the_path)
+    return run_forked("harness", arguments, folder=folder, environment=os.environ, timeout=120)
 
 
 @pytest.fixture(scope="module")

@@ -49,13 +49,19 @@ def test_a_failed_write_is_told(tmp_path: Path) -> None:
         writer.close()
 
 
-def test_more_threads_wait_for_a_disk_that_is_slow_to_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def slow_down_disk(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Make the disk take so long for each file."""
+
     def slow_replace(part: Path, path: Path) -> None:
-        time.sleep(0.02)
+        time.sleep(seconds)
         replace(part, path)
 
     replace = os.replace
     monkeypatch.setattr(Path, "replace", slow_replace)
+
+
+def test_more_threads_wait_for_a_disk_that_is_slow_to_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow_down_disk(monkeypatch, 0.02)
     writer = ImageWriter(tmp_path, DIGITS, threads=2)
     for batch in range(12):
         writer.write(pictures(10), [0] * 10, list(range(10 * batch, 10 * batch + 10)))
@@ -95,12 +101,7 @@ def test_a_busy_generator_is_not_taken_for_a_slow_disk(tmp_path: Path) -> None:
 
 
 def test_a_slow_disk_is_seen_behind_a_busy_generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow_replace(part: Path, path: Path) -> None:
-        time.sleep(0.1)
-        replace(part, path)
-
-    replace = os.replace
-    monkeypatch.setattr(Path, "replace", slow_replace)
+    slow_down_disk(monkeypatch, 0.1)
     writer = ImageWriter(tmp_path, DIGITS, threads=2)
     with busy_generator():
         for batch in range(6):
