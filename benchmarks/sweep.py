@@ -3,6 +3,7 @@
     python -m benchmarks.sweep gaussian --dataset cifar100 --data DIR --set clusters=8,64 --set spread=1,0.5
     python -m benchmarks.sweep matched --dataset cifar100 --data DIR --set spread=0.1,0.25,0.5
     python -m benchmarks.sweep distilled --dataset cifar100 --data DIR --set groups=1,10 --set steps=80
+    python -m benchmarks.sweep distilled --dataset cifar100 --data DIR --every 5 --set prototypes=100 --out FILE
     python -m benchmarks.sweep sampling --generator native --dataset cifar100 --data DIR --set steps=5,8
     python -m benchmarks.sweep distill --dataset digits
 
@@ -26,6 +27,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from benchmarks.images.fewer_classes import every_nth
 from benchmarks.images.generated import NearnessTo, generated, save_row, worth
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.images import ImageSet
@@ -133,7 +135,8 @@ def matched(sweep: Sweep) -> Iterator[Candidate]:
 def distilled(sweep: Sweep) -> Iterator[Candidate]:
     """Prototypes learned from the same experts, kept in `--experts`; by default one image of each is judged."""
     options, challenge = sweep.options, sweep.challenge
-    usual, folder = DISTILLED_RECIPES[challenge.name], options.experts or Path("runs") / f"distilled-{challenge.name}"
+    usual, subject = DISTILLED_RECIPES[challenge.name], f"distilled-{challenge.name}"
+    folder = options.experts or Path("runs") / (subject if options.every == 1 else f"{subject}-every-{options.every}")
 
     def train(recipe: Recipe) -> Built:
         training = prepared(sweep.train, challenge, recipe, 0, options.device, folder)
@@ -301,6 +304,9 @@ def main() -> None:
     parser.add_argument("--ipc", type=int, help="default: 45; matched and distilled: one of each cluster; distill: 20")
     parser.add_argument("--epochs", type=int, help="default: 20; matched and distilled 120, distill 15")
     parser.add_argument("--rounds", type=int, help="default: 1; sampling and distill 3")
+    parser.add_argument(
+        "--every", type=int, default=1, metavar="N", help="only every Nth class; with an --out of its own"
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, help="default: benchmarks/results/<arm or generator>-sweep-<dataset>.json")
     parser.add_argument("--write", type=Path, metavar="FILE", help="native's weights again, with what served best")
@@ -315,9 +321,13 @@ def main() -> None:
         parser.error(str(error))
     combinations = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
     challenge = get_challenge(options.dataset)
-    sweep = Sweep(
-        options, challenge, *split_held_out(load_split(challenge, "train", data_folder(options.data))), combinations
-    )
+    train, held_out = split_held_out(load_split(challenge, "train", data_folder(options.data)))
+    if options.every != 1:
+        try:
+            challenge, (train, held_out) = every_nth(challenge, options.every, train, held_out)
+        except ValueError as error:
+            parser.error(str(error))
+    sweep = Sweep(options, challenge, train, held_out, combinations)
     subject = options.generator if options.arm == "sampling" else options.arm
     out = options.out or RESULTS / f"{subject}-sweep-{challenge.name}.json"
     rows = run(sweep, arm.candidates(sweep), subject, out)
@@ -341,6 +351,8 @@ def run(sweep: Sweep, candidates: Iterator[Candidate], subject: str, out: Path) 
         "held_out_images": len(sweep.held_out),
         "trained_on": len(sweep.train),
     }
+    if options.every != 1:
+        about["classes"] = challenge.classes
     report = {**about, "machine": asdict(this_machine(options.device)), "rows": []}
     if out.exists():
         report = json.loads(out.read_text(encoding="utf-8"))

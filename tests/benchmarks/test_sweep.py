@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks import sweep
+from benchmarks.images.fewer_classes import every_nth
 from benchmarks.sweep import ARMS, parse_values
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import first_of_each
@@ -60,6 +61,32 @@ def test_prototypes_are_distilled_and_judged(tmp_path: Path, monkeypatch: pytest
     assert [row["settings"]["groups"] for row in rows] == [1, 2]
     assert all(row["ipc"] == 3 and row["apart"] > 0 for row in rows)
     assert rows[0]["groups_apart"] == 0 < rows[1]["groups_apart"]
+
+
+def test_fewer_classes_are_a_sweep_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, axes = tmp_path / "sweep.json", ("--set", "components=20", "--set", "covariance=scaled", "--set", "clusters=1")
+    fewer = run(monkeypatch, out, "gaussian", *axes, "--ipc", "3", "--every", "3")
+    assert fewer["classes"] == 4  # 0, 3, 6 and 9
+    with pytest.raises(SystemExit, match="another --out"):
+        run(monkeypatch, out, "gaussian", *axes, "--ipc", "3")
+
+
+def test_a_class_alone_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run(monkeypatch, tmp_path / "sweep.json", "gaussian", "--every", "10")
+    assert "N must be between 1 and 9" in capsys.readouterr().err
+
+
+def test_labels_of_fewer_classes_count_on() -> None:
+    digits = get_challenge("digits")
+    test = load_split(digits, "test", None)
+    fewer, (images,) = every_nth(digits, 4, test)
+    assert fewer.class_names == ("0", "4", "8")
+    for label, before in enumerate((0, 4, 8)):
+        assert (images.images[images.labels == label] == test.images[test.labels == before]).all()
+    assert set(images.labels) == {0, 1, 2}
 
 
 def test_a_file_of_another_sweep_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
