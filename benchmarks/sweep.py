@@ -113,7 +113,7 @@ def _fit(sweep: Sweep, settings: GaussianSettings) -> Built:
 def matched(sweep: Sweep) -> Iterator[Candidate]:
     """Clusters trained with the same experts; by default one image of each is judged."""
     usual, options = RECIPES[sweep.challenge.name], sweep.options
-    file = options.experts or Path("runs") / f"matched-{sweep.challenge.name}" / "experts.pt"
+    file = options.experts or _work_folder(sweep) / "experts.pt"
     experts = cache(
         lambda: experts_for(
             sweep.train, sweep.challenge, usual.experts, usual.ages, usual.mirrored, 0, options.device, file
@@ -135,8 +135,7 @@ def matched(sweep: Sweep) -> Iterator[Candidate]:
 def distilled(sweep: Sweep) -> Iterator[Candidate]:
     """Prototypes learned from the same experts, kept in `--experts`; by default one image of each is judged."""
     options, challenge = sweep.options, sweep.challenge
-    usual, subject = DISTILLED_RECIPES[challenge.name], f"distilled-{challenge.name}"
-    folder = options.experts or Path("runs") / (subject if options.every == 1 else f"{subject}-every-{options.every}")
+    usual, folder = DISTILLED_RECIPES[challenge.name], options.experts or _work_folder(sweep)
 
     def train(recipe: Recipe) -> Built:
         training = prepared(sweep.train, challenge, recipe, 0, options.device, folder)
@@ -147,6 +146,13 @@ def distilled(sweep: Sweep) -> Iterator[Candidate]:
     for values in sweep.combinations:
         recipe = replace(usual, **values)
         yield Candidate(values, partial(train, recipe), options.ipc or recipe.prototypes, 1, usual.mirrored)
+
+
+def _work_folder(sweep: Sweep) -> Path:
+    """Where experts are kept by default: with all classes that of the training, whose experts serve as well."""
+    options = sweep.options
+    subject = f"{options.arm}-{sweep.challenge.name}"
+    return Path("runs") / (subject if options.every == 1 else f"{subject}-every-{options.every}")
 
 
 def _train(training: ClassMatching) -> dict[str, float]:
@@ -305,7 +311,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="default: 20; matched and distilled 120, distill 15")
     parser.add_argument("--rounds", type=int, help="default: 1; sampling and distill 3")
     parser.add_argument(
-        "--every", type=int, default=1, metavar="N", help="only every Nth class; with an --out of its own"
+        "--every", type=int, default=1, metavar="N", help="only every Nth class, with an --out of its own"
     )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, help="default: benchmarks/results/<arm or generator>-sweep-<dataset>.json")
@@ -315,6 +321,8 @@ def main() -> None:
     options.epochs, options.rounds = options.epochs or arm.epochs, options.rounds or arm.rounds
     try:
         axes = parse_values(arm, options.values)
+        if options.every != 1 and options.arm in ("sampling", "distill"):
+            raise ValueError("--every is for gaussian, matched and distilled, which train: weights have all classes")
         if options.write and (options.arm, options.generator) != ("sampling", "native"):
             raise ValueError("--write makes weights of `native`; use it with `sampling --generator native`")
     except ValueError as error:

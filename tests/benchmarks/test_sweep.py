@@ -71,12 +71,15 @@ def test_fewer_classes_are_a_sweep_of_their_own(tmp_path: Path, monkeypatch: pyt
         run(monkeypatch, out, "gaussian", *axes, "--ipc", "3")
 
 
-def test_a_class_alone_is_refused(
+def test_classes_that_cannot_be_fewer_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
         run(monkeypatch, tmp_path / "sweep.json", "gaussian", "--every", "10")
     assert "N must be between 1 and 9" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run(monkeypatch, tmp_path / "sweep.json", "sampling", "--every", "2")
+    assert "weights have all classes" in capsys.readouterr().err
 
 
 def test_labels_of_fewer_classes_count_on() -> None:
