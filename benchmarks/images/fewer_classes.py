@@ -1,4 +1,4 @@
-"""A challenge of fewer classes: a fifth of them take a fifth of the time, and show many images of each just as well."""
+"""A challenge of fewer classes, for quick trials with many images of each; what they show need not hold for all."""
 
 from dataclasses import replace
 
