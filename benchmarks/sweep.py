@@ -36,18 +36,21 @@ from evaluation.data.datasets import data_folder, load_split
 from submission.contract.generator import Generator, LoadContext, get_generator
 from submission.contract.weights import load_weights, save_weights
 from submission.diffusion.samplers import CONSISTENCY
+from submission.distillation.clusters import LARGEST_SIZE
+from submission.distillation.matching import ClassMatching
+from submission.distillation.prepare import prepared
+from submission.distillation.recipe import RECIPES as DISTILLED_RECIPES
+from submission.distillation.recipe import Recipe
 from submission.generators.gaussian import Gaussian
 from submission.generators.matched import Matched
 from submission.generators.native import Native
 from submission.training.common.held_out import split_held_out
 from submission.training.common.preview import make_images
-from submission.training.distilled.command import RECIPES as DISTILLED_RECIPES
-from submission.training.distilled.command import generator_of, prepared
-from submission.training.distilled.optimise import Recipe
+from submission.training.distilled.command import generator_of
 from submission.training.mixtures.experts import experts_for
-from submission.training.mixtures.gaussian import COVARIANCES, LARGEST_SIZE, GaussianSettings, fit
+from submission.training.mixtures.gaussian import COVARIANCES, GaussianSettings, fit
 from submission.training.mixtures.matched import RECIPES
-from submission.training.mixtures.matching import ClassMatching, Matching, fitted
+from submission.training.mixtures.matching import Matching, fitted
 from submission.training.native.distill import MIDDLES
 from submission.training.native.model_selection import class_distance
 

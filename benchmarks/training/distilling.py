@@ -21,10 +21,10 @@ from benchmarks.roofline import arithmetics, element_bytes, image_gradient_cost,
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.machine import this_machine
 from evaluation.judge.convnet import ConvNet
-from submission.training.distilled.command import RECIPES
-from submission.training.distilled.experts import Expert
-from submission.training.distilled.optimise import Optimisation, Recipe
-from submission.training.distilled.targets import Target
+from submission.distillation.experts import Expert
+from submission.distillation.optimise import Optimisation
+from submission.distillation.recipe import RECIPES, Recipe
+from submission.distillation.targets import Target
 
 
 def optimisation(challenge: Challenge, recipe: Recipe, device: str) -> Optimisation:

@@ -1,4 +1,7 @@
-"""The generator's contract and its registry: load once, then make images for labels. It knows nothing of time."""
+"""The generator's contract and its registry: load once, then make images for labels.
+
+It knows nothing of time, but how much is left as it loads: some learn until most of it is over.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ _BUILT_IN = {
     "native": "submission.generators.native:Native",
     "matched": "submission.generators.matched:Matched",
     "distilled": "submission.generators.distilled:Distilled",
+    "distilling": "submission.generators.distilling:Distilling",
     "gaussian": "submission.generators.gaussian:Gaussian",
     "sdxl-turbo": "submission.generators.sdxl_turbo:SdxlTurbo",
     "dit": "submission.generators.dit:DiTGenerator",
@@ -85,6 +89,7 @@ class LoadContext:
             unless `info.needs_training_images`.
         seed: the run's, which a Selector orders its choices by; a Generator has one seed per image instead.
         settings: what the user set, as text; `GeneratorBase.resolve_settings` gives the values.
+        seconds_left: to the deadline as the loading begins, for a generator that learns in the run.
     """
 
     challenge: Challenge
@@ -93,6 +98,7 @@ class LoadContext:
     training_images: Path | None = None
     seed: int = 0
     settings: Mapping[str, str] = field(default_factory=dict)
+    seconds_left: float = 0.0
 
     def read_training_images(self) -> ImageSet:
         """All images of the challenge's training split, as the harness stored them for the generator's process."""

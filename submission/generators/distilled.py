@@ -7,7 +7,7 @@ with a little of another one of its class.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import torch
 from torch import Tensor
@@ -16,49 +16,13 @@ from submission.contract.generator import Generator, GeneratorInfo, LoadContext
 from submission.contract.seeded import uniform
 from submission.contract.settings import number
 from submission.contract.weights import OwnWeights, load_weights
+from submission.distillation.stored import StoredPrototypes
 
 MIX = number("mix", 0.3, 0.0, 0.5, "largest fraction of another prototype in images beyond the first two rounds")
 
 
-@dataclass(frozen=True)
-class StoredPrototypes:
-    """K prototypes of each of C classes as 8-bit coordinates in P components of D = 3 x size x size levels.
-
-    Attributes:
-        mean_D: their mean, in levels of 255.
-        basis_PD: int8, the components, each in units of its own.
-        scales_P: levels that a coordinate of 1 stands for where its component has 1.
-        codes_CKP: int8, the coordinates.
-    """
-
-    mean_D: Tensor
-    basis_PD: Tensor
-    scales_P: Tensor
-    codes_CKP: Tensor
-
-    def decode(self) -> Tensor:
-        """The prototypes as images, float32 (C, K, 3, size, size) in levels of 255, not clamped.
-
-        The same bits on every machine: sums in float64 lose nothing that float32 shows, in whichever order they are.
-        """
-        coordinates_CKP = self.codes_CKP.double() * self.scales_P.double()
-        x_CKD = (self.mean_D.double() + coordinates_CKP @ self.basis_PD.double()).float()
-        size = round((x_CKD.shape[-1] / 3) ** 0.5)
-        return x_CKD.view(*x_CKD.shape[:2], 3, size, size)
-
-
-class Distilled(OwnWeights, Generator):
+class PrototypeRounds(Generator):
     """Shows the prototypes of the label's class, then their mirror images, then mixtures of two."""
-
-    info = GeneratorInfo(
-        name="distilled",
-        summary="learned prototypes of each class that look to a classifier as real images do; no network in the run",
-        default_batch=1000,
-        parts=True,
-        settings=(MIX,),
-        useful_ipc={"cifar100": 100},  # its prototypes, once each
-        weights_from="shipped with the project",
-    )
 
     def __init__(self, prototypes_CK3HW: Tensor, mix: float = MIX.default, mirrored: bool = True) -> None:
         """`prototypes_CK3HW` in levels of 255; `mirrored`: a mirror image shows the same class."""
@@ -66,16 +30,6 @@ class Distilled(OwnWeights, Generator):
         self._count = prototypes_CK3HW.shape[1]
         self._mix = mix
         self._mirrored = mirrored
-
-    @classmethod
-    def load(cls, context: LoadContext) -> Distilled:
-        path = context.weights or cls.find_weights(context.challenge, None)
-        settings = cls.resolve_settings(context.settings, path)
-        tensors, header = load_weights(path, cls.info.name, context.challenge)
-        if set(tensors) != {field.name for field in fields(StoredPrototypes)}:
-            raise ValueError(f"{path} does not hold the tensors of prototypes; train it again")
-        stored = StoredPrototypes(**{name: tensor.to(context.device) for name, tensor in tensors.items()})
-        return cls(stored.decode(), settings[MIX], header.model["mirrored"])
 
     @torch.inference_mode()
     def generate(self, labels_B: Tensor, seeds_B: Tensor, steps: int) -> Tensor:
@@ -106,6 +60,30 @@ class Distilled(OwnWeights, Generator):
         if self._mirrored:
             x_B3HW = torch.where(mirror_B.to(device).view(-1, 1, 1, 1), x_B3HW.flip(3), x_B3HW)
         return x_B3HW.round_().clamp_(0, 255).to(torch.uint8)
+
+
+class Distilled(OwnWeights, PrototypeRounds):
+    """The prototypes that a weights file holds."""
+
+    info = GeneratorInfo(
+        name="distilled",
+        summary="learned prototypes of each class that look to a classifier as real images do; no network in the run",
+        default_batch=1000,
+        parts=True,
+        settings=(MIX,),
+        useful_ipc={"cifar100": 100},  # its prototypes, once each
+        weights_from="shipped with the project",
+    )
+
+    @classmethod
+    def load(cls, context: LoadContext) -> Distilled:
+        path = context.weights or cls.find_weights(context.challenge, None)
+        settings = cls.resolve_settings(context.settings, path)
+        tensors, header = load_weights(path, cls.info.name, context.challenge)
+        if set(tensors) != {field.name for field in fields(StoredPrototypes)}:
+            raise ValueError(f"{path} does not hold the tensors of prototypes; train it again")
+        stored = StoredPrototypes(**{name: tensor.to(context.device) for name, tensor in tensors.items()})
+        return cls(stored.decode(), settings[MIX], header.model["mirrored"])
 
 
 def _below(u_B: Tensor, count: int) -> Tensor:

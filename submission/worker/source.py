@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
@@ -32,6 +33,7 @@ def load_generator(job: Job, challenge: Challenge) -> GeneratorBase:
         training_images=Path(job.training_images) if job.training_images else None,
         seed=job.seed,
         settings=job.settings,
+        seconds_left=job.deadline - time.monotonic(),
     )
     generator = get_generator(job.generator).load(context)
     if compiles(job.settings):

@@ -18,6 +18,7 @@ from evaluation.judge.engine import put_on_device
 from evaluation.judge.fast_engine import FastEngine, features
 from evaluation.judge.parallel import workers_for
 from evaluation.judge.protocol import Protocol
+from submission.distillation.targets import summed
 from submission.training.common.checkpoint import load_checkpoint, save_checkpoint
 
 _CHUNK = 500  # real images looked at at once
@@ -96,15 +97,6 @@ def _trained(
                 if age < max(ages):
                     draws = draw_pass(network_seed, age, len(data), protocol.batch_size).to(data.device)
                     engine.steps(draws)
-
-
-def summed(seen_BF: Tensor, group_B: Tensor, groups: int) -> Tensor:
-    """The sum over each group, (groups, F); `group_B` int64 in [0, groups).
-
-    As a product of matrices: on a card `index_add_` adds in another order each time.
-    """
-    member_GB = torch.arange(groups, device=group_B.device)[:, None] == group_B
-    return member_GB.to(seen_BF.dtype) @ seen_BF
 
 
 @torch.no_grad()

@@ -11,12 +11,12 @@ from evaluation.base.progress_bar import progress_bar
 from evaluation.data.datasets import data_folder, load_split
 from submission.contract.pixels import resize_uint8
 from submission.contract.weights import export_weights
+from submission.distillation.clusters import LARGEST_SIZE
 from submission.generators.gaussian import Gaussian
 from submission.training.common.command import TrainingRun, resumed
 from submission.training.common.held_out import split_held_out
 from submission.training.common.options import SessionOptions
 from submission.training.mixtures.experts import experts_for
-from submission.training.mixtures.gaussian import LARGEST_SIZE
 from submission.training.mixtures.matching import Matching, MatchRecipe, fitted
 
 EXAMPLES = """

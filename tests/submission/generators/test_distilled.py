@@ -15,7 +15,8 @@ from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from submission.contract.generator import LoadContext, get_generator
 from submission.contract.weights import WeightsHeader, save_weights
-from submission.generators.distilled import Distilled, StoredPrototypes
+from submission.distillation.stored import StoredPrototypes
+from submission.generators.distilled import Distilled
 
 DIGITS = get_challenge("digits")
 COUNT = 5

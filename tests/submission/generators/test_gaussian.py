@@ -18,6 +18,7 @@ from evaluation.data.datasets import load_split
 from submission.contract.generator import LoadContext, get_generator
 from submission.contract.job import image_seed
 from submission.contract.weights import SHIPPED, find_weights_file
+from submission.distillation.clusters import k_means, without_small_clusters
 from submission.generators.gaussian import Gaussian, Mixture
 from submission.generators.matched import Matched
 from submission.training.__main__ import main
@@ -25,10 +26,8 @@ from submission.training.common.held_out import split_held_out
 from submission.training.mixtures.gaussian import (
     GaussianSettings,
     fit,
-    k_means,
     principal_components,
     without_empty_clusters,
-    without_small_clusters,
 )
 from submission.training.native.model_selection import class_distance
 

@@ -16,16 +16,17 @@ from evaluation.judge.convnet import seeded_convnet
 from evaluation.judge.norm_relu_pool import plain_norm_relu_pool
 from submission.diffusion.networks.unet import PRESETS
 from submission.diffusion.pixel_model import build_network
+from submission.distillation import matching
+from submission.distillation.clusters import LARGEST_SIZE
+from submission.distillation.experts import Expert as AgedExpert
+from submission.distillation.optimise import Optimisation
+from submission.distillation.recipe import RECIPES as DISTILLED
+from submission.distillation.targets import Target, summed
 from submission.generators.gaussian import Mixture
-from submission.training.distilled import command as distilled
-from submission.training.distilled.experts import Expert as AgedExpert
-from submission.training.distilled.optimise import Optimisation
-from submission.training.distilled.targets import Target
 from submission.training.minmax import training as minmax
 from submission.training.minmax.latents import Latents
-from submission.training.mixtures import matched, matching
-from submission.training.mixtures.experts import Expert, summed
-from submission.training.mixtures.gaussian import LARGEST_SIZE
+from submission.training.mixtures import matched
+from submission.training.mixtures.experts import Expert
 from submission.training.mixtures.matching import Matching
 from submission.training.native.diffusion import DeviceData, DiffusionTraining
 from submission.training.native.recipes import RECIPES
@@ -66,7 +67,7 @@ def matched_training(name: str) -> Matching:
 
 def distilled_training(name: str) -> Optimisation:
     challenge = get_challenge(name)
-    recipe = replace(distilled.RECIPES[name], stored_steps=0)
+    recipe = replace(DISTILLED[name], stored_steps=0)
     classes, seen = challenge.classes, 128 * (challenge.size // 8) ** 2
     size = min(challenge.size, LARGEST_SIZE)
     means = on_card(classes, recipe.groups, seen, dtype=torch.bfloat16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import islice
 
 import numpy as np
@@ -11,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.base.challenge import get_challenge
+from submission.contract.generator import LoadContext
 from submission.contract.job import Job
+from submission.generators.noise import Noise
 from submission.generators.real import Real
-from submission.worker.source import Source, as_asked, interleaved
+from submission.worker.source import Source, as_asked, interleaved, load_generator
 
 
 @given(classes=st.integers(1, 50), cut=st.integers(0, 500))
@@ -65,3 +68,10 @@ def test_what_a_generator_gives_must_be_what_was_asked_for(made: object, came: s
         as_asked(made, 4)
     good = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
     assert as_asked(good, 4) is good
+
+
+def test_a_generator_is_told_how_much_time_is_left_as_it_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    contexts: list[LoadContext] = []
+    monkeypatch.setattr(Noise, "load", classmethod(lambda cls, context: contexts.append(context)))
+    load_generator(Job("digits", "noise", "", "", time.monotonic() + 100), get_challenge("digits"))
+    assert 90 < contexts[0].seconds_left <= 100

@@ -10,10 +10,9 @@ import torch
 from evaluation.base.challenge import get_challenge
 from submission.contract.generator import LoadContext
 from submission.contract.weights import read_header
+from submission.distillation.recipe import RECIPES, Recipe
 from submission.generators.distilled import Distilled
 from submission.training.__main__ import main
-from submission.training.distilled.command import RECIPES
-from submission.training.distilled.optimise import Recipe
 
 SMALL = Recipe(4, False, False, 1, (0, 1), groups=2, steps=4, stored_steps=2, components=20, label_age=1)
 

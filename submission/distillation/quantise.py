@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from submission.generators.distilled import StoredPrototypes
+from submission.distillation.stored import StoredPrototypes
 
 _LARGEST = 127  # of a coordinate in 8 bits; -128 is not used
 _LEAST = 1e-3  # of the std along the first component: what lies below is rounding

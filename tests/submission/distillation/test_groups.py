@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.base.images import ImageSet
-from submission.training.distilled.groups import apportioned, start_means
+from submission.distillation.groups import apportioned, start_means
 
 
 def each_its_own_pixel(classes: int, per_class: int) -> ImageSet:

@@ -10,7 +10,7 @@ import torch
 
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
-from submission.training.distilled.experts import Expert, experts_for
+from submission.distillation.experts import Expert, experts_for
 
 
 def equal(some: list[Expert], others: list[Expert]) -> bool:

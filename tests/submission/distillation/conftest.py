@@ -10,9 +10,9 @@ import torch
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet, first_of_each
 from evaluation.data.datasets import load_split
-from submission.training.distilled.experts import Expert, experts_for
-from submission.training.distilled.groups import feature_groups
-from submission.training.distilled.targets import Target, targets_for
+from submission.distillation.experts import Expert, experts_for
+from submission.distillation.groups import feature_groups
+from submission.distillation.targets import Target, targets_for
 
 AGES = (0, 1, 3)
 

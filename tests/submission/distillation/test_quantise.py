@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from submission.distillation.quantise import Quantiser, herded
 from submission.generators.distilled import StoredPrototypes
-from submission.training.distilled.quantise import Quantiser, herded
 
 SIZE = 4  # pixels a side: 48 levels an image
 

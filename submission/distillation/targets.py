@@ -18,10 +18,9 @@ from evaluation.judge.fast_engine import features
 from evaluation.judge.norm_relu_pool import choose_norm_relu_pool
 from evaluation.judge.parallel import workers_for
 from submission.contract.precision import fastest_precision
+from submission.distillation.experts import Expert
+from submission.distillation.groups import CHUNK
 from submission.training.common.checkpoint import load_checkpoint, save_checkpoint
-from submission.training.distilled.experts import Expert
-from submission.training.distilled.groups import CHUNK
-from submission.training.mixtures.experts import summed
 
 CHUNKS_AT_ONCE = 50  # by a worker, before its sums are added to the others'
 
@@ -55,8 +54,11 @@ def targets_for(
     device: str,
     folder: Path,
     on_progress: Update = lambda fraction, text: None,
+    go_on: Callable[[], bool] = lambda: True,
 ) -> list[Target]:
-    """A target of each expert, and with `mirrored` one of the mirror images too.
+    """A target of each expert, and with `mirrored` one of the mirror images too, in the order of `experts`.
+
+    `go_on` is asked before each but the first that is made, from the oldest expert on; after a no the rest is left out.
 
     What `folder` has of the same experts, images and groups is read, the rest is measured and written.
 
@@ -68,19 +70,22 @@ def targets_for(
     views = (False, True) if mirrored else (False,)
     images = content_hash(train)
     data = put_on_device(train, challenge, torch.device(device))
-    targets: list[Target] = []
+    asked = [(expert, view) for expert in experts for view in views]
+    targets: dict[int, Target] = {}
 
     def measured(expert: Expert, view: bool) -> Tensor:
-        on_progress(len(targets) / (len(experts) * len(views)), f"network {expert.network + 1}, {expert.age} epochs")
+        on_progress(len(targets) / len(asked), f"network {expert.network + 1}, {expert.age} epochs")
         return _group_means(data, expert, position_N.to(device), counts_CG, view)
 
-    for expert in experts:
+    for number in sorted(range(len(asked)), key=lambda number: -asked[number][0].age):
+        if targets and not go_on():
+            break
+        expert, view = asked[number]
         identity = {"images": images, "groups": digest([group_N]), "weights": digest(expert.weights.values())}
-        for view in views:
-            name = f"network-{expert.network:02d}-epoch-{expert.age:02d}-{'mirrored' if view else 'plain'}.pt"
-            means_CGF = kept(folder / name, identity, device, partial(measured, expert, view))
-            targets.append(_target(expert, view, means_CGF, counts_CG))
-    return targets
+        name = f"network-{expert.network:02d}-epoch-{expert.age:02d}-{'mirrored' if view else 'plain'}.pt"
+        means_CGF = kept(folder / name, identity, device, partial(measured, expert, view))
+        targets[number] = _target(expert, view, means_CGF, counts_CG)
+    return [targets[number] for number in sorted(targets)]
 
 
 def _group_means(data: DeviceSet, expert: Expert, position_N: Tensor, counts_CG: Tensor, mirrored: bool) -> Tensor:
@@ -101,6 +106,15 @@ def _group_means(data: DeviceSet, expert: Expert, position_N: Tensor, counts_CG:
         parts = range(0, len(data), CHUNKS_AT_ONCE * CHUNK)
         total_PF = torch.stack(list(workers.map(sums, parts) if workers else map(sums, parts))).sum(0)
     return (total_PF.view(*counts_CG.shape, -1) / counts_CG.clamp_min(1)[..., None]).to(torch.bfloat16)
+
+
+def summed(seen_BF: Tensor, group_B: Tensor, groups: int) -> Tensor:
+    """The sum over each group, (groups, F); `group_B` int64 in [0, groups).
+
+    As a product of matrices: on a card `index_add_` adds in another order each time.
+    """
+    member_GB = torch.arange(groups, device=group_B.device)[:, None] == group_B
+    return member_GB.to(seen_BF.dtype) @ seen_BF
 
 
 def _target(expert: Expert, mirrored: bool, group_means_CGF: Tensor, counts_CG: Tensor) -> Target:

@@ -7,7 +7,6 @@ storage, so that what is shipped is what was optimised.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,53 +16,11 @@ from torch import Tensor
 from evaluation.base.challenge import Challenge
 from evaluation.judge.draws import derived_seed
 from evaluation.judge.fast_engine import features
-from submission.generators.distilled import StoredPrototypes
-from submission.training.common.options import check_ranges, option
-from submission.training.distilled.quantise import Quantiser
-from submission.training.distilled.targets import Target
-from submission.training.mixtures.matching import ClassMatching
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What is distilled, from what and for how long.
-
-    Attributes:
-        start_images: training images, at least, whose mean a prototype begins at.
-        mirrored: whether a mirror image shows the same class.
-        networks: experts, each at all `ages`, the epochs that it has learned, ascending.
-        groups: parts of each class whose means are matched beside that of the class; 1 for none.
-        group_weight: of the distance of the groups' means, in [0, 1]; that of the classes' means has the rest.
-        group_images: training images, at least, in a group.
-        steps: of all prototypes with one expert each.
-        rate: of Adam, on normalised pixels; it falls to 0 along a cosine.
-        label_weight: of the cross-entropy of the expert's labels, where the distance of the means weighs 1.
-        label_age: epochs from which an expert's labels count; the head of a younger one says little.
-    """
-
-    prototypes: int = field(metadata=option("prototypes per class", at_least=1))
-    mirrored: bool
-    mirrored_targets: bool = field(metadata=option("match what experts see of mirror images too"))
-    networks: int = field(metadata=option("networks to match, each at all --ages", at_least=1))
-    ages: tuple[int, ...] = field(metadata=option("epochs that each network has learned"))
-    groups: int = field(metadata=option("parts of each class whose means are matched too", at_least=1))
-    steps: int = field(metadata=option("steps in all", at_least=1))
-    stored_steps: int = field(metadata=option("of these, the last ones, through the storage in 8 bits", at_least=0))
-    components: int = field(metadata=option("principal components of the storage, at most", at_least=1))
-    start_images: int = 8
-    group_images: int = 10
-    group_weight: float = field(default=0.5, metadata=option("of the groups' means in the loss", at_least=0, at_most=1))
-    rate: float = field(default=0.03, metadata=option("highest learning rate", above=0))
-    label_weight: float = field(default=0.3, metadata=option("of the experts' labels in the loss", at_least=0))
-    label_age: int = field(default=4, metadata=option("epochs from which an expert's labels count", at_least=0))
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
-        object.__setattr__(self, "ages", tuple(sorted(set(self.ages))))
-        if self.ages[0] < 0:
-            raise ValueError(f"--ages are epochs of training, 0 or more, not {self.ages[0]}")
-        if self.stored_steps > self.steps:
-            raise ValueError(f"--stored-steps must be at most the {self.steps} of --steps, not {self.stored_steps}")
+from submission.distillation.matching import ClassMatching
+from submission.distillation.quantise import Quantiser
+from submission.distillation.recipe import Recipe
+from submission.distillation.stored import StoredPrototypes
+from submission.distillation.targets import Target
 
 
 class Optimisation(ClassMatching):
@@ -102,7 +59,7 @@ class Optimisation(ClassMatching):
         """One step of all prototypes with one target; the loss, a scalar."""
         draws = torch.Generator().manual_seed(derived_seed(self.seed, "target", self.steps_done))
         target = self.targets[int(torch.randint(len(self.targets), (), generator=draws))]
-        if self.quantiser is None and self.steps_done >= self.recipe.steps - self.recipe.stored_steps:
+        if self.quantiser is None and self.steps_done >= self.steps - self.recipe.stored_steps:
             self.quantiser = Quantiser.fit(self._levels(), self.recipe.components)
         shown_CK3HW = (self.levels() / 255 - self.mean) / self.std
         classes = len(shown_CK3HW)

@@ -12,12 +12,13 @@ import torch
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.judge.convnet import ConvNet
+from submission.distillation.experts import Expert
+from submission.distillation.groups import start_means
+from submission.distillation.optimise import Optimisation
+from submission.distillation.recipe import Recipe
+from submission.distillation.targets import Target
 from submission.training.common.checkpoint import load_checkpoint, save_checkpoint
-from submission.training.distilled.experts import Expert
-from submission.training.distilled.groups import start_means
-from submission.training.distilled.optimise import Optimisation, Recipe
-from submission.training.distilled.targets import Target
-from tests.submission.training.distilled.conftest import AGES
+from tests.submission.distillation.conftest import AGES
 
 RECIPE = Recipe(6, True, True, 1, AGES, groups=3, steps=40, stored_steps=8, components=40, label_age=3)
 Make = Callable[..., Optimisation]

@@ -11,8 +11,8 @@ from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.judge.convnet import ConvNet
 from evaluation.judge.engine import put_on_device
-from submission.training.distilled.experts import Expert
-from submission.training.distilled.targets import Target, targets_for
+from submission.distillation.experts import Expert
+from submission.distillation.targets import Target, targets_for
 
 
 def test_targets_are_means_of_what_the_judges_network_sees(

@@ -46,6 +46,7 @@ def experts_for(
     device: str,
     folder: Path,
     on_progress: Update = lambda fraction, text: None,
+    go_on: Callable[[], bool] = lambda: True,
 ) -> list[Expert]:
     """`count` networks at each of `ages` (epochs of the judge's training on `train`), in order of network and age.
 
@@ -55,6 +56,7 @@ def experts_for(
 
     Args:
         ages: ascending.
+        go_on: asked after every epoch; where it says no, only what was reached by then is returned.
 
     Raises ValueError if a file is damaged.
     """
@@ -71,7 +73,16 @@ def experts_for(
                 write = partial(each.write, path, identity)
                 for epoch in each.epochs_until(ages, engine, derived_seed(seed, "expert", network), write):
                     on_progress((network * max(ages) + epoch) / epochs, f"network {network + 1} of {count}")
-    return [Expert(network, age, each.weights[age]) for network, each in enumerate(trained) for age in ages]
+                    if not go_on():
+                        break
+                if not go_on():
+                    break
+    return [
+        Expert(network, age, each.weights[age])
+        for network, each in enumerate(trained)
+        for age in ages
+        if age in each.weights
+    ]
 
 
 @dataclass

@@ -12,8 +12,8 @@ from evaluation.judge.engine import DeviceSet, put_on_device
 from evaluation.judge.fast_engine import features
 from evaluation.judge.norm_relu_pool import choose_norm_relu_pool
 from submission.contract.precision import fastest_precision
-from submission.training.distilled.experts import Expert
-from submission.training.mixtures.gaussian import LARGEST_SIZE, k_means, without_small_clusters
+from submission.distillation.clusters import LARGEST_SIZE, k_means, without_small_clusters
+from submission.distillation.experts import Expert
 
 CHUNK = 64  # images looked at at once: what fits in a core's cache
 _FEATURE_COMPONENTS = 48  # of what an expert sees
