@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.base.images import ImageSet
-from submission.distillation.groups import apportioned, start_means
+from submission.distillation.groups import _components, apportioned, start_means
 
 
 def each_its_own_pixel(classes: int, per_class: int) -> ImageSet:
@@ -76,3 +76,15 @@ def test_groups_are_large_enough_and_of_images_that_resemble_each_other(train: I
             within.append(distance[same].sum() / (same.sum() - len(groups)))
             across.append(distance[~same].mean())
     assert torch.stack(within).mean() < 0.95 * torch.stack(across).mean()
+
+
+def test_components_keep_the_distances_of_what_is_seen_and_have_variance_one() -> None:
+    draws = torch.Generator().manual_seed(0)
+    few_NP, axes_PF = torch.randn(300, 10, generator=draws), torch.randn(10, 200, generator=draws)
+    seen_NF = few_NP @ axes_PF + 0.01 * torch.randn(300, 200, generator=draws) + 5
+    found_NP = _components(seen_NF)
+    assert float(found_NP.square().sum(1).mean()) == pytest.approx(1, rel=1e-3)
+    ratio_NN = torch.cdist(found_NP, found_NP) / torch.cdist(seen_NF, seen_NF).clamp_min(1e-6)
+    off_diagonal = ratio_NN[~torch.eye(300, dtype=torch.bool)]
+    assert off_diagonal.std() < 0.01 * off_diagonal.mean()
+    assert torch.equal(found_NP, _components(seen_NF)), "the same again"
