@@ -133,7 +133,9 @@ def clear(folder: RunFolder) -> None:
     """Remove a run that is made again. Raises ValueError where what is there is no run, or one that is being made."""
     if not folder.root.exists():
         return
-    if not (folder.record.exists() or folder.log.exists()):
+    begun = folder.record.exists() or folder.log.exists()
+    files = (path for path in folder.root.rglob("*") if not path.is_dir() and path != folder.reserve)
+    if not begun and any(files):  # without any, it was killed before it had a log, or there is nothing to lose
         raise ValueError(f"{folder.root} holds no run, and is in the way of one; move it, or choose another --out")
     with held(folder):
         shutil.rmtree(folder.root)
