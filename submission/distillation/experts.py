@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -74,9 +74,12 @@ def experts_for(
                 for epoch in each.epochs_until(ages, engine, derived_seed(seed, "expert", network), write):
                     on_progress((network * max(ages) + epoch) / epochs, f"network {network + 1} of {count}")
                     if not go_on():
-                        break
-                if not go_on():
-                    break
+                        return _reached(trained, ages)
+    return _reached(trained, ages)
+
+
+def _reached(trained: Sequence[_Trained], ages: tuple[int, ...]) -> list[Expert]:
+    """The experts of `ages` that there are, in order of network and age."""
     return [
         Expert(network, age, each.weights[age])
         for network, each in enumerate(trained)
