@@ -24,7 +24,9 @@ def test_image_i_is_the_same_whatever_the_batch_and_in_every_run(tmp_path: Path)
         done = run_harness(*arguments, "--ipc", ipc, "--batch-size", batch, "--out", tmp_path / name)
         assert done.returncode == 0, done.stderr
     first_of_each_class = pixels(tmp_path / "many")[::2]
-    assert np.abs(pixels(tmp_path / "one") - first_of_each_class).max() <= 2  # of 255: to rounding
+    off = np.abs(pixels(tmp_path / "one") - first_of_each_class)  # levels of 255
+    # to the rounding of bfloat16, which matrix units do in another order for another batch
+    assert off.max() <= 16 and (off > 2).mean() < 0.02
     assert record_of(tmp_path / "many")["images_hash"] == record_of(tmp_path / "again")["images_hash"]
     (leakage,) = (audit for audit in record_of(tmp_path / "many")["audits"] if audit["name"] == "leakage")
     assert "not available" not in leakage["evidence"], "unjudged images are audited against the real ones all the same"
