@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,6 +33,7 @@ def learn(
     """Prototypes in levels of 255, float32 (C, K, 3, H, W) in the order to show them, and the steps that they had.
 
     Args:
+        recipe: with no steps through the storage, since nothing is stored.
         seconds: for all of it: as many of the recipe's networks and ages as fit, and steps until the time is over, the
             rate falling to 0 at its end. There are an epoch, a target and a step, whatever they take.
         all_networks, all_steps: as many as the recipe says instead; both give the same again on a machine of the kind.
@@ -45,7 +45,6 @@ def learn(
     def until(fraction: float) -> Callable[[], bool]:
         return lambda: all_networks or time.monotonic() - began < fraction * seconds
 
-    recipe = replace(recipe, stored_steps=0)  # nothing is stored
     with TemporaryDirectory(prefix="distilling-") as folder:
         training = prepared(
             train, challenge, recipe, seed, device, Path(folder), until(_EXPERTS_UNTIL), until(_TARGETS_UNTIL)
