@@ -1,7 +1,6 @@
 """Which settings serve a generator best, judged on held-out training images; the test split is not read.
 
     python -m benchmarks.sweep gaussian --dataset cifar100 --data DIR --set clusters=8,64 --set spread=1,0.5
-    python -m benchmarks.sweep matched --dataset cifar100 --data DIR --set spread=0.1,0.25,0.5
     python -m benchmarks.sweep distilled --dataset cifar100 --data DIR --set groups=1,10 --set steps=80
     python -m benchmarks.sweep distilled --dataset cifar100 --data DIR --every 5 --set prototypes=100 --out FILE
     python -m benchmarks.sweep sampling --generator native --dataset cifar100 --data DIR --set steps=5,8
@@ -37,25 +36,20 @@ from submission.contract.generator import Generator, LoadContext, get_generator
 from submission.contract.weights import load_weights, save_weights
 from submission.diffusion.samplers import CONSISTENCY
 from submission.distillation.clusters import LARGEST_SIZE
-from submission.distillation.matching import ClassMatching
+from submission.distillation.optimise import Optimisation
 from submission.distillation.prepare import prepared
-from submission.distillation.recipe import RECIPES as DISTILLED_RECIPES
-from submission.distillation.recipe import Recipe
+from submission.distillation.recipe import RECIPES, Recipe
 from submission.generators.gaussian import Gaussian
-from submission.generators.matched import Matched
 from submission.generators.native import Native
 from submission.training.common.held_out import split_held_out
 from submission.training.common.preview import make_images
 from submission.training.distilled.command import generator_of
-from submission.training.mixtures.experts import experts_for
 from submission.training.mixtures.gaussian import COVARIANCES, GaussianSettings, fit
-from submission.training.mixtures.matched import RECIPES
-from submission.training.mixtures.matching import Matching, fitted
 from submission.training.native.distill import MIDDLES
 from submission.training.native.model_selection import class_distance
 
 RESULTS = Path(__file__).parent / "results"
-LAST_STEPS = 20  # of the training of `matched` and `distilled`, over which their distances are averaged
+LAST_STEPS = 20  # of the training of `distilled`, over which its distances are averaged
 
 Built = tuple[Generator, dict[str, Any]]
 
@@ -113,32 +107,10 @@ def _fit(sweep: Sweep, settings: GaussianSettings) -> Built:
     }
 
 
-def matched(sweep: Sweep) -> Iterator[Candidate]:
-    """Clusters trained with the same experts; by default one image of each is judged."""
-    usual, options = RECIPES[sweep.challenge.name], sweep.options
-    file = options.experts or _work_folder(sweep) / "experts.pt"
-    experts = cache(
-        lambda: experts_for(
-            sweep.train, sweep.challenge, usual.experts, usual.ages, usual.mirrored, 0, options.device, file
-        )
-    )
-
-    def train(values: dict[str, Any]) -> Built:
-        recipe, size = replace(usual, **values), min(sweep.challenge.size, LARGEST_SIZE)
-        began = time.monotonic()
-        start = fitted(sweep.train, recipe, 0, options.device)
-        training = Matching(start, size, experts(), recipe, sweep.challenge, 0, options.device)
-        measured = _train(training)
-        return Matched(training.matched(), size, recipe.spread), measured | _seconds_since(began)
-
-    for values in sweep.combinations:
-        yield Candidate(values, partial(train, values), options.ipc or values["clusters"], 1, usual.mirrored)
-
-
 def distilled(sweep: Sweep) -> Iterator[Candidate]:
     """Prototypes learned from the same experts, kept in `--experts`; by default one image of each is judged."""
     options, challenge = sweep.options, sweep.challenge
-    usual, folder = DISTILLED_RECIPES[challenge.name], options.experts or _work_folder(sweep)
+    usual, folder = RECIPES[challenge.name], options.experts or _work_folder(sweep)
 
     def train(recipe: Recipe) -> Built:
         training = prepared(sweep.train, challenge, recipe, 0, options.device, folder)
@@ -158,7 +130,7 @@ def _work_folder(sweep: Sweep) -> Path:
     return Path("runs") / (subject if options.every == 1 else f"{subject}-every-{options.every}")
 
 
-def _train(training: ClassMatching) -> dict[str, float]:
+def _train(training: Optimisation) -> dict[str, float]:
     """All steps; what was measured in the last of them."""
     for step in range(training.steps):
         if step == max(training.steps - LAST_STEPS, 0):
@@ -268,9 +240,6 @@ ARMS = {
     "gaussian": Arm(
         gaussian, {**GAUSSIAN, "components": (100, 300, 600), "clusters": (1, 8, 32), "covariance": COVARIANCES}, 20, 1
     ),
-    "matched": Arm(
-        matched, {"clusters": (16,), "spread": (0.5,), "rate": (0.02,), "label_weight": (0.3,), "steps": (200,)}, 120, 1
-    ),
     "distilled": Arm(distilled, DISTILLED, 120, 1),
     "sampling": Arm(sampling, None, 20, 3),
     "distill": Arm(distill, {}, 15, 3),
@@ -307,11 +276,9 @@ def main() -> None:
     parser.add_argument("--set", dest="values", action="append", default=[], metavar="NAME=VALUE[,VALUE...]")
     parser.add_argument("--generator", default="native", help="sampling: whose weights; default: %(default)s")
     parser.add_argument("--weights", help="sampling: default, the shipped ones; distill: already tuned ones")
-    parser.add_argument(
-        "--experts", type=Path, help="matched: file of the experts; distilled: their folder; default: its training's"
-    )
-    parser.add_argument("--ipc", type=int, help="default: 45; matched and distilled: one of each cluster; distill: 20")
-    parser.add_argument("--epochs", type=int, help="default: 20; matched and distilled 120, distill 15")
+    parser.add_argument("--experts", type=Path, help="distilled: folder of the experts; default: its training's")
+    parser.add_argument("--ipc", type=int, help="default: 45; distilled: one of each prototype; distill: 20")
+    parser.add_argument("--epochs", type=int, help="default: 20; distilled 120, distill 15")
     parser.add_argument("--rounds", type=int, help="default: 1; sampling and distill 3")
     parser.add_argument(
         "--every", type=int, default=1, metavar="N", help="only every Nth class, with an --out of its own"
@@ -325,7 +292,7 @@ def main() -> None:
     try:
         axes = parse_values(arm, options.values)
         if options.every != 1 and options.arm in ("sampling", "distill"):
-            raise ValueError("--every is for gaussian, matched and distilled, which train: weights have all classes")
+            raise ValueError("--every is for gaussian and distilled, which train: weights have all classes")
         if options.write and (options.arm, options.generator) != ("sampling", "native"):
             raise ValueError("--write makes weights of `native`; use it with `sampling --generator native`")
     except ValueError as error:

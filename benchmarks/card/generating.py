@@ -19,7 +19,7 @@ from submission.worker.measure import Bench
 from submission.worker.memory import free_memory, is_out_of_memory
 from submission.worker.source import Source, load_generator
 
-SHIPPED = ("native", "matched", "distilled", "gaussian")
+SHIPPED = ("native", "distilled", "gaussian")
 FIRST_BATCH, MOST = 16, 8192
 PAPERS = ("sdxl-turbo", "dit")
 

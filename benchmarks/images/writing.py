@@ -92,8 +92,8 @@ def works() -> dict[str, Work]:
 
 
 def shipped_images(count: int) -> NDArray[np.uint8]:
-    """Images of `matched`, uint8 (count, 64, 64, 3), of as many classes."""
-    maker = get_generator("matched")
+    """Images of `distilled`, uint8 (count, 64, 64, 3), of as many classes."""
+    maker = get_generator("distilled")
     generator = maker.load(
         LoadContext(CHALLENGE, device="cpu", weights=maker.find_weights(CHALLENGE, None), training_images=None, seed=0)
     )

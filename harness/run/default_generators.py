@@ -4,8 +4,8 @@ from evaluation.base.challenge import Challenge
 from submission.contract.generator import get_generator
 
 WITH_WEIGHTS = "native"  # the generator that weights are for where none is named
-_USUAL = ("matched", "gaussian")
-_OTHERWISE = {"digits": ("native", "matched", "gaussian"), "cifar100": ("distilled", "matched", "gaussian")}
+_USUAL = ("distilled", "gaussian")
+_OTHERWISE = {"digits": ("native", "gaussian")}
 
 
 def defaults(challenge_name: str) -> tuple[str, ...]:

@@ -27,7 +27,6 @@ ENTRY_POINTS = "submission.generators"
 # name -> "module:class"; adding a generator is one file and one line here.
 _BUILT_IN = {
     "native": "submission.generators.native:Native",
-    "matched": "submission.generators.matched:Matched",
     "distilled": "submission.generators.distilled:Distilled",
     "distilling": "submission.generators.distilling:Distilling",
     "gaussian": "submission.generators.gaussian:Gaussian",

@@ -6,7 +6,8 @@ these tell their class. All is done on normalised pixels; the last steps look at
 storage, so that what is shipped is what was optimised.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from math import cos, pi
 from typing import Any
 
 import torch
@@ -16,17 +17,25 @@ from torch import Tensor
 from evaluation.base.challenge import Challenge
 from evaluation.judge.draws import derived_seed
 from evaluation.judge.fast_engine import features
-from submission.distillation.matching import ClassMatching
+from evaluation.judge.norm_relu_pool import choose_norm_relu_pool
+from evaluation.judge.parallel import Workers
+from submission.contract.precision import fastest_precision
 from submission.distillation.quantise import Quantiser
 from submission.distillation.recipe import Recipe
 from submission.distillation.stored import StoredPrototypes
 from submission.distillation.targets import Target
 
+# images of 32x32 pixels that are looked at together: what fits in a core's cache, and in 10 GB of a card's memory
+_IMAGES_ON_A_CORE, _IMAGES_ON_A_CARD = 64, 4096
+_MOMENTS = (0.9, 0.99)
 
-class Optimisation(ClassMatching):
-    """Moves the pixels of the prototypes."""
 
-    key = "prototypes"
+class Optimisation:
+    """A `session.Training` that moves the pixels of the prototypes.
+
+    Attributes:
+        mean, std: of pixel values in [0, 1], (3, 1, 1), as the judge normalises.
+    """
 
     def __init__(
         self,
@@ -39,15 +48,37 @@ class Optimisation(ClassMatching):
         device: str,
     ) -> None:
         """The prototypes begin at `start_CK3HW`, in [0, 1]; `group_CK` (int64) are their groups, those of `targets`."""
-        mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (challenge.mean, challenge.std))
-        start_CK3HW = (start_CK3HW.to(device) - mean) / std
-        super().__init__(start_CK3HW, recipe.steps, recipe.rate, challenge, seed, device)
-        self.x_CK3HW = self.points
-        self.targets, self.recipe = targets, recipe
+        self.challenge, self.seed, self.device = challenge, seed, torch.device(device)
+        self.targets, self.recipe, self.steps = targets, recipe, recipe.steps
+        self.mean = torch.tensor(challenge.mean, device=device).view(3, 1, 1)
+        self.std = torch.tensor(challenge.std, device=device).view(3, 1, 1)
+        self.x_CK3HW = ((start_CK3HW.to(device) - self.mean) / self.std).requires_grad_()
+        self.optimiser = torch.optim.Adam([self.x_CK3HW], recipe.rate, _MOMENTS)
+        self.steps_done = 0
+        self.dtype = fastest_precision(self.device.type)
+        self.norm_relu_pool = choose_norm_relu_pool(self.device, recipe.steps * (challenge.size / 32) ** 2)
+        self._workers = Workers() if self.device.type == "cpu" else None
+        self._map = self._workers.map if self._workers else map
         groups = targets[0].group_means_CGF.shape[1]
         self.member_CGK = F.one_hot(group_CK.to(self.device), groups).transpose(1, 2).float()
         self.quantiser: Quantiser | None = None
         self._measured: list[Tensor] = []
+
+    @property
+    def batch(self) -> int:
+        return self.x_CK3HW.shape[0] * self.x_CK3HW.shape[1]
+
+    @property
+    def images(self) -> int:
+        return self.steps_done * self.batch
+
+    @property
+    def total(self) -> int:
+        return self.steps * self.batch
+
+    @property
+    def rate(self) -> float:
+        return self.recipe.rate * (1 + cos(pi * self.steps_done / self.steps)) / 2
 
     def measured(self) -> dict[str, float]:
         """Distance of the means from the real ones, in that of the classes (groups) from each other."""
@@ -112,6 +143,21 @@ class Optimisation(ClassMatching):
         (gradient_cK3HW,) = torch.autograd.grad(loss, x_cK3HW)
         return loss.detach(), torch.stack([apart.detach(), groups_apart.detach()]), gradient_cK3HW
 
+    def _map_parts(self, gradient: Callable[[slice], tuple[Tensor, Tensor, Tensor]]) -> Iterator[tuple[Tensor, ...]]:
+        """`gradient` of whole classes, as many as a core or a card takes at once. Each of its results by itself."""
+        most = _IMAGES_ON_A_CORE if self._workers else _IMAGES_ON_A_CARD
+        images = max(most * 32**2 // self.challenge.size**2, 1)
+        each = max(images // self.x_CK3HW.shape[1], 1)
+        parts = (slice(start, start + each) for start in range(0, len(self.x_CK3HW), each))
+        return zip(*self._map(gradient, parts), strict=True)
+
+    def _descend(self, gradient: Tensor) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate
+        self.x_CK3HW.grad = gradient
+        self.optimiser.step()
+        self.steps_done += 1
+
     def viewed(self, x_B3HW: Tensor, mirrored: bool) -> Tensor:
         """Prototypes at the challenge's size, their mirror images if `mirrored`."""
         if x_B3HW.shape[-1] != self.challenge.size:
@@ -120,8 +166,23 @@ class Optimisation(ClassMatching):
         return x_B3HW.flip(3) if mirrored else x_B3HW
 
     def state(self) -> dict[str, Any]:
-        return {**super().state(), "quantiser": self.quantiser and self.quantiser.state()}
+        """For a checkpoint: with the same arguments and this, the next step is the same."""
+        return {
+            "prototypes": self.x_CK3HW.detach(),
+            "optimiser": self.optimiser.state_dict(),
+            "steps_done": self.steps_done,
+            "quantiser": self.quantiser and self.quantiser.state(),
+        }
 
+    @torch.no_grad()
     def restore(self, state: dict[str, Any]) -> None:
-        super().restore(state)
+        """Go on from what `state` gave."""
+        self.x_CK3HW.copy_(state["prototypes"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.steps_done = state["steps_done"]
         self.quantiser = Quantiser(**state["quantiser"]) if state["quantiser"] else None
+
+    def close(self) -> None:
+        """Give the cores back."""
+        if self._workers:
+            self._workers.close()

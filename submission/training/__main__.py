@@ -17,10 +17,6 @@ VERBS = {
     ),
     "minmax": ("submission.training.minmax.command:MinMaxRun", "fine-tune a DiT with the min-max losses"),
     "gaussian": ("submission.training.mixtures.gaussian", "fit mixtures of Gaussians"),
-    "matched": (
-        "submission.training.mixtures.matched:MatchedRun",
-        "train mixtures to look real to networks",
-    ),
     "distilled": (
         "submission.training.distilled.command:DistilledRun",
         "learn prototypes that look real to networks",

@@ -52,7 +52,7 @@ def test_continues_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_prototypes_are_distilled_and_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipes = sweep.DISTILLED_RECIPES
+    recipes = sweep.RECIPES
     monkeypatch.setitem(recipes, "digits", replace(recipes["digits"], ages=(0, 1), start_images=2))
     few = first_of_each(load_split(get_challenge("digits"), "train", None), 60)
     monkeypatch.setattr(sweep, "load_split", lambda *asked: few)
@@ -94,7 +94,7 @@ def test_labels_of_fewer_classes_count_on() -> None:
 
 def test_a_file_of_another_sweep_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "sweep.json"
-    out.write_text(before := json.dumps({"dataset": "digits", "sweep": "matched", "rows": []}))
+    out.write_text(before := json.dumps({"dataset": "digits", "sweep": "distilled", "rows": []}))
     with pytest.raises(SystemExit, match="another --out"):
         run(monkeypatch, out, "gaussian", "--set", "components=20")
     assert out.read_text() == before
@@ -104,6 +104,6 @@ def test_values_have_the_type_of_the_setting() -> None:
     values = parse_values(ARMS["gaussian"], ["clusters=1,8", "mirrored=yes", "spread=1,0.5"])
     assert values["clusters"] == (1, 8) and values["mirrored"] == (True,) and values["spread"] == (1.0, 0.5)
     with pytest.raises(ValueError, match="cannot be varied"):
-        parse_values(ARMS["matched"], ["mirrored=yes"])
+        parse_values(ARMS["distilled"], ["mirrored=yes"])
     with pytest.raises(ValueError, match="yes or no"):
         parse_values(ARMS["gaussian"], ["mirrored=1"])

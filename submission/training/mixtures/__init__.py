@@ -1,1 +1,1 @@
-"""Fitting the mixtures of Gaussians, and training their clusters against experts."""
+"""Fitting the mixtures of Gaussians."""

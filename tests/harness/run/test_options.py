@@ -41,8 +41,8 @@ def test_the_challenge_gives_budget_and_cap() -> None:
     assert (options.budget, options.ipc_cap, options.generator_name) == (600.0, 100, "distilled")
     assert RunOptions("cifar100", generator="gaussian").ipc_cap == RunOptions("cifar100", command="x").ipc_cap == 1000
     assert RunOptions("cifar100", ipc=7).ipc_cap == 7
-    assert defaults("cifar100") == ("distilled", "matched", "gaussian"), "the best on held-out images first"
-    assert RunOptions("tiny-imagenet").generator_name == "matched"
+    assert defaults("cifar100") == ("distilled", "gaussian"), "the best on held-out images first"
+    assert RunOptions("tiny-imagenet").generator_name == "distilled"
     assert RunOptions("digits").generator_name == RunOptions("cifar100", weights="mine").generator_name == "native"
     assert RunOptions("digits", ipc="none", command="x").ipc_cap is None
     assert RunOptions("digits", command="x").generator_name == "command"

@@ -7,15 +7,13 @@ import pytest
 from evaluation.base.images import ImageSet, first_of_each
 from evaluation.data.datasets import load_split
 from submission.training.distilled import command as distilled
-from submission.training.mixtures import matched
 
 
 @pytest.fixture
 def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`distilled` and `matched` find twenty training images of each class."""
+    """`distilled` finds twenty training images of each class."""
 
     def few(*asked: object) -> ImageSet:
         return first_of_each(load_split(*asked), 20)  # type: ignore[call-overload]
 
-    for command in (distilled, matched):
-        monkeypatch.setattr(command, "load_split", few)
+    monkeypatch.setattr(distilled, "load_split", few)

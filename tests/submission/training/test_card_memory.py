@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import pytest
 import torch
@@ -16,18 +15,14 @@ from evaluation.judge.convnet import seeded_convnet
 from evaluation.judge.norm_relu_pool import plain_norm_relu_pool
 from submission.diffusion.networks.unet import PRESETS
 from submission.diffusion.pixel_model import build_network
-from submission.distillation import matching
+from submission.distillation import optimise
 from submission.distillation.clusters import LARGEST_SIZE
-from submission.distillation.experts import Expert as AgedExpert
+from submission.distillation.experts import Expert
 from submission.distillation.optimise import Optimisation
 from submission.distillation.recipe import RECIPES as DISTILLED
 from submission.distillation.targets import Target, summed
-from submission.generators.gaussian import Mixture
 from submission.training.minmax import training as minmax
 from submission.training.minmax.latents import Latents
-from submission.training.mixtures import matched
-from submission.training.mixtures.experts import Expert
-from submission.training.mixtures.matching import Matching
 from submission.training.native.diffusion import DeviceData, DiffusionTraining
 from submission.training.native.recipes import RECIPES
 from tests.device_traffic import CARD
@@ -49,20 +44,8 @@ def weights_of(name: str) -> dict[str, Tensor]:
 @pytest.fixture(autouse=True)
 def as_on_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is chosen by the type of device; too few steps to compile the norm."""
-    monkeypatch.setattr(matching, "fastest_precision", lambda _: torch.bfloat16)
-    monkeypatch.setattr(matching, "choose_norm_relu_pool", lambda *_: plain_norm_relu_pool)
-
-
-def matched_training(name: str) -> Matching:
-    challenge, recipe = get_challenge(name), matched.RECIPES[name]
-    size = min(challenge.size, LARGEST_SIZE)
-    classes, clusters, parts, pixels = challenge.classes, recipe.clusters, recipe.components, 3 * size**2
-    mixture = Mixture(
-        on_card(pixels), on_card(parts, pixels), on_card(classes, clusters, parts), on_card(classes, clusters),
-        on_card(parts, parts), on_card(classes, parts),
-    )  # fmt: skip
-    experts = [Expert(weights_of(name), on_card(classes, 128 * (challenge.size // 8) ** 2), 1.0)] * recipe.experts
-    return Matching(mixture, size, experts, recipe, challenge, 0, CARD.type)
+    monkeypatch.setattr(optimise, "fastest_precision", lambda _: torch.bfloat16)
+    monkeypatch.setattr(optimise, "choose_norm_relu_pool", lambda *_: plain_norm_relu_pool)
 
 
 def distilled_training(name: str) -> Optimisation:
@@ -71,7 +54,7 @@ def distilled_training(name: str) -> Optimisation:
     classes, seen = challenge.classes, 128 * (challenge.size // 8) ** 2
     size = min(challenge.size, LARGEST_SIZE)
     means = on_card(classes, recipe.groups, seen, dtype=torch.bfloat16)
-    expert = AgedExpert(0, max(recipe.ages), weights_of(name))
+    expert = Expert(0, max(recipe.ages), weights_of(name))
     target = Target(expert, False, on_card(classes, seen), 1.0, means, 1.0)
     start = on_card(classes, recipe.prototypes, 3, size, size)
     groups = torch.zeros(classes, recipe.prototypes, dtype=torch.int64)
@@ -79,15 +62,14 @@ def distilled_training(name: str) -> Optimisation:
 
 
 @pytest.mark.parametrize("name", challenges())
-@pytest.mark.parametrize("make", [matched_training, distilled_training])
-def test_a_step_of_matching_fits_on_a_card(make: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_of_distilled_fits_on_a_card(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with LiveBytes() as live:
-        make(name).step()
+        distilled_training(name).step()
     assert live.peak < MOST
     if name != "digits":  # and would not, or hardly, all at once: that is what the parts are for
-        monkeypatch.setattr(matching, "_IMAGES_ON_A_CARD", 10**9)
+        monkeypatch.setattr(optimise, "_IMAGES_ON_A_CARD", 10**9)
         with LiveBytes() as whole:
-            make(name).step()
+            distilled_training(name).step()
         assert whole.peak > 1.3 * live.peak
 
 
