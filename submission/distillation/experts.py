@@ -46,7 +46,7 @@ def experts_for(
     device: str,
     folder: Path,
     on_progress: Update = lambda fraction, text: None,
-    go_on: Callable[[], bool] = lambda: True,
+    spent: Callable[[], float] = lambda: 0.0,
 ) -> list[Expert]:
     """`count` networks at each of `ages` (epochs of the judge's training on `train`), in order of network and age.
 
@@ -56,7 +56,8 @@ def experts_for(
 
     Args:
         ages: ascending.
-        go_on: asked after every epoch; where it says no, only what was reached by then is returned.
+        spent: the fraction of the time for it that is over, asked after every epoch; from 1 on only what was reached
+            by then is returned.
 
     Raises ValueError if a file is damaged.
     """
@@ -72,8 +73,9 @@ def experts_for(
             for network, (path, each) in enumerate(zip(paths, trained, strict=True)):
                 write = partial(each.write, path, identity)
                 for epoch in each.epochs_until(ages, engine, derived_seed(seed, "expert", network), write):
-                    on_progress((network * max(ages) + epoch) / epochs, f"network {network + 1} of {count}")
-                    if not go_on():
+                    over = spent()
+                    on_progress(max((network * max(ages) + epoch) / epochs, over), f"network {network + 1} of {count}")
+                    if over >= 1:
                         return _reached(trained, ages)
     return _reached(trained, ages)
 

@@ -42,8 +42,8 @@ def learn(
     """
     began = time.monotonic()
 
-    def until(fraction: float) -> Callable[[], bool]:
-        return lambda: all_networks or time.monotonic() - began < fraction * seconds
+    def until(fraction: float) -> Callable[[], float]:
+        return lambda: 0.0 if all_networks else (time.monotonic() - began) / max(fraction * seconds, 1e-6)
 
     with TemporaryDirectory(prefix="distilling-") as folder:
         training = prepared(

@@ -17,7 +17,7 @@ from submission.distillation.quantise import herded
 from submission.distillation.recipe import Recipe
 from submission.distillation.targets import digest, kept, targets_for
 
-GoOn = Callable[[], bool]
+Spent = Callable[[], float]
 _GROUPING_NETWORKS = 2  # whose oldest experts say which images resemble each other
 
 
@@ -28,20 +28,24 @@ def prepared(
     seed: int,
     device: str,
     folder: Path,
-    more_experts: GoOn = lambda: True,
-    more_targets: GoOn = lambda: True,
+    spent_on_experts: Spent = lambda: 0.0,
+    spent_on_targets: Spent = lambda: 0.0,
 ) -> Optimisation:
     """The optimisation before its first step; the experts, groups and targets that `folder` has are not made again.
 
     Args:
-        more_experts: asked after every epoch; where it says no, there are the experts of the ages reached by then.
-        more_targets: asked before each target but the first, the oldest expert's; those after a no are left out.
+        spent_on_experts: the fraction of the time for experts that is over, asked after every epoch; from 1 on there
+            are those of the ages reached by then.
+        spent_on_targets: the same of the time until all targets must be there, asked before each but the first, the
+            oldest expert's; from 1 on the others are left out.
 
     Raises ValueError if a file in `folder` is damaged, or the recipe asks for more than a class has.
     """
     with progress_bar("Training experts") as update:
         cache = folder / "experts"
-        experts = experts_for(train, challenge, recipe.networks, recipe.ages, seed, device, cache, update, more_experts)
+        experts = experts_for(
+            train, challenge, recipe.networks, recipe.ages, seed, device, cache, update, spent_on_experts
+        )
     eldest = max(expert.age for expert in experts)
     oldest = [e for e in experts if e.age == eldest and e.network < _GROUPING_NETWORKS]
     identity = {
@@ -54,7 +58,7 @@ def prepared(
     with progress_bar("Measuring features of real images") as update:
         cache = folder / f"targets-{recipe.groups}"
         views = recipe.mirrored_targets
-        targets = targets_for(train, challenge, experts, group_N, views, device, cache, update, more_targets)
+        targets = targets_for(train, challenge, experts, group_N, views, device, cache, update, spent_on_targets)
     start_CK3HW, group_CK = start_means(train, group_N, recipe.prototypes, recipe.start_images, seed, device)
     return Optimisation(start_CK3HW, group_CK, targets, recipe, challenge, seed, device)
 

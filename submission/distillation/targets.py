@@ -54,13 +54,15 @@ def targets_for(
     device: str,
     folder: Path,
     on_progress: Update = lambda fraction, text: None,
-    go_on: Callable[[], bool] = lambda: True,
+    spent: Callable[[], float] = lambda: 0.0,
 ) -> list[Target]:
     """A target of each expert, and with `mirrored` one of the mirror images too, in the order of `experts`.
 
-    `go_on` is asked before each but the first that is made, from the oldest expert on; after a no the rest is left out.
-
     What `folder` has of the same experts, images and groups is read, the rest is measured and written.
+
+    Args:
+        spent: the fraction of the time for it that is over, asked before each but the first that is made, from the
+            oldest expert on; from 1 on the rest is left out.
 
     Raises ValueError if a file is damaged.
     """
@@ -74,11 +76,11 @@ def targets_for(
     targets: dict[int, Target] = {}
 
     def measured(expert: Expert, view: bool) -> Tensor:
-        on_progress(len(targets) / len(asked), f"network {expert.network + 1}, {expert.age} epochs")
+        on_progress(max(len(targets) / len(asked), spent()), f"network {expert.network + 1}, {expert.age} epochs")
         return _group_means(data, expert, position_N.to(device), counts_CG, view)
 
     for number in sorted(range(len(asked)), key=lambda number: -asked[number][0].age):
-        if targets and not go_on():
+        if targets and spent() >= 1:
             break
         expert, view = asked[number]
         identity = {"images": images, "groups": digest([group_N]), "weights": digest(expert.weights.values())}

@@ -11,6 +11,7 @@ import torch
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from submission.distillation.experts import Expert, experts_for
+from tests.submission.distillation.conftest import AGES
 
 
 def equal(some: list[Expert], others: list[Expert]) -> bool:
@@ -71,3 +72,21 @@ def test_other_images_make_other_experts(train: ImageSet, tmp_path: Path) -> Non
     first = trained(train, tmp_path, 1, (1,))
     fewer = ImageSet(train.images[10:], train.labels[10:])
     assert not equal(trained(fewer, tmp_path, 1, (1,)), first)
+
+
+def test_within_a_time_its_progress_is_that_of_the_time(train: ImageSet, experts: list[Expert], tmp_path: Path) -> None:
+    told: list[float] = []
+    gone = iter((0.6, 1.2))
+    within = experts_for(
+        train,
+        get_challenge("digits"),
+        8,
+        AGES,
+        0,
+        "cpu",
+        tmp_path,
+        lambda fraction, text: told.append(fraction),
+        lambda: next(gone),
+    )
+    assert told == [0.6, 1.2], "not two of the 24 epochs of all networks"
+    assert equal(within, experts[:2])

@@ -65,3 +65,23 @@ def test_what_is_in_the_folder_is_not_measured_again(
     assert len(told) == 6, "other groups have other means"
     for path, content in written.items():
         path.write_bytes(content)
+
+
+def test_within_a_time_there_are_targets_of_the_oldest_experts(
+    train: ImageSet, experts: list[Expert], group_N: torch.Tensor, targets: list[Target], tmp_path: Path
+) -> None:
+    told: list[float] = []
+    gone = iter((0.7, 1.1))
+    within = targets_for(
+        train,
+        get_challenge("digits"),
+        experts,
+        group_N,
+        False,
+        "cpu",
+        tmp_path,
+        lambda fraction, text: told.append(fraction),
+        lambda: next(gone),
+    )
+    assert told == [0.7] and [target.expert.age for target in within] == [3]
+    assert torch.equal(within[0].group_means_CGF, targets[4].group_means_CGF)
