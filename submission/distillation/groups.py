@@ -83,7 +83,8 @@ def start_means(
     """Where prototypes begin: means of training images of one class and group that resemble each other.
 
     Each group has prototypes as it has images, one at least, and is clustered into so many by coarse pixels. A cluster
-    of fewer than `least` images is filled up with the nearest others of its class, so clusters may share images.
+    of fewer than `least` images is filled up with the nearest others of its class, so clusters may share images, but no
+    two are the same as long as there are others: prototypes that begin alike stay alike.
 
     Returns means in [0, 1], float32 (C, K, 3, H, W) at no more than 32 pixels, and the group of each, int64 (C, K).
     Raises ValueError if a class has fewer images than `least`, or more groups than prototypes.
@@ -100,16 +101,20 @@ def start_means(
         x_M3HW = torch.from_numpy(train.images[members_M.numpy()]).to(device).float() / 255
         x_M3HW, x_MP = F.adaptive_avg_pool2d(x_M3HW, size), F.adaptive_avg_pool2d(x_M3HW, _COARSE).flatten(1)
         group_M = group_N[members_M].to(device)
+        begun: set[frozenset[int]] = set()  # images that a prototype of the class begins at
         for group, count in enumerate(apportioned(prototypes, group_M.bincount().cpu())):
             of_group_m = (group_M == group).nonzero().flatten()
             centres_kP, cluster_m = k_means(x_MP[of_group_m], count, draws)
             for cluster, centre_P in enumerate(centres_kP):
                 own_m = of_group_m[cluster_m == cluster]
-                if len(own_m) < least:  # the nearest in the class, its own members first
-                    distance_M = (x_MP - centre_P).square().sum(1)
-                    distance_M[own_m] -= distance_M.max()
-                    own_m = distance_M.argsort()[:least]
-                starts.append(x_M3HW[own_m].mean(0))
+                distance_M = (x_MP - centre_P).square().sum(1)
+                distance_M[own_m] -= distance_M.max() + 1  # its own members first
+                nearest_M = distance_M.argsort()
+                count_m = max(len(own_m), least)
+                while count_m < len(nearest_M) and frozenset(nearest_M[:count_m].tolist()) in begun:
+                    count_m += 1
+                begun.add(frozenset(nearest_M[:count_m].tolist()))
+                starts.append(x_M3HW[nearest_M[:count_m]].mean(0))
                 groups.append(group)
     start_CK3HW = torch.stack(starts).view(classes, prototypes, 3, size, size)
     return start_CK3HW, torch.tensor(groups).view(classes, prototypes)

@@ -36,6 +36,18 @@ def test_a_prototype_begins_at_the_mean_of_eight_images_of_its_class_or_more(pro
         assert (group_CK[label].bincount(minlength=groups) >= 1).all()
 
 
+def test_no_two_prototypes_begin_alike() -> None:
+    train = each_its_own_pixel(2, 20)
+    train.images[::2] = train.images[::2] // 2  # two kinds, in which each image is as near to all others
+    start_CK3HW, _ = start_means(train, torch.arange(40) % 2, 16, 8, 0, "cpu")
+    for start_K3HW in start_CK3HW:
+        assert len(start_K3HW.flatten(1).unique(dim=0)) == 16
+        assert (start_K3HW.flatten(1) > 0).sum(1).min() >= 8
+    few = each_its_own_pixel(1, 8)
+    start_CK3HW, _ = start_means(few, torch.zeros(8, dtype=torch.int64), 3, 8, 0, "cpu")
+    assert len(start_CK3HW[0].flatten(1).unique(dim=0)) == 1, "there is only one mean of all eight"
+
+
 def test_starts_are_the_same_again_and_others_by_another_seed() -> None:
     train, group_N = each_its_own_pixel(2, 40), torch.zeros(80, dtype=torch.int64)
     first, again, other = (start_means(train, group_N, 4, 8, seed, "cpu")[0] for seed in (0, 0, 1))
