@@ -230,7 +230,7 @@ DISTILLED = {
     "group_weight": (0.5,),
     "steps": (80,),
     "stored_steps": (0,),
-    "components": (500,),
+    "stored_bytes": (1000,),
     "rate": (0.03,),
     "label_weight": (0.3,),
     "label_age": (4,),

@@ -12,7 +12,7 @@ from evaluation.judge.engine import DeviceSet, put_on_device
 from evaluation.judge.fast_engine import features
 from evaluation.judge.norm_relu_pool import choose_norm_relu_pool
 from submission.contract.precision import fastest_precision
-from submission.distillation.clusters import LARGEST_SIZE, k_means, without_small_clusters
+from submission.distillation.clusters import k_means, without_small_clusters
 from submission.distillation.experts import Expert
 
 CHUNK = 64  # images looked at at once: what fits in a core's cache
@@ -86,10 +86,9 @@ def start_means(
     of fewer than `least` images is filled up with the nearest others of its class, so clusters may share images, but no
     two are the same as long as there are others: prototypes that begin alike stay alike.
 
-    Returns means in [0, 1], float32 (C, K, 3, H, W) at no more than 32 pixels, and the group of each, int64 (C, K).
+    Returns means in [0, 1], float32 (C, K, 3, H, W), and the group of each, int64 (C, K).
     Raises ValueError if a class has fewer images than `least`, or more groups than prototypes.
     """
-    size = min(train.images.shape[-1], LARGEST_SIZE)
     labels_N = torch.from_numpy(train.labels)
     classes = int(labels_N.max()) + 1
     draws = torch.Generator().manual_seed(seed)
@@ -99,7 +98,7 @@ def start_means(
         if len(members_M) < least:
             raise ValueError(f"class {label} has {len(members_M)} training images; a prototype begins at {least}")
         x_M3HW = torch.from_numpy(train.images[members_M.numpy()]).to(device).float() / 255
-        x_M3HW, x_MP = F.adaptive_avg_pool2d(x_M3HW, size), F.adaptive_avg_pool2d(x_M3HW, _COARSE).flatten(1)
+        x_MP = F.adaptive_avg_pool2d(x_M3HW, _COARSE).flatten(1)
         group_M = group_N[members_M].to(device)
         begun: set[frozenset[int]] = set()  # images that a prototype of the class begins at
         for group, count in enumerate(apportioned(prototypes, group_M.bincount().cpu())):
@@ -116,7 +115,7 @@ def start_means(
                 begun.add(frozenset(nearest_M[:count_m].tolist()))
                 starts.append(x_M3HW[nearest_M[:count_m]].mean(0))
                 groups.append(group)
-    start_CK3HW = torch.stack(starts).view(classes, prototypes, 3, size, size)
+    start_CK3HW = torch.stack(starts).unflatten(0, (classes, prototypes))
     return start_CK3HW, torch.tensor(groups).view(classes, prototypes)
 
 

@@ -20,9 +20,8 @@ from evaluation.judge.fast_engine import features
 from evaluation.judge.norm_relu_pool import choose_norm_relu_pool
 from evaluation.judge.parallel import Workers
 from submission.contract.precision import fastest_precision
-from submission.distillation.quantise import Quantiser
 from submission.distillation.recipe import Recipe
-from submission.distillation.stored import StoredPrototypes
+from submission.distillation.stored import StoredPrototypes, step_for
 from submission.distillation.targets import Target
 
 # images of 32x32 pixels that are looked at together: what fits in a core's cache, and in 10 GB of a card's memory
@@ -61,7 +60,7 @@ class Optimisation:
         self._map = self._workers.map if self._workers else map
         groups = targets[0].group_means_CGF.shape[1]
         self.member_CGK = F.one_hot(group_CK.to(self.device), groups).transpose(1, 2).float()
-        self.quantiser: Quantiser | None = None
+        self.storage_step: float | None = None  # once steps go through the storage
         self._measured: list[Tensor] = []
 
     @property
@@ -90,15 +89,12 @@ class Optimisation:
         """One step of all prototypes with one target; the loss, a scalar."""
         draws = torch.Generator().manual_seed(derived_seed(self.seed, "target", self.steps_done))
         target = self.targets[int(torch.randint(len(self.targets), (), generator=draws))]
-        if self.quantiser is None and self.steps_done >= self.steps - self.recipe.stored_steps:
-            self.quantiser = Quantiser.fit(self._levels(), self.recipe.components)
+        if self.storage_step is None and self.steps_done >= self.steps - self.recipe.stored_steps:
+            self.storage_step = step_for(self._levels(), self.recipe.stored_bytes)
         shown_CK3HW = (self.levels() / 255 - self.mean) / self.std
         classes = len(shown_CK3HW)
         losses, measured, gradients = self._map_parts(lambda part: self._part_gradient(part, shown_CK3HW, target))
-        gradient_CK3HW = torch.cat(gradients) / classes
-        if self.quantiser:
-            gradient_CK3HW = self.quantiser.gradient(gradient_CK3HW / self.std) * self.std
-        self._descend(gradient_CK3HW)
+        self._descend(torch.cat(gradients) / classes)  # through the storage as if it changed nothing
         with torch.no_grad():
             self.x_CK3HW.clamp_(-self.mean / self.std, (1 - self.mean) / self.std)
         self._measured.append(torch.stack(measured).sum(0) / classes)
@@ -106,13 +102,14 @@ class Optimisation:
 
     def stored(self) -> StoredPrototypes:
         """The prototypes as they are now, for a weights file."""
-        quantiser = self.quantiser or Quantiser.fit(self._levels(), self.recipe.components)
-        return quantiser.stored(self._levels())
+        levels_CK3HW = self._levels()
+        step = self.storage_step or step_for(levels_CK3HW, self.recipe.stored_bytes)
+        return StoredPrototypes.nearest(levels_CK3HW, step)
 
     def levels(self) -> Tensor:
         """The prototypes in levels of 255, (C, K, 3, H, W): as they come back from storage once steps go through it."""
         levels_CK3HW = self._levels()
-        return levels_CK3HW if self.quantiser is None else self.quantiser.stored(levels_CK3HW).decode().clamp(0, 255)
+        return levels_CK3HW if self.storage_step is None else self.stored().decode().clamp(0, 255)
 
     def _levels(self) -> Tensor:
         return 255 * (self.x_CK3HW.detach() * self.std + self.mean)
@@ -122,9 +119,9 @@ class Optimisation:
         weights, recipe = target.expert.weights, self.recipe
         x_cK3HW = shown_CK3HW[part].clone().requires_grad_()
         classes, count = x_cK3HW.shape[:2]
-        seen_cKF = features(
-            self.viewed(x_cK3HW.flatten(0, 1), target.mirrored), weights, self.dtype, self.norm_relu_pool
-        )
+        x_B3HW = x_cK3HW.flatten(0, 1)
+        x_B3HW = x_B3HW.flip(3) if target.mirrored else x_B3HW
+        seen_cKF = features(x_B3HW, weights, self.dtype, self.norm_relu_pool)
         seen_cKF = seen_cKF.view(classes, count, -1)
         apart = (seen_cKF.mean(1) - target.class_means_CF[part]).square().sum() / target.class_spread
         groups_apart, matched = torch.zeros_like(apart), apart
@@ -158,20 +155,13 @@ class Optimisation:
         self.optimiser.step()
         self.steps_done += 1
 
-    def viewed(self, x_B3HW: Tensor, mirrored: bool) -> Tensor:
-        """Prototypes at the challenge's size, their mirror images if `mirrored`."""
-        if x_B3HW.shape[-1] != self.challenge.size:
-            size = (self.challenge.size, self.challenge.size)
-            x_B3HW = F.interpolate(x_B3HW, size, mode="bicubic", antialias=True)
-        return x_B3HW.flip(3) if mirrored else x_B3HW
-
     def state(self) -> dict[str, Any]:
         """For a checkpoint: with the same arguments and this, the next step is the same."""
         return {
             "prototypes": self.x_CK3HW.detach(),
             "optimiser": self.optimiser.state_dict(),
             "steps_done": self.steps_done,
-            "quantiser": self.quantiser and self.quantiser.state(),
+            "storage_step": self.storage_step,
         }
 
     @torch.no_grad()
@@ -180,7 +170,7 @@ class Optimisation:
         self.x_CK3HW.copy_(state["prototypes"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.steps_done = state["steps_done"]
-        self.quantiser = Quantiser(**state["quantiser"]) if state["quantiser"] else None
+        self.storage_step = state["storage_step"]
 
     def close(self) -> None:
         """Give the cores back."""

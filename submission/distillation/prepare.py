@@ -12,8 +12,8 @@ from evaluation.base.progress_bar import progress_bar
 from evaluation.judge.fast_engine import features
 from submission.distillation.experts import experts_for
 from submission.distillation.groups import feature_groups, start_means
+from submission.distillation.herding import herded
 from submission.distillation.optimise import Optimisation
-from submission.distillation.quantise import herded
 from submission.distillation.recipe import Recipe
 from submission.distillation.targets import digest, kept, targets_for
 
@@ -72,7 +72,7 @@ def shown_order(training: Optimisation, levels_CK3HW: Tensor) -> Tensor:
     experts = {target.expert.network: target.expert for target in training.targets}  # the oldest of each is the last
     orders = []
     for levels_K3HW in levels_CK3HW.clamp(0, 255):
-        x_K3HW = training.viewed((levels_K3HW / 255 - training.mean) / training.std, mirrored=False)
+        x_K3HW = (levels_K3HW / 255 - training.mean) / training.std
         views = (features(x_K3HW, e.weights, training.dtype, training.norm_relu_pool) for e in experts.values())
         orders.append(herded(torch.cat(list(views), 1)))
     return torch.stack(orders)

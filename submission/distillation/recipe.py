@@ -29,8 +29,8 @@ class Recipe:
     ages: tuple[int, ...] = field(metadata=option("epochs that each network has learned"))
     groups: int = field(metadata=option("parts of each class whose means are matched too", at_least=1))
     steps: int = field(metadata=option("steps in all", at_least=1))
-    stored_steps: int = field(metadata=option("of these, the last ones, through the storage in 8 bits", at_least=0))
-    components: int = field(metadata=option("principal components of the storage, at most", at_least=1))
+    stored_steps: int = field(metadata=option("of these, the last ones, through the storage", at_least=0))
+    stored_bytes: int = field(metadata=option("bytes of a prototype in the weights file, about", at_least=16))
     start_images: int = 8
     group_images: int = 10
     group_weight: float = field(default=0.5, metadata=option("of the groups' means in the loss", at_least=0, at_most=1))
@@ -49,7 +49,7 @@ class Recipe:
 
 _AGES = (0, 1, 2, 4, 8, 16)
 RECIPES = {
-    "digits": Recipe(16, False, False, 3, (0, 2, 8, 32), groups=1, steps=200, stored_steps=40, components=300),
-    "cifar100": Recipe(64, True, True, 8, _AGES, groups=10, steps=250, stored_steps=50, components=500),
-    "tiny-imagenet": Recipe(50, True, True, 4, _AGES, groups=8, steps=200, stored_steps=40, components=300),
+    "digits": Recipe(16, False, False, 3, (0, 2, 8, 32), groups=1, steps=200, stored_steps=40, stored_bytes=400),
+    "cifar100": Recipe(64, True, True, 8, _AGES, groups=10, steps=250, stored_steps=50, stored_bytes=1000),
+    "tiny-imagenet": Recipe(50, True, True, 4, _AGES, groups=8, steps=200, stored_steps=40, stored_bytes=800),
 }

@@ -7,8 +7,6 @@ with a little of another one of its class.
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import torch
 from torch import Tensor
 
@@ -18,6 +16,7 @@ from submission.contract.settings import number
 from submission.contract.weights import OwnWeights, load_weights
 from submission.distillation.stored import StoredPrototypes
 
+_MOST = 3 * 10**8  # values of all prototypes in a file
 MIX = number("mix", 0.3, 0.0, 0.5, "largest fraction of another prototype in images beyond the first two rounds")
 
 
@@ -80,10 +79,11 @@ class Distilled(OwnWeights, PrototypeRounds):
         path = context.weights or cls.find_weights(context.challenge, None)
         settings = cls.resolve_settings(context.settings, path)
         tensors, header = load_weights(path, cls.info.name, context.challenge)
-        if set(tensors) != {field.name for field in fields(StoredPrototypes)}:
-            raise ValueError(f"{path} does not hold the tensors of prototypes; train it again")
-        stored = StoredPrototypes(**{name: tensor.to(context.device) for name, tensor in tensors.items()})
-        return cls(stored.decode(), settings[MIX], header.model["mirrored"])
+        try:
+            stored = StoredPrototypes.unpack(tensors, _MOST)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}; train it again") from None
+        return cls(stored.decode().to(context.device), settings[MIX], header.model["mirrored"])
 
 
 def _below(u_B: Tensor, count: int) -> Tensor:

@@ -58,7 +58,7 @@ class DistilledRun(TrainingRun):
             self.out,
             "distilled",
             self.challenge,
-            vars(in_order(self.training)),
+            in_order(self.training).packed(),
             trained_on=self.trained_on,
             seed=self.seed,
             model={"mirrored": recipe.mirrored, "recipe": asdict(recipe), "steps_done": steps_done},
@@ -76,5 +76,5 @@ def generator_of(training: Optimisation) -> Distilled:
 def in_order(training: Optimisation) -> StoredPrototypes:
     """The prototypes of each class as they are stored, in the order that a run shows them."""
     stored = training.stored()
-    order_CK = shown_order(training, stored.decode()).to(stored.codes_CKP.device)
-    return replace(stored, codes_CKP=stored.codes_CKP.take_along_dim(order_CK[..., None], 1))
+    order_CK = shown_order(training, stored.decode()).to(stored.codes_CK3HW.device)
+    return replace(stored, codes_CK3HW=stored.codes_CK3HW.take_along_dim(order_CK[..., None, None, None], 1))

@@ -18,7 +18,7 @@ from submission.distillation.recipe import Recipe
 
 DIGITS = get_challenge("digits")
 SMALL = Recipe(
-    4, False, True, 2, (0, 1, 2), groups=2, steps=3, stored_steps=0, components=20, start_images=2, group_images=5
+    4, False, True, 2, (0, 1, 2), groups=2, steps=3, stored_steps=0, stored_bytes=200, start_images=2, group_images=5
 )
 
 

@@ -14,7 +14,7 @@ from submission.distillation.recipe import RECIPES, Recipe
 from submission.generators.distilled import Distilled
 from submission.training.__main__ import main
 
-SMALL = Recipe(4, False, False, 1, (0, 1), groups=2, steps=4, stored_steps=2, components=20, label_age=1)
+SMALL = Recipe(4, False, False, 1, (0, 1), groups=2, steps=4, stored_steps=2, stored_bytes=200, label_age=1)
 
 
 def test_the_command_trains_in_pieces_and_writes_weights_that_load(
