@@ -9,7 +9,7 @@ from __future__ import annotations
 import lzma
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import pi, prod
+from math import inf, pi, prod
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ _LARGEST = 32767
 _COUNTED = 255  # larger codes are counted as this one when the size is estimated
 _SAMPLE = 1000  # prototypes that it is estimated from, at most
 _PACKING = 1.1  # bytes of the packing for one of entropy: from 1.06 where there are many to 1.2 where there are few
+_DTYPES = {"packed": torch.uint8, "shape": torch.int64, "step": torch.float64}
 _VALUES_AT_ONCE = 3_000_000
 # bytes have no structure but how often each occurs: no bits of position, and a short search for repeats
 _FILTERS = ({"id": lzma.FILTER_LZMA2, "preset": 6, "lc": 0, "lp": 0, "pb": 0, "nice_len": 273, "depth": 4},)
@@ -67,12 +68,14 @@ class StoredPrototypes:
 
         Raises ValueError where they are not such tensors, or damaged.
         """
-        if set(tensors) != {"packed", "shape", "step"}:
+        if {name: tensor.dtype for name, tensor in tensors.items()} != _DTYPES:
             raise ValueError("there are no tensors of packed prototypes")
-        shape = tensors["shape"].flatten().tolist()
-        count, size = prod(shape), shape[-1]
-        if len(shape) != 5 or min(shape) < 1 or shape[2:] != [3, size, size] or count > most:
+        shape, step = tensors["shape"].flatten().tolist(), float(tensors["step"].sum())
+        count = prod(shape)
+        if len(shape) != 5 or min(shape) < 1 or shape[2] != 3 or shape[3] != shape[4] or count > most:
             raise ValueError(f"prototypes cannot have the shape {shape}")
+        if not 0 < step < inf:
+            raise ValueError(f"prototypes cannot be in steps of {step} levels")
         unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ)
         try:
             content = unpacker.decompress(tensors["packed"].cpu().numpy().tobytes(), max_length=2 * count)
@@ -85,9 +88,9 @@ class StoredPrototypes:
         planes_2N = np.frombuffer(content, np.uint8).reshape(2, -1).astype(np.int32)
         folded_N = planes_2N[0] | planes_2N[1] << 8
         codes_N = np.where(folded_N & 1, -(folded_N + 1) // 2, folded_N // 2).astype(np.int16)
-        classes, each = shape[:2]
+        classes, each, _, size, _ = shape
         codes_CK3HW = torch.from_numpy(codes_N).view(3, size, size, classes, each).permute(3, 4, 0, 1, 2).contiguous()
-        return cls(codes_CK3HW, float(tensors["step"]))
+        return cls(codes_CK3HW, step)
 
 
 def step_for(prototypes_CK3HW: Tensor, bytes_each: int) -> float:

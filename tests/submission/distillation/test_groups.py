@@ -36,6 +36,13 @@ def test_a_prototype_begins_at_the_mean_of_eight_images_of_its_class_or_more(pro
         assert (group_CK[label].bincount(minlength=groups) >= 1).all()
 
 
+def test_prototypes_begin_at_the_size_of_the_images() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 3, 64, 64), dtype=np.uint8)
+    train = ImageSet(images, np.repeat(np.arange(2), 10))
+    start_CK3HW, _ = start_means(train, torch.zeros(20, dtype=torch.int64), 1, 8, 0, "cpu")
+    assert torch.allclose(start_CK3HW[1, 0], torch.from_numpy(images[10:]).float().mean(0) / 255, atol=1e-5)
+
+
 def test_no_two_prototypes_begin_alike() -> None:
     train = each_its_own_pixel(2, 20)
     train.images[::2] = train.images[::2] // 2  # two kinds, in which each image is as near to all others

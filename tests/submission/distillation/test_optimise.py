@@ -11,8 +11,6 @@ import torch
 
 from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
-from evaluation.judge.convnet import ConvNet
-from submission.distillation.experts import Expert
 from submission.distillation.groups import start_means
 from submission.distillation.optimise import Optimisation
 from submission.distillation.recipe import Recipe
@@ -65,7 +63,7 @@ def test_a_killed_training_goes_on_bit_equal(made: Make, tmp_path: Path, stop: i
     again += [float(second.step()) for _ in range(10 - stop)]
     assert again == losses
     assert torch.equal(second.x_CK3HW, whole.x_CK3HW)
-    assert torch.equal(second.stored().codes_CKP, whole.stored().codes_CKP)
+    assert torch.equal(second.stored().codes_CK3HW, whole.stored().codes_CK3HW)
 
 
 def test_what_is_stored_is_what_the_experts_were_shown_last(made: Make) -> None:
@@ -73,7 +71,7 @@ def test_what_is_stored_is_what_the_experts_were_shown_last(made: Make) -> None:
     fitted = []
     for _ in range(6):
         training.step()
-        fitted.append(training.quantiser is not None)
+        fitted.append(training.storage_step is not None)
     assert fitted == [False] * 3 + [True] * 3
     assert torch.equal(training.stored().decode().clamp(0, 255), training.levels())
 
@@ -95,16 +93,3 @@ def test_prototypes_without_groups_are_held_against_the_class_alone(targets: lis
     loss = float(training.step())
     assert loss == pytest.approx(training.measured()["apart"], rel=1e-5)
     training.close()
-
-
-def test_larger_images_are_matched_at_their_own_size(train: ImageSet, group_N: torch.Tensor) -> None:
-    tiny = replace(get_challenge("digits"), size=64)
-    weights = {name: weight.detach() for name, weight in ConvNet(10, 64).named_parameters()}
-    target = Target(Expert(0, 0, weights), True, torch.zeros(10, 8192), 1.0, torch.zeros(10, 1, 8192).bfloat16(), 1.0)
-    start_CK3HW, group_CK = start_means(train, torch.zeros_like(group_N), 2, 8, 0, "cpu")
-    training = Optimisation(start_CK3HW, group_CK, [target], replace(RECIPE, groups=1), tiny, 0, "cpu")
-    before = training.x_CK3HW.detach().clone()
-    training.step()
-    training.close()
-    assert training.x_CK3HW.shape[-1] == 32
-    assert (training.x_CK3HW != before).any()

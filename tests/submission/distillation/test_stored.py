@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from submission.distillation.stored import StoredPrototypes, step_for
+from submission.distillation.stored import StoredPrototypes, _transforms, step_for
 
 SIZE = 8
 
@@ -51,10 +51,18 @@ def test_files_hold_all_codes(data: st.DataObject) -> None:
     assert again.codes_CK3HW.is_contiguous()
 
 
-def test_decoded_in_parts_or_in_another_order_the_bits_are_the_same() -> None:
-    stored = StoredPrototypes.nearest(prototypes(0), 1.3)
-    whole = stored.decode()
-    assert torch.equal(StoredPrototypes(stored.codes_CK3HW[1:2].flip(1), 1.3).decode(), whole[1:2].flip(1))
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10_000))
+def test_decoding_sums_in_any_order_to_the_same_bits(seed: int) -> None:
+    """So that another machine, which sums in another, makes images of the same hash."""
+    stored = StoredPrototypes.nearest(prototypes(seed, 6), 1.3)
+    colours, cosines = _transforms(torch.zeros(SIZE, dtype=torch.float64))
+    backwards = torch.arange(SIZE - 1, -1, -1)
+    x = stored.codes_CK3HW[..., backwards, :][..., backwards].double() * 1.3
+    x = torch.einsum("dc,nkdhw->nkchw", colours.flip(0), x.flip(2))
+    other = (cosines[backwards].t() @ (x @ cosines[backwards]) + 128).float()
+    assert torch.equal(stored.decode(), other)
+    assert torch.equal(StoredPrototypes(stored.codes_CK3HW[1:2].flip(1), 1.3).decode(), other[1:2].flip(1))
 
 
 @pytest.mark.parametrize("bytes_each", [30, 80, 150])
@@ -94,6 +102,10 @@ def test_files_of_something_else_or_damaged_are_refused() -> None:
         whole | {"shape": torch.tensor([-3, -2, 3, SIZE, SIZE])},
         whole | {"shape": torch.tensor([], dtype=torch.int64)},
         whole | {"shape": torch.tensor(7)},
+        whole | {"shape": whole["shape"].double()},
+        whole | {"step": torch.tensor(float("nan"), dtype=torch.float64)},
+        whole | {"step": torch.tensor(0.0, dtype=torch.float64)},
+        whole | {"packed": packed.int()},
     ):
         with pytest.raises(ValueError, match="prototypes"):
             StoredPrototypes.unpack(wrong, most)
