@@ -16,7 +16,6 @@ from evaluation.judge.norm_relu_pool import plain_norm_relu_pool
 from submission.diffusion.networks.unet import PRESETS
 from submission.diffusion.pixel_model import build_network
 from submission.distillation import optimise
-from submission.distillation.clusters import LARGEST_SIZE
 from submission.distillation.experts import Expert
 from submission.distillation.optimise import Optimisation
 from submission.distillation.recipe import RECIPES as DISTILLED
@@ -52,11 +51,10 @@ def distilled_training(name: str) -> Optimisation:
     challenge = get_challenge(name)
     recipe = replace(DISTILLED[name], stored_steps=0)
     classes, seen = challenge.classes, 128 * (challenge.size // 8) ** 2
-    size = min(challenge.size, LARGEST_SIZE)
     means = on_card(classes, recipe.groups, seen, dtype=torch.bfloat16)
     expert = Expert(0, max(recipe.ages), weights_of(name))
     target = Target(expert, False, on_card(classes, seen), 1.0, means, 1.0)
-    start = on_card(classes, recipe.prototypes, 3, size, size)
+    start = on_card(classes, recipe.prototypes, 3, challenge.size, challenge.size)
     groups = torch.zeros(classes, recipe.prototypes, dtype=torch.int64)
     return Optimisation(start, groups, [target], recipe, challenge, 0, CARD.type)
 
