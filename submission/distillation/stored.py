@@ -20,7 +20,7 @@ _LARGEST = 32767
 _COUNTED = 255  # larger codes are counted as this one when the size is estimated
 _SAMPLE = 1000  # prototypes that it is estimated from, at most
 _PACKING = 1.1  # bytes of the packing for one of entropy: from 1.06 where there are many to 1.2 where there are few
-_DTYPES = {"packed": torch.uint8, "shape": torch.int64, "step": torch.float64}
+_DTYPES = {"packed": (torch.uint8,), "shape": (torch.int64,), "step": (torch.float16, torch.float32, torch.float64)}
 _VALUES_AT_ONCE = 3_000_000
 # bytes have no structure but how often each occurs: no bits of position, and a short search for repeats
 _FILTERS = ({"id": lzma.FILTER_LZMA2, "preset": 6, "lc": 0, "lp": 0, "pb": 0, "nice_len": 273, "depth": 4},)
@@ -59,7 +59,7 @@ class StoredPrototypes:
         return {
             "packed": torch.frombuffer(bytearray(packed), dtype=torch.uint8),
             "shape": torch.tensor(self.codes_CK3HW.shape),
-            "step": torch.tensor(self.step, dtype=torch.float64),
+            "step": torch.tensor(self.step),
         }
 
     @classmethod
@@ -68,7 +68,7 @@ class StoredPrototypes:
 
         Raises ValueError where they are not such tensors, or damaged.
         """
-        if {name: tensor.dtype for name, tensor in tensors.items()} != _DTYPES:
+        if set(tensors) != set(_DTYPES) or any(tensors[name].dtype not in kinds for name, kinds in _DTYPES.items()):
             raise ValueError("there are no tensors of packed prototypes")
         shape, step = tensors["shape"].flatten().tolist(), float(tensors["step"].sum())
         count = prod(shape)
@@ -94,7 +94,10 @@ class StoredPrototypes:
 
 
 def step_for(prototypes_CK3HW: Tensor, bytes_each: int) -> float:
-    """The step with which a prototype takes about so many bytes in a file; finer than 1/64 level it never is."""
+    """The step with which a prototype takes about so many bytes in a file, at least 1/64 level.
+
+    It is one that half precision holds, as weights files have it.
+    """
     x_N3HW = prototypes_CK3HW.flatten(0, 1)
     coefficients_NJ = _coefficients(x_N3HW[:: -(-len(x_N3HW) // _SAMPLE)]).flatten(1)
     finest, coarsest = 1 / 64, 1024.0
@@ -104,7 +107,7 @@ def step_for(prototypes_CK3HW: Tensor, bytes_each: int) -> float:
             finest = middle
         else:
             coarsest = middle
-    return coarsest
+    return float(torch.tensor(coarsest).half())
 
 
 def _by_parts(function: Callable[[Tensor], Tensor], x_CK3HW: Tensor) -> Tensor:

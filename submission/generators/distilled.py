@@ -70,7 +70,7 @@ class Distilled(OwnWeights, PrototypeRounds):
         default_batch=1000,
         parts=True,
         settings=(MIX,),
-        useful_ipc={"cifar100": 100},  # its prototypes, once each
+        useful_ipc={"cifar100": 100, "tiny-imagenet": 20},  # its prototypes, once each
         weights_from="shipped with the project",
     )
 
