@@ -11,8 +11,10 @@ from evaluation.base.challenge import get_challenge
 from submission.contract.generator import LoadContext
 from submission.contract.weights import read_header
 from submission.distillation.recipe import RECIPES, Recipe
+from submission.distillation.stored import StoredPrototypes
 from submission.generators.distilled import Distilled
 from submission.training.__main__ import main
+from submission.training.common.checkpoint import load_checkpoint
 
 SMALL = Recipe(4, False, False, 1, (0, 1), groups=2, steps=4, stored_steps=2, stored_bytes=200, label_age=1)
 
@@ -40,6 +42,11 @@ def test_the_command_trains_in_pieces_and_writes_weights_that_load(
     images = generator.generate_numbered(labels, torch.arange(40) // 10, labels, 1)
     assert images.shape == (40, 3, 32, 32) and images.dtype == torch.uint8
     assert len(images.flatten(1).unique(dim=0)) == 40
+    digits, state = get_challenge("digits"), load_checkpoint(tmp_path / "checkpoint.pt", "cpu")["state"]
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (digits.mean, digits.std))
+    last = StoredPrototypes.nearest(255 * (state["prototypes"] * std + mean), state["storage_step"]).decode()
+    shown = last.round().clamp(0, 255).byte().flatten(0, 1)
+    assert torch.equal(images.flatten(1).unique(dim=0), shown.flatten(1).unique(dim=0)), "the step of the file too"
 
 
 def test_misuse_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
