@@ -31,11 +31,11 @@ from evaluation.base.machine import this_machine
 from evaluation.data.datasets import data_folder, load_split
 from submission.contract.generator import Generator, LoadContext, get_generator
 from submission.contract.weights import read_header
-from submission.distillation.clusters import LARGEST_SIZE
 from submission.generators.gaussian import Gaussian
 from submission.training.common.held_out import split_held_out
 from submission.training.mixtures.gaussian import (
     COVARIANCES,
+    LARGEST_SIZE,
     GaussianSettings,
     fit,
     with_mirror_images,

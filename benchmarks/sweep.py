@@ -35,7 +35,6 @@ from evaluation.data.datasets import data_folder, load_split
 from submission.contract.generator import Generator, LoadContext, get_generator
 from submission.contract.weights import load_weights, save_weights
 from submission.diffusion.samplers import CONSISTENCY
-from submission.distillation.clusters import LARGEST_SIZE
 from submission.distillation.optimise import Optimisation
 from submission.distillation.prepare import prepared
 from submission.distillation.recipe import RECIPES, Recipe
@@ -44,7 +43,7 @@ from submission.generators.native import Native
 from submission.training.common.held_out import split_held_out
 from submission.training.common.preview import make_images
 from submission.training.distilled.command import generator_of
-from submission.training.mixtures.gaussian import COVARIANCES, GaussianSettings, fit
+from submission.training.mixtures.gaussian import COVARIANCES, LARGEST_SIZE, GaussianSettings, fit
 from submission.training.native.distill import MIDDLES
 from submission.training.native.model_selection import class_distance
 

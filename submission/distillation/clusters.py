@@ -4,8 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-LARGEST_SIZE = 32  # larger images are modelled at this size: their leading components are smooth
-
 
 def k_means(x_NP: Tensor, clusters: int, generator: torch.Generator, rounds: int = 30) -> tuple[Tensor, Tensor]:
     """Lloyd's algorithm from k-means++ seeds (Arthur and Vassilvitskii, 2007): centres (K, P), clusters int64 (N,)."""

@@ -43,6 +43,7 @@ def learn(
     began = time.monotonic()
 
     def until(fraction: float) -> Callable[[], float]:
+        # of no time all is over
         return lambda: 0.0 if all_networks else (time.monotonic() - began) / max(fraction * seconds, 1e-6)
 
     with TemporaryDirectory(prefix="distilling-") as folder:

@@ -16,12 +16,13 @@ from evaluation.base.challenge import get_challenge
 from evaluation.base.images import ImageSet
 from evaluation.data.datasets import data_folder, load_split
 from submission.contract.weights import export_weights
-from submission.distillation.clusters import LARGEST_SIZE, k_means, without_small_clusters
+from submission.distillation.clusters import k_means, without_small_clusters
 from submission.generators.gaussian import Mixture
 from submission.training.common.options import DataOptions, add_options, check_ranges, given, option
 
 ENOUGH_VARIANCE = 0.999  # components beyond this fraction of the variance are left out
 PRIOR_IMAGES = 50  # a class's own variances weigh as its images do, the shared ones as so many
+LARGEST_SIZE = 32  # larger images are modelled at this size: their leading components are smooth
 CHUNK = 4096  # images on the device as floats at once
 Covariance = Literal["shared", "scaled"]
 COVARIANCES: tuple[Covariance, ...] = get_args(Covariance)
