@@ -119,9 +119,10 @@ def test_a_pass_graph_of_the_triton_kernels_is_their_steps(monkeypatch: pytest.M
     pytest.importorskip("triton", reason="the kernels are in Triton: pip install triton==3.7.1")
     fake = use(FakeCuda(), monkeypatch)
     plain, graphed = an_engine(), an_engine()
-    for engine in (plain, graphed):
-        engine.kernels = recorded(triton_kernels(engine.train.size))
-        engine.norm_relu_pool = engine.kernels.norm_relu_pool
+    kernels = triton_kernels(plain.train.size)
+    for engine, its_kernels in ((plain, kernels), (graphed, recorded(kernels))):
+        engine.kernels = its_kernels
+        engine.norm_relu_pool = its_kernels.norm_relu_pool
     graphed.graphed = GraphedSteps(graphed.updated, CARD[0], most=64, any_kind=True)
     for index, lr in enumerate((PROTOCOL.lr, PROTOCOL.lr_after_drop)):
         draws = replace(of_all_kinds(draw_pass(1, index, 6, 2), first=3 * index), batch_size=2)
@@ -133,7 +134,10 @@ def test_a_pass_graph_of_the_triton_kernels_is_their_steps(monkeypatch: pytest.M
 
 
 def recorded(kernels: CardKernels) -> CardKernels:
-    """The same, each kernel as an operation of PyTorch, which is computed again at a replay."""
+    """The same, each kernel as an operation of PyTorch, which is computed again at a replay.
+
+    For one engine of a process: a second operation of a name frees the first, which must not be called after that.
+    """
     forward, backward = kernels.norm_relu_pool.args[:2]  # type: ignore[attr-defined]
     library = torch.library
 
