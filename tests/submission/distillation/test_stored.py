@@ -35,8 +35,8 @@ def test_what_was_stored_is_stored_the_same_again(seed: int, step: float) -> Non
 def test_the_error_is_that_of_rounding_to_the_step(seed: int, step: float) -> None:
     x_CK3HW = prototypes(seed)
     off_CK3HW = StoredPrototypes.nearest(x_CK3HW, step).decode() - x_CK3HW
-    assert off_CK3HW.square().mean().sqrt() < 1.05 * step / 12**0.5
-    assert off_CK3HW.abs().max() <= step / 2 * (3 * SIZE**2) ** 0.5
+    assert off_CK3HW.square().mean().sqrt() < 1.15 * step / 12**0.5
+    assert off_CK3HW.abs().max() <= 0.6 * step * (3 * SIZE**2) ** 0.5
 
 
 @settings(deadline=None, max_examples=50)
@@ -75,6 +75,25 @@ def test_a_prototype_takes_about_the_bytes_that_were_asked_for(bytes_each: int, 
     assert 0.85 * 1500 * bytes_each < size < 1.05 * 1500 * bytes_each + 300
     again = StoredPrototypes.unpack(load_file(tmp_path / "some.safetensors"), x_CK3HW.numel())
     assert torch.equal(again.decode(), StoredPrototypes.nearest(x_CK3HW, step).decode())
+
+
+@pytest.mark.parametrize("bytes_each", [30, 60])
+def test_rounding_towards_zero_loses_less_in_as_many_bytes(bytes_each: int) -> None:
+    x_CK3HW = prototypes(3, 1500)
+    ours = StoredPrototypes.nearest(x_CK3HW, step_for(x_CK3HW, bytes_each))
+    x = x_CK3HW.double() - 128
+    colours, cosines = _transforms(x)
+    exact = cosines @ torch.einsum("dc,...chw->...dhw", colours, x) @ cosines.t()
+    step = ours.step
+    while packed_bytes(StoredPrototypes((exact / step).round().to(torch.int16), step)) > packed_bytes(ours):
+        step *= 1.01
+    to_nearest = StoredPrototypes((exact / step).round().to(torch.int16), step)
+    lost, lost_to_nearest = ((kept.decode() - x_CK3HW).square().mean().sqrt() for kept in (ours, to_nearest))
+    assert lost < 0.985 * lost_to_nearest
+
+
+def packed_bytes(stored: StoredPrototypes) -> int:
+    return len(stored.packed()["packed"])
 
 
 def test_fine_detail_survives_in_a_third_of_the_bytes() -> None:
