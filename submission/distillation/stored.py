@@ -43,7 +43,7 @@ class StoredPrototypes:
 
     @classmethod
     def nearest(cls, prototypes_CK3HW: Tensor, step: float) -> StoredPrototypes:
-        """The nearest to prototypes in levels of 255, square ones; of two that are about as near, the one of fewer bytes."""
+        """The nearest to prototypes in levels of 255, square ones, in favour of codes of fewer bytes."""
         return cls(_by_parts(lambda x_nK3HW: _rounded(_coefficients(x_nK3HW), step), prototypes_CK3HW), step)
 
     def decode(self) -> Tensor:
