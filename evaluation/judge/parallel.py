@@ -56,6 +56,17 @@ def workers_for(device: torch.device) -> Iterator[Workers | None]:
         yield workers
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Operations on one core. Small ones gain nothing from more, and where others want the cores each waits for all."""
+    cores = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(cores)
+
+
 class RoundCancelledError(Exception):
     """Another round failed or was interrupted, so this one need not go on."""
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from evaluation.judge.parallel import one_thread
+
 
 @pytest.fixture(autouse=True)
 def one_torch_thread() -> Iterator[None]:
     """Tests run side by side, so each keeps to one core: on a busy machine PyTorch's threads wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with one_thread():
+        yield
 
 
 @pytest.fixture

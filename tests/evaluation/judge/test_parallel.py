@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 
-from evaluation.judge.parallel import RoundCancelledError, RoundSlots, SharedClock, Workers
+from evaluation.judge.parallel import RoundCancelledError, RoundSlots, SharedClock, Workers, one_thread
 from evaluation.judge.score import judge
 from tests.evaluation.small import SMALL, small_test, small_train
 
@@ -30,6 +30,15 @@ def test_each_worker_has_one_thread_and_pytorch_gets_its_own_back() -> None:
     assert workers.map(lambda _: torch.get_num_threads(), range(20)) == [1] * 20
     assert torch.get_num_threads() == 3
     workers.close()
+    assert torch.get_num_threads() == 3
+    assert threads_seen_by_a_new_thread() == 3
+
+
+@pytest.mark.usefixtures("three_torch_threads")
+def test_small_operations_have_one_thread_and_pytorch_gets_its_own_back() -> None:
+    with pytest.raises(KeyError), one_thread():
+        assert torch.get_num_threads() == 1
+        raise KeyError
     assert torch.get_num_threads() == 3
     assert threads_seen_by_a_new_thread() == 3
 
