@@ -17,9 +17,7 @@ from torch import Tensor
 
 _GREY = 128  # level that the coefficients are of the distance from
 _LARGEST = 32767
-_UP = (
-    0.6  # part of a step from which a coefficient is rounded away from 0: more zeros, and a finer step in as many bytes
-)
+_UP = 0.6  # of a step, from which a coefficient is rounded away from 0: more zeros, so a finer step in as many bytes
 _COUNTED = 255  # larger codes are counted as this one when the size is estimated
 _SAMPLE = 1000  # prototypes that it is estimated from, at most
 _PACKING = 1.1  # bytes of the packing for one of entropy: from 1.06 where there are many to 1.2 where there are few
