@@ -11,6 +11,7 @@ from evaluation.base.images import ImageSet
 from evaluation.judge.engine import DeviceSet, put_on_device
 from evaluation.judge.fast_engine import features
 from evaluation.judge.norm_relu_pool import choose_norm_relu_pool
+from evaluation.judge.parallel import one_thread
 from submission.contract.precision import fastest_precision
 from submission.distillation.clusters import k_means, without_small_clusters
 from submission.distillation.experts import Expert
@@ -40,10 +41,16 @@ def feature_groups(
         return torch.zeros(len(train), dtype=torch.int64)
     data = put_on_device(train, challenge, torch.device(device))
     x_NP = torch.cat([_components(_seen(data, expert, mirrored)) for expert in experts], 1)
+    return _clusters(x_NP, data.labels, groups, least, seed)
+
+
+@one_thread()
+def _clusters(x_NP: Tensor, labels_N: Tensor, groups: int, least: int, seed: int) -> Tensor:
+    """Of each point within its class, int64 (N,), on the CPU."""
     draws = torch.Generator().manual_seed(seed)
-    group_N = torch.zeros(len(train), dtype=torch.int64)
-    for label in range(challenge.classes):
-        members_M = (data.labels == label).nonzero().flatten()
+    group_N = torch.zeros(len(x_NP), dtype=torch.int64)
+    for label in labels_N.unique().tolist():
+        members_M = (labels_N == label).nonzero().flatten()
         x_MP = x_NP[members_M]
         centres_GP, group_M = k_means(x_MP, min(groups, len(x_MP)), draws)
         _, group_M = without_small_clusters(x_MP, centres_GP, group_M, members_M, least)
@@ -77,6 +84,7 @@ def _components(seen_NF: Tensor) -> Tensor:
     return centred_NF @ axes_FP * len(centred_NF) ** 0.5 / deviations_P.square().sum().sqrt()
 
 
+@one_thread()
 def start_means(
     train: ImageSet, group_N: Tensor, prototypes: int, least: int, seed: int, device: str
 ) -> tuple[Tensor, Tensor]:

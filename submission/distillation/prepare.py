@@ -10,7 +10,6 @@ from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, content_hash
 from evaluation.base.progress_bar import progress_bar
 from evaluation.judge.fast_engine import features
-from evaluation.judge.parallel import one_thread
 from submission.distillation.experts import experts_for
 from submission.distillation.groups import feature_groups, start_means
 from submission.distillation.herding import herded
@@ -60,8 +59,7 @@ def prepared(
         cache = folder / f"targets-{recipe.groups}"
         views = recipe.mirrored_targets
         targets = targets_for(train, challenge, experts, group_N, views, device, cache, update, spent_on_targets)
-    with one_thread():
-        start_CK3HW, group_CK = start_means(train, group_N, recipe.prototypes, recipe.start_images, seed, device)
+    start_CK3HW, group_CK = start_means(train, group_N, recipe.prototypes, recipe.start_images, seed, device)
     return Optimisation(start_CK3HW, group_CK, targets, recipe, challenge, seed, device)
 
 
