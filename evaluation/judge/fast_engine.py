@@ -37,6 +37,7 @@ from evaluation.judge.norm_relu_pool import (
 from evaluation.judge.parallel import Workers
 from evaluation.judge.protocol import Protocol
 from evaluation.judge.streams import repeatable
+from evaluation.judge.winograd import convolve
 
 # Of the largest activation of a part of a batch: near to the caches; beyond 32 MiB glibc maps fresh pages each time.
 PART_BYTES = 16 * 2**20
@@ -222,6 +223,6 @@ def features(x_BCHW: Tensor, weights: Mapping[str, Tensor], dtype: torch.dtype, 
     x = x_BCHW.to(dtype, memory_format=torch.channels_last)
     for depth in range(DEPTH):
         kernel, gamma, beta = (weights[f"blocks.{depth}.{name}"] for name in ("0.weight", "1.weight", "1.bias"))
-        y = F.conv2d(x, kernel.to(dtype, memory_format=torch.channels_last), padding=1)
+        y = convolve(x, kernel.to(dtype, memory_format=torch.channels_last))
         x = norm_relu_pool(y, gamma, beta)
     return x.float().flatten(1)

@@ -6,17 +6,9 @@ compiler to fuse, on CUDA; and `norm_relu_pool.cpp`, on the CPU.
 """
 
 import ctypes
-import os
-import platform
-import shlex
-import shutil
-import signal
-import subprocess
-import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evaluation.judge.convnet import NORM_EPS, WIDTH
+from evaluation.judge.cpp_library import build_library, pointers
 
 NormReluPool = Callable[[Tensor, Tensor, Tensor], Tensor]
 Triple = tuple[Tensor, Tensor, Tensor]
@@ -34,9 +27,6 @@ COMPILE_FROM_STEPS = 10_000
 # Every combination of block, batch and dtype is compiled separately; beyond this many PyTorch would give up. A
 # judgement has 12, and 3 more for each other last batch; PyTorch's limit for all of a function together is 256.
 _COMPILED_VARIANTS = 256
-_CPP_SOURCE = Path(__file__).with_name("norm_relu_pool.cpp")
-_CPP_FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
-_X86_CPP_FLAGS = ("-mprefer-vector-width=512",)
 _CPP_NAMES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 
@@ -168,7 +158,7 @@ class CppKernel:
         pooled = torch.empty(pooled_shape, dtype=y_NCHW.dtype, memory_format=torch.channels_last)
         mean_NC, rstd_NC = torch.empty(images, channels), torch.empty(images, channels)
         inputs, outputs = (y_NCHW, gamma_C, beta_C), (pooled, mean_NC, rstd_NC)
-        self._forward[y_NCHW.dtype](*_pointers(inputs), images, height, width, NORM_EPS, *_pointers(outputs))
+        self._forward[y_NCHW.dtype](*pointers(*inputs), images, height, width, NORM_EPS, *pointers(*outputs))
         return pooled, mean_NC, rstd_NC
 
     def backward(
@@ -181,59 +171,12 @@ class CppKernel:
         images, channels, height, width = y_NCHW.shape
         dgamma_NC, dbeta_NC = torch.empty(images, channels), torch.empty(images, channels)
         inputs, outputs = (gradient, y_NCHW, mean_NC, rstd_NC, gamma_C, beta_C), (y_NCHW, dgamma_NC, dbeta_NC)
-        self._backward[y_NCHW.dtype](*_pointers(inputs), images, height, width, *_pointers(outputs))
+        self._backward[y_NCHW.dtype](*pointers(*inputs), images, height, width, *pointers(*outputs))
         return y_NCHW, dgamma_NC.sum(0), dbeta_NC.sum(0)
-
-
-def find_compiler() -> str | None:
-    """The C++ compiler that would be used, from CXX or the path; None where there is none."""
-    return os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
 
 
 @cache
 def build_cpp_kernel() -> tuple[CppKernel | None, str]:
-    """Compile the kernel, which takes about a second, once per process; or None and why there is none."""
-    compiler = find_compiler()
-    if not compiler:
-        return None, "there is no C++ compiler here"
-    flags = _CPP_FLAGS + (_X86_CPP_FLAGS if platform.machine() == "x86_64" else ())
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            built = Path(folder) / "norm_relu_pool.so"
-            command = [*shlex.split(compiler), *flags, str(_CPP_SOURCE), "-o", str(built)]
-            try:
-                _run_alone(command)
-            except (OSError, subprocess.SubprocessError) as error:
-                return None, f"the C++ compiler {compiler} does not work ({type(error).__name__})"
-            code = built.read_bytes()
-    except OSError as error:
-        return None, f"there is no temporary folder to compile in ({error.strerror})"
-    try:
-        return CppKernel(_load(code)), ""
-    except OSError as error:
-        return None, f"what the C++ compiler makes cannot be loaded ({error})"
-
-
-def _load(code: bytes) -> ctypes.CDLL:
-    """A library from memory: where a container's /tmp is mounted `noexec`, none in it can be loaded."""
-    memory = os.memfd_create("norm_relu_pool", os.MFD_CLOEXEC)
-    with os.fdopen(memory, "wb") as file:
-        file.write(code)
-        file.flush()
-        return ctypes.CDLL(f"/proc/self/fd/{memory}")
-
-
-def _run_alone(command: Sequence[str]) -> None:
-    """Run a compiler; an interruption ends the programs that it has started too. Raises SubprocessError or OSError."""
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0) as compiler:
-        try:
-            code = compiler.wait(timeout=120)
-        except BaseException:
-            os.killpg(compiler.pid, signal.SIGKILL)
-            raise
-    if code:
-        raise subprocess.CalledProcessError(code, command)
-
-
-def _pointers(tensors: tuple[Tensor, ...]) -> list[int]:
-    return [tensor.data_ptr() for tensor in tensors]
+    """The kernel, compiled once per process; or None and why there is none."""
+    library, why_none = build_library("norm_relu_pool")
+    return (CppKernel(library) if library else None), why_none
