@@ -27,8 +27,8 @@ from benchmarks.roofline import (
     TF32,
     Ceilings,
     Fraction,
+    arithmetic_of,
     arithmetics,
-    element_bytes,
     measure_ceilings,
     training_cost,
 )
@@ -188,8 +188,8 @@ def measure(challenge: Challenge, ipc: int, device: torch.device, seconds: float
             ]
             steppers = [engine_stepper(engine, protocol) for engine in engines]
             stepper = steppers[0]
-            dtype = engines[0].dtype if isinstance(engines[0], FastEngine) else torch.float32
-            multiplies[name] = str(dtype).removeprefix("torch.")
+            engine = engines[0]
+            multiplies[name] = arithmetic_of(engine.dtype, device) if isinstance(engine, FastEngine) else "float32"
         timed_slice(stepper, device, WARM_UP_S[device.type])
         slice_of[name] = partial(timed_slice, stepper, device, SLICE_S)
         if name == "in parallel" and slots.count > 1:
@@ -215,9 +215,7 @@ def measure(challenge: Challenge, ipc: int, device: torch.device, seconds: float
             start_s=start_s[name],
             convolutions=multiplies[name],
             fraction_of_ceiling=ceilings.fraction(
-                training_cost(challenge.size, challenge.classes, element_bytes(multiplies[name])),
-                middle,
-                multiplies[name],
+                training_cost(challenge.size, challenge.classes, multiplies[name]), middle, multiplies[name]
             ),
         )
     over = {

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from evaluation.judge.convnet import DEPTH, WIDTH
+from evaluation.judge.winograd import build_winograd
 
 
 @dataclass(frozen=True)
@@ -28,30 +29,32 @@ class Cost:
     bytes: float
 
 
-def training_cost(size: int, classes: int, element_bytes: int) -> Cost:
-    """Training the judge's network on one image of size x size, with activations of `element_bytes`."""
-    return _cost(size, classes, element_bytes, of_weights=True, of_images=False)
+def training_cost(size: int, classes: int, arithmetic: str) -> Cost:
+    """Training the judge's network on one image of size x size."""
+    return _cost(size, classes, arithmetic, of_weights=True, of_images=False)
 
 
-def image_gradient_cost(size: int, classes: int, element_bytes: int) -> Cost:
+def image_gradient_cost(size: int, classes: int, arithmetic: str) -> Cost:
     """The gradient of a loss for one image, the network's weights fixed: what a step of `distilled` takes of each."""
-    return _cost(size, classes, element_bytes, of_weights=False, of_images=True)
+    return _cost(size, classes, arithmetic, of_weights=False, of_images=True)
 
 
-def _cost(size: int, classes: int, element_bytes: int, of_weights: bool, of_images: bool) -> Cost:
+def _cost(size: int, classes: int, arithmetic: str, of_weights: bool, of_images: bool) -> Cost:
     """Forward, and backward to the gradients asked for; those between the layers are needed for either."""
     flop, elements, channels = 0.0, 0.0, 3
     for depth in range(DEPTH):
-        pixels = (size >> depth) ** 2
+        side = size >> depth
+        pixels = side**2
         inputs, outputs, pooled = channels * pixels, WIDTH * pixels, WIDTH * pixels // 4
         products = 1 + of_weights + (depth > 0 or of_images)  # forward, then each gradient
-        flop += products * 2.0 * pixels * 9 * channels * WIDTH
+        taps = 9 if arithmetic != WINOGRAD or channels != WIDTH or side % 4 else 36 / 16  # for each pixel
+        flop += products * 2.0 * pixels * taps * channels * WIDTH
         elements += products * (inputs + outputs)
         elements += outputs + pooled  # norm, ReLU and pool
         elements += pooled + outputs + outputs  # their backward: two in, one out
         channels = WIDTH
     flop += (2 + of_weights) * 2.0 * WIDTH * (size >> DEPTH) ** 2 * classes
-    return Cost(flop, elements * element_bytes)
+    return Cost(flop, elements * element_bytes(arithmetic))
 
 
 @dataclass(frozen=True)
@@ -72,16 +75,25 @@ class Ceilings:
 
     def fraction(self, cost: Cost, images_per_s: float, arithmetic: str) -> Fraction:
         """This speed as a fraction of each ceiling."""
-        computing = images_per_s * cost.flop / self.flop_per_s[arithmetic]
+        computing = images_per_s * cost.flop / self.flop_per_s["float32" if arithmetic == WINOGRAD else arithmetic]
         memory = images_per_s * cost.bytes / self.bytes_per_s
         return Fraction(computing, memory, max(computing, memory))
 
 
-# What multiplications can be in. float32 is IEEE's; tf32 takes the same tensors and rounds as it multiplies, on GPUs.
-TF32 = "tf32"
+# What multiplications can be in. float32 is IEEE's; tf32 takes the same tensors and rounds as it multiplies, on GPUs;
+# winograd is float32 with a quarter of the products in the layers from 128 to 128 channels, what they take besides not
+# counted (`evaluation/judge/winograd.py`), on CPUs.
+TF32, WINOGRAD = "tf32", "winograd"
 _DTYPES = {
-    "bfloat16": torch.bfloat16, "float16": torch.float16, TF32: torch.float32, "float32": torch.float32
+    "bfloat16": torch.bfloat16, "float16": torch.float16, TF32: torch.float32, "float32": torch.float32,
+    WINOGRAD: torch.float32,
 }  # fmt: skip
+
+
+def arithmetic_of(dtype: torch.dtype, device: torch.device) -> str:
+    """What the fast engine's convolutions in this type are computed by on this device."""
+    by_winograd = dtype == torch.float32 and device.type == "cpu" and build_winograd() is not None
+    return WINOGRAD if by_winograd else str(dtype).removeprefix("torch.")
 
 
 def arithmetics(device: torch.device) -> list[str]:

@@ -3,6 +3,7 @@
 from importlib import import_module
 
 from evaluation.judge.norm_relu_pool import build_cpp_kernel
+from evaluation.judge.winograd import build_winograd
 
 for _name in (
     *("harness.run.run", "harness.commands.cli", "evaluation.commands.judge", "evaluation.commands.cli"),
@@ -10,4 +11,5 @@ for _name in (
     *("matplotlib.pyplot", "scipy.stats", "sklearn.datasets", "jinja2", "safetensors.torch", "rich.progress"),
 ):
     import_module(_name)
+build_winograd()
 build_cpp_kernel()  # it is kept for the life of a process, and of those forked from it

@@ -19,7 +19,7 @@ from benchmarks.judge import (
     slots_slice,
 )
 from benchmarks.measuring import Result, Setup
-from benchmarks.roofline import TF32, element_bytes, training_cost
+from benchmarks.roofline import TF32, training_cost
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.judge import fast_engine
 from evaluation.judge.cuda_graphs import GraphedSteps
@@ -76,7 +76,7 @@ def _speed_of(setup: Setup, challenge: Challenge) -> Result:
     found: Result = {}
     for name, (build, arithmetic) in ways.items():
         timed = _timed(setup, build(), protocol.steps_per_pass(len(train)) / len(train))
-        cost = training_cost(challenge.size, challenge.classes, element_bytes(arithmetic))
+        cost = training_cost(challenge.size, challenge.classes, arithmetic)
         timed["fraction_of_roofline"] = setup.ceilings.fraction(cost, timed["images_per_s"], arithmetic).roofline
         timed["judgement_minutes"] = timed["ms_per_step"] * steps / 60_000
         found[name] = timed

@@ -17,7 +17,7 @@ from statistics import median
 
 import torch
 
-from benchmarks.roofline import arithmetics, element_bytes, image_gradient_cost, measure_ceilings
+from benchmarks.roofline import arithmetic_of, arithmetics, image_gradient_cost, measure_ceilings
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.base.machine import this_machine
 from evaluation.judge.convnet import ConvNet
@@ -64,9 +64,9 @@ def main() -> None:
         seconds.append(time.perf_counter() - began)
     training.close()
     images_per_s = training.batch / median(seconds)
-    arithmetic = str(training.dtype).removeprefix("torch.")
+    arithmetic = arithmetic_of(training.dtype, device)
     ceilings = measure_ceilings(device, arithmetics(device))
-    cost = image_gradient_cost(challenge.size, challenge.classes, element_bytes(arithmetic))
+    cost = image_gradient_cost(challenge.size, challenge.classes, arithmetic)
     share = ceilings.fraction(cost, images_per_s, arithmetic)
     report = {
         "machine": asdict(machine),

@@ -37,7 +37,7 @@ from evaluation.judge.norm_relu_pool import (
 from evaluation.judge.parallel import Workers
 from evaluation.judge.protocol import Protocol
 from evaluation.judge.streams import repeatable
-from evaluation.judge.winograd import convolve
+from evaluation.judge.winograd import build_winograd, convolve
 
 # Of the largest activation of a part of a batch: near to the caches; beyond 32 MiB glibc maps fresh pages each time.
 PART_BYTES = 16 * 2**20
@@ -67,6 +67,8 @@ class FastEngine(Engine):
             self.norm_relu_pool = self.kernels.norm_relu_pool
         else:
             self.norm_relu_pool = choose_norm_relu_pool(train.device, steps_at_32)
+        if train.device.type == "cpu":
+            build_winograd()  # which the first of several threads would do as well as the others
         self.dtype = dtype or self._best_dtype()
         named = seeded_convnet(classes, train.size, seed=0).named_parameters()
         self.weights = {name: _laid_out(weight.detach()).to(train.device).requires_grad_() for name, weight in named}

@@ -14,7 +14,7 @@ namespace {
 constexpr int C = 128;
 constexpr int KERNEL = 3, TAPS = KERNEL * KERNEL, OUT = 4, IN = OUT + KERNEL - 1, POINTS = IN * IN;
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(AS_WITH_AVX512)
 constexpr int LANES = 16, VECTORS = 4;
 #else
 constexpr int LANES = 8, VECTORS = 2;

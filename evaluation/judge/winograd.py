@@ -22,7 +22,7 @@ _TILE = 4  # outputs of a tile, in height and width
 
 def convolve(x_BCHW: Tensor, kernel_OI33: Tensor) -> Tensor:
     """The convolution with stride 1, padded by a pixel of zeros: (B, O, H, W), channels-last if `x_BCHW` is."""
-    winograd = _winograd() if _suits(x_BCHW, kernel_OI33) else None
+    winograd = build_winograd() if _suits(x_BCHW, kernel_OI33) else None
     return _Convolution.apply(winograd, x_BCHW, kernel_OI33) if winograd else F.conv2d(x_BCHW, kernel_OI33, padding=1)
 
 
@@ -89,7 +89,7 @@ class _Convolution(torch.autograd.Function):
 
 
 @cache
-def _winograd() -> Winograd | None:
+def build_winograd() -> Winograd | None:
     """None where there is no compiler; the norm, which needs it too, says so (`norm_relu_pool.py`)."""
     library, _ = build_library("winograd")
     return Winograd(library) if library else None

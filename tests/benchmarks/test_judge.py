@@ -24,14 +24,14 @@ def test_flop_are_those_pytorch_counts(size: int, classes: int) -> None:
     net = ConvNet(classes, size)
     with FlopCounterMode(display=False) as counter:
         net(torch.randn(2, 3, size, size)).sum().backward()
-    assert training_cost(size, classes, 4).flop * 2 == counter.get_total_flops()
+    assert training_cost(size, classes, "float32").flop * 2 == counter.get_total_flops()
 
 
 def test_flop_of_an_images_gradient_are_those_pytorch_counts() -> None:
     net = ConvNet(100, 32).requires_grad_(False)
     with FlopCounterMode(display=False) as counter:
         net(torch.randn(2, 3, 32, 32, requires_grad=True)).sum().backward()
-    assert image_gradient_cost(32, 100, 4).flop * 2 == counter.get_total_flops()
+    assert image_gradient_cost(32, 100, "float32").flop * 2 == counter.get_total_flops()
 
 
 @pytest.mark.parametrize("kind", ["scale", "rotate"])

@@ -8,7 +8,16 @@ import pytest
 import torch
 
 from benchmarks import roofline
-from benchmarks.roofline import Ceilings, Cost, arithmetics, best_seconds, element_bytes, measure_ceilings, multiplying
+from benchmarks.roofline import (
+    Ceilings,
+    Cost,
+    arithmetics,
+    best_seconds,
+    element_bytes,
+    measure_ceilings,
+    multiplying,
+    training_cost,
+)
 
 CARD = torch.device("cuda")
 
@@ -38,6 +47,15 @@ def test_a_speed_is_a_fraction_of_its_own_ceiling() -> None:
     assert ceilings.fraction(cost, 10.0, "float32").roofline == pytest.approx(0.2)
     slower = ceilings.fraction(cost, 10.0, "tf32")
     assert (slower.arithmetic, slower.memory, slower.roofline) == pytest.approx((0.05, 0.1, 0.1))
+
+
+def test_winograd_takes_a_quarter_of_the_products_between_the_wide_layers() -> None:
+    wide = 2 * 9 * 128 * 128 * (16**2 + 8**2)
+    plain, fewer = (training_cost(32, 100, name) for name in ("float32", "winograd"))
+    assert plain.flop - fewer.flop == 3 * wide * 3 / 4 and plain.bytes == fewer.bytes
+    assert training_cost(8, 10, "winograd").flop < training_cost(8, 10, "float32").flop, "its middle layer has 4x4"
+    ceilings = Ceilings({"float32": 100.0}, bytes_per_s=1000.0)
+    assert ceilings.fraction(Cost(flop=2.0, bytes=1.0), 10.0, "winograd").arithmetic == pytest.approx(0.2)
 
 
 def test_ceilings_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
