@@ -11,6 +11,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
+from evaluation.base.processor import has_bfloat16_instructions
 from evaluation.judge.convnet import DEPTH, WIDTH
 from evaluation.judge.winograd import build_winograd
 
@@ -97,8 +98,10 @@ def arithmetic_of(dtype: torch.dtype, device: torch.device) -> str:
 
 
 def arithmetics(device: torch.device) -> list[str]:
-    """Those that a judge may be trained in on this device."""
-    return ["bfloat16", "float32"] if device.type == "cpu" else ["bfloat16", TF32, "float32"]
+    """Those that a judge may be trained in on this device, and that it has instructions for."""
+    if device.type != "cpu":
+        return ["bfloat16", TF32, "float32"]
+    return ["bfloat16", "float32"] if has_bfloat16_instructions() else ["float32"]
 
 
 def element_bytes(arithmetic: str) -> int:

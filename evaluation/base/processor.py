@@ -13,6 +13,11 @@ def processor_name() -> str:
     return _told("model name") or platform.machine()
 
 
+def has_bfloat16_instructions() -> bool:
+    """Without them bfloat16 is emulated, many times slower than float32."""
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+
+
 @cache
 def multiplies_fast_in_bfloat16() -> bool:
     """Whether convolutions in bfloat16 take less time here than in float32.
@@ -23,7 +28,7 @@ def multiplies_fast_in_bfloat16() -> bool:
     """
     if torch.cpu._is_amx_tile_supported():
         return True
-    return torch.cpu._is_avx512_bf16_supported() and _told("vendor_id") != "GenuineIntel"
+    return has_bfloat16_instructions() and _told("vendor_id") != "GenuineIntel"
 
 
 def _told(field: str, path: Path = Path("/proc/cpuinfo")) -> str | None:

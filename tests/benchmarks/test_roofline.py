@@ -36,9 +36,11 @@ def test_each_arithmetic_sets_both_switches_and_leaves_them_as_they_were(
     assert before == (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
 
 
-def test_a_card_has_three_ceilings_and_a_processor_no_tf32() -> None:
+def test_ceilings_are_of_what_a_device_has_instructions_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert arithmetics(CARD) == ["bfloat16", "tf32", "float32"]
-    assert "tf32" not in arithmetics(torch.device("cpu"))
+    for has_them, expected in ((True, ["bfloat16", "float32"]), (False, ["float32"])):
+        monkeypatch.setattr(roofline, "has_bfloat16_instructions", lambda has_them=has_them: has_them)
+        assert arithmetics(torch.device("cpu")) == expected
 
 
 def test_a_speed_is_a_fraction_of_its_own_ceiling() -> None:
