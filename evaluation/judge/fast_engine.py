@@ -7,6 +7,7 @@ epochs, `equivalence-cifar100-amd-epyc-2-core.json`). Not measured on a GPU. Mor
 
 - Images stay on the device in 8 bits; a step waits for nothing on the host.
 - Convolutions in bfloat16 where the hardware is faster in it, channels-last; everything else in float32, weights too.
+- On a CPU those in float32 are by Winograd's algorithm (`winograd.py`).
 - Instance norm, ReLU and pooling are one operation (`norm_relu_pool.py`). On a card it is a Triton kernel, as is
   making a batch, where these prove themselves (`card_kernels.py`).
 - The convolutions' biases are left out: the norm after them removes any constant, so their gradient is zero.

@@ -1,8 +1,8 @@
 """The judge's 3x3 convolutions: PyTorch's, and in float32 on the CPU by Winograd's algorithm (`winograd.cpp`).
 
-With 36 products where the definition takes 144, two cores of an AMD EPYC with AVX2 do the work of 250 GFLOP/s a core,
-PyTorch's convolutions that of 70 to 90. cuDNN takes such algorithms for float32, too. They round four times as coarsely
-as the definition in float32, and 700 times as finely as it does in bfloat16.
+With 36 products where the definition takes 144, a core of an AMD EPYC with AVX2 does in a second what by the definition
+were 167 to 224 GFLOP; PyTorch's convolutions do 54 to 94 (`benchmarks/results/convolutions-amd-epyc-2-core.json`). Such
+algorithms are common for float32: rounding is four times as coarse as the definition's, and far finer than bfloat16's.
 """
 
 import ctypes

@@ -1,0 +1,139 @@
+"""How prototypes look to networks that they were not made with, beside random real images and the held-out ones.
+
+    python -m benchmarks.training.unseen_networks --dataset cifar100 --data DATA --work WORK --out FILE
+
+Networks of another seed than the shipped training's learn the same real images. For each of their ages and each set of
+images a row has: how far the means of its classes are from those of the real training images, in the classes' distance
+from each other (the training's `apart`); the variance within its classes as a fraction of the real one; and the share
+of it that the network recognises. A set of as many random real images says what its size alone does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.held_out import images_of
+from evaluation.base.challenge import Challenge, get_challenge
+from evaluation.base.images import ImageSet, random_subset
+from evaluation.base.machine import this_machine
+from evaluation.base.progress_bar import progress_bar
+from evaluation.data.datasets import data_folder, load_split
+from evaluation.judge.engine import put_on_device
+from evaluation.judge.fast_engine import features
+from evaluation.judge.norm_relu_pool import choose_norm_relu_pool
+from evaluation.judge.parallel import workers_for
+from submission.contract.precision import fastest_precision
+from submission.distillation.experts import Expert, experts_for
+from submission.distillation.groups import CHUNK
+from submission.training.common.held_out import split_held_out
+
+SEED = 1000  # trainings have small ones
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a network sees of a set: mean of each class (C, F), mean variance within a class, share it recognises."""
+
+    means_CF: Tensor
+    variance: float
+    recognised: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One set to one network at one age, as the module's first lines say."""
+
+    images: str
+    ipc: float
+    network: int
+    age: int
+    apart: float
+    variance: float
+    recognised: float
+
+
+@torch.no_grad()
+def seen(images: ImageSet, challenge: Challenge, expert: Expert, device: str) -> Seen:
+    """By `expert`, whose weights are on `device`."""
+    data = put_on_device(images, challenge, torch.device(device))
+    norm_relu_pool, dtype = choose_norm_relu_pool(data.device, len(data) / 256), fastest_precision(data.device.type)
+
+    def of_part(start: int) -> Tensor:
+        return features(data.normalised(slice(start, start + CHUNK)), expert.weights, dtype, norm_relu_pool)
+
+    with workers_for(data.device) as workers:
+        parts = range(0, len(data), CHUNK)
+        seen_NF = torch.cat(list(workers.map(of_part, parts) if workers else map(of_part, parts)))
+    counts_C1 = data.labels.bincount(minlength=challenge.classes)[:, None]
+    means_CF = torch.zeros(challenge.classes, seen_NF.shape[1], device=device)
+    means_CF = means_CF.index_add_(0, data.labels, seen_NF) / counts_C1
+    squares_N = (seen_NF - means_CF[data.labels]).square().sum(1)
+    freedom = len(data) - challenge.classes  # so that small sets are not taken for narrow ones
+    logits_NC = F.linear(seen_NF, expert.weights["head.weight"], expert.weights["head.bias"])
+    recognised = (logits_NC.argmax(1) == data.labels).float().mean()
+    return Seen(means_CF, float(squares_N.sum()) / freedom, float(recognised))
+
+
+def compare(sets: dict[str, ImageSet], train: ImageSet, challenge: Challenge, expert: Expert, device: str) -> list[Row]:
+    """A row of each set."""
+    real = seen(train, challenge, expert, device)
+    spread = (real.means_CF - real.means_CF.mean(0)).square().sum(1).mean()
+    rows = []
+    for name, images in sets.items():
+        found = seen(images, challenge, expert, device)
+        apart = float((found.means_CF - real.means_CF).square().sum(1).mean() / spread)
+        ipc = len(images) / challenge.classes
+        rows.append(Row(name, ipc, expert.network, expert.age, apart, found.variance / real.variance, found.recognised))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--generator", default="distilled", help="default: %(default)s")
+    parser.add_argument("--weights", help="default: the shipped ones")
+    parser.add_argument("--ipc", type=int, default=100, help="images per class (default: %(default)s)")
+    parser.add_argument("--networks", type=int, default=1, help="default: %(default)s")
+    parser.add_argument("--ages", type=int, nargs="+", default=[0, 1, 2, 4], help="epochs (default: 0 1 2 4)")
+    parser.add_argument("--device", default="cpu", help="default: %(default)s")
+    parser.add_argument("--work", type=Path, required=True, help="folder that the networks are kept in")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    challenge = get_challenge(options.dataset)
+    train, held_out = split_held_out(load_split(challenge, "train", data_folder(options.data)))
+    sets = {
+        options.generator: images_of(options, challenge, options.ipc, train),
+        "random real": random_subset(train, options.ipc, seed=0),
+        "held-out real": held_out,
+    }
+    with progress_bar("Training networks") as update:
+        experts = experts_for(
+            train, challenge, options.networks, tuple(options.ages), SEED, options.device, options.work, update
+        )
+    rows = []
+    for expert in experts:
+        for row in compare(sets, train, challenge, expert, options.device):
+            rows.append(row)
+            print(
+                f"network {row.network + 1}, {row.age} epochs: {row.images} {row.apart:.3f} apart, variance"
+                f" {row.variance:.2f}, {row.recognised:.1%} recognised",
+                flush=True,
+            )
+    report = {
+        "machine": asdict(this_machine(options.device)),
+        "dataset": challenge.name,
+        "rows": [asdict(row) for row in rows],
+    }
+    options.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
