@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from evaluation.base.processor import has_bfloat16_instructions
 from evaluation.judge.convnet import DEPTH, WIDTH
-from evaluation.judge.winograd import build_winograd
+from evaluation.judge.cpp_kernels.winograd import build_winograd
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Ceilings:
 
 # What multiplications can be in. float32 is IEEE's; tf32 takes the same tensors and rounds as it multiplies, on GPUs;
 # winograd is float32 with a quarter of the products in the layers from 128 to 128 channels, what they take besides not
-# counted (`evaluation/judge/winograd.py`), on CPUs.
+# counted (`evaluation/judge/cpp_kernels/winograd.py`), on CPUs.
 TF32, WINOGRAD = "tf32", "winograd"
 _DTYPES = {
     "bfloat16": torch.bfloat16, "float16": torch.float16, TF32: torch.float32, "float32": torch.float32,

@@ -2,8 +2,8 @@
 
 from importlib import import_module
 
-from evaluation.judge.norm_relu_pool import build_cpp_kernel
-from evaluation.judge.winograd import build_winograd
+from evaluation.judge.cpp_kernels.norm_relu_pool import build_cpp_kernel
+from evaluation.judge.cpp_kernels.winograd import build_winograd
 
 for _name in (
     *("harness.run.run", "harness.commands.cli", "evaluation.commands.judge", "evaluation.commands.cli"),

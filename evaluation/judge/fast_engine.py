@@ -7,7 +7,7 @@ epochs, `equivalence-cifar100-amd-epyc-2-core.json`). Not measured on a GPU. Mor
 
 - Images stay on the device in 8 bits; a step waits for nothing on the host.
 - Convolutions in bfloat16 where the hardware is faster in it, channels-last; everything else in float32, weights too.
-- On a CPU those in float32 are by Winograd's algorithm (`winograd.py`).
+- On a CPU those in float32 are by Winograd's algorithm (`convolution.py`).
 - Instance norm, ReLU and pooling are one operation (`norm_relu_pool.py`). On a card it is a Triton kernel, as is
   making a batch, where these prove themselves (`card_kernels.py`).
 - The convolutions' biases are left out: the norm after them removes any constant, so their gradient is zero.
@@ -25,6 +25,8 @@ from torch import Tensor
 from evaluation.base.processor import multiplies_fast_in_bfloat16
 from evaluation.judge.card_kernels import CardKernels, proven_kernels
 from evaluation.judge.convnet import DEPTH, WIDTH, seeded_convnet
+from evaluation.judge.convolution import convolve
+from evaluation.judge.cpp_kernels.winograd import build_winograd
 from evaluation.judge.cuda_graphs import GraphedSteps
 from evaluation.judge.draws import PassDraws
 from evaluation.judge.dsa import KINDS, Draw, augment
@@ -38,7 +40,6 @@ from evaluation.judge.norm_relu_pool import (
 from evaluation.judge.parallel import Workers
 from evaluation.judge.protocol import Protocol
 from evaluation.judge.streams import repeatable
-from evaluation.judge.winograd import build_winograd, convolve
 
 # Of the largest activation of a part of a batch: near to the caches; beyond 32 MiB glibc maps fresh pages each time.
 PART_BYTES = 16 * 2**20

@@ -2,10 +2,9 @@
 
 Between two convolutions a step is limited by memory bandwidth, so this is where the time goes. There are three
 equivalent forms: PyTorch's own operations, which run anywhere; a forward and a backward pass written out for the
-compiler to fuse, on CUDA; and `norm_relu_pool.cpp`, on the CPU.
+compiler to fuse, on CUDA; and `cpp_kernels/norm_relu_pool.cpp`, on the CPU.
 """
 
-import ctypes
 import warnings
 from collections.abc import Callable
 from functools import cache, partial
@@ -16,10 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evaluation.judge.convnet import NORM_EPS, WIDTH
-from evaluation.judge.cpp_library import build_library, pointers
+from evaluation.judge.cpp_kernels.norm_relu_pool import Triple, build_cpp_kernel
 
 NormReluPool = Callable[[Tensor, Tensor, Tensor], Tensor]
-Triple = tuple[Tensor, Tensor, Tensor]
 Forward = Callable[[Tensor, Tensor, Tensor], Triple]
 Backward = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Triple]
 
@@ -27,7 +25,6 @@ COMPILE_FROM_STEPS = 10_000
 # Every combination of block, batch and dtype is compiled separately; beyond this many PyTorch would give up. A
 # judgement has 12, and 3 more for each other last batch; PyTorch's limit for all of a function together is 256.
 _COMPILED_VARIANTS = 256
-_CPP_NAMES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 
 def choose_norm_relu_pool(device: torch.device, expected_steps: float) -> NormReluPool:
@@ -40,7 +37,7 @@ def choose_norm_relu_pool(device: torch.device, expected_steps: float) -> NormRe
     if device.type == "cpu":
         kernel, why_none = build_cpp_kernel()
         if kernel:
-            return fused(kernel.forward, kernel.backward)
+            return fused(partial(kernel.forward, eps=NORM_EPS), kernel.backward)
         warnings.warn(f"{why_none}, so the fast judge runs uncompiled and slower", stacklevel=2)
     elif expected_steps >= COMPILE_FROM_STEPS:
         return _compiled_norm_relu_pool(device)
@@ -76,7 +73,7 @@ class _Fused(torch.autograd.Function):
 
 
 def tensor_forward(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Triple:
-    """The pooled result and each image's mean and 1 / std (N, C): what `norm_relu_pool.cpp` does, in tensors.
+    """The pooled result and each image's mean and 1 / std (N, C): what the C++ kernel does, in tensors.
 
     Written for a compiler that fuses: slices and sums, where pooling operations would make it store intermediates.
     """
@@ -91,7 +88,7 @@ def tensor_forward(y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Triple:
 def tensor_backward(
     gradient: Tensor, y_NCHW: Tensor, mean_NC: Tensor, rstd_NC: Tensor, gamma_C: Tensor, beta_C: Tensor
 ) -> Triple:
-    """The gradients for `y_NCHW`, `gamma_C` and `beta_C`; the formula stands in `norm_relu_pool.cpp`."""
+    """The gradients for `y_NCHW`, `gamma_C` and `beta_C`; the formula stands in `cpp_kernels/norm_relu_pool.cpp`."""
     height, width = y_NCHW.shape[2:]
     mean, rstd = mean_NC[..., None, None], rstd_NC[..., None, None]
     gamma, beta = gamma_C.view(-1, 1, 1), beta_C.view(-1, 1, 1)
@@ -136,47 +133,3 @@ def _compiled(function: Callable[..., Triple]) -> Callable[..., Triple]:
     return torch.compile(  # type: ignore[call-overload]
         function, dynamic=False, recompile_limit=_COMPILED_VARIANTS, options={"deterministic": True}
     )
-
-
-class CppKernel:
-    """The C++ functions for channels-last float32 and bfloat16 tensors with 128 channels on the CPU."""
-
-    def __init__(self, library: ctypes.CDLL) -> None:
-        pointer, count, size = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
-        self._forward, self._backward = {}, {}
-        for dtype, name in _CPP_NAMES.items():
-            self._forward[dtype] = getattr(library, f"norm_relu_pool_{name}")
-            self._forward[dtype].argtypes = [*[pointer] * 3, count, size, size, ctypes.c_float, *[pointer] * 3]
-            self._backward[dtype] = getattr(library, f"norm_relu_pool_backward_{name}")
-            self._backward[dtype].argtypes = [*[pointer] * 6, count, size, size, *[pointer] * 3]
-
-    def forward(self, y_NCHW: Tensor, gamma_C: Tensor, beta_C: Tensor) -> Triple:
-        """The pooled result (N, C, H/2, W/2) and each image's mean and 1 / standard deviation (N, C)."""
-        images, channels, height, width = y_NCHW.shape
-        assert channels == WIDTH
-        pooled_shape = (images, channels, height // 2, width // 2)
-        pooled = torch.empty(pooled_shape, dtype=y_NCHW.dtype, memory_format=torch.channels_last)
-        mean_NC, rstd_NC = torch.empty(images, channels), torch.empty(images, channels)
-        inputs, outputs = (y_NCHW, gamma_C, beta_C), (pooled, mean_NC, rstd_NC)
-        self._forward[y_NCHW.dtype](*pointers(*inputs), images, height, width, NORM_EPS, *pointers(*outputs))
-        return pooled, mean_NC, rstd_NC
-
-    def backward(
-        self, gradient: Tensor, y_NCHW: Tensor, mean_NC: Tensor, rstd_NC: Tensor, gamma_C: Tensor, beta_C: Tensor
-    ) -> Triple:
-        """The gradients for `y_NCHW`, which is overwritten by its own, `gamma_C` and `beta_C`.
-
-        Fresh memory costs more than the arithmetic. So a graph has one backward, as in a training step.
-        """
-        images, channels, height, width = y_NCHW.shape
-        dgamma_NC, dbeta_NC = torch.empty(images, channels), torch.empty(images, channels)
-        inputs, outputs = (gradient, y_NCHW, mean_NC, rstd_NC, gamma_C, beta_C), (y_NCHW, dgamma_NC, dbeta_NC)
-        self._backward[y_NCHW.dtype](*pointers(*inputs), images, height, width, *pointers(*outputs))
-        return y_NCHW, dgamma_NC.sum(0), dbeta_NC.sum(0)
-
-
-@cache
-def build_cpp_kernel() -> tuple[CppKernel | None, str]:
-    """The kernel, compiled once per process; or None and why there is none."""
-    library, why_none = build_library("norm_relu_pool")
-    return (CppKernel(library) if library else None), why_none

@@ -67,7 +67,7 @@ def examine(data: Path | None) -> list[Check]:
     from evaluation.base.container import is_lost, mount_cache, mount_results, permission_advice
     from evaluation.base.limits import available_memory, total_memory, usable_cores
     from evaluation.data.datasets import is_at_hand
-    from evaluation.judge.cpp_library import find_compiler
+    from evaluation.judge.cpp_kernels.build import find_compiler
     from harness.commands.generators import rows
     from harness.run.default_generators import defaults
 

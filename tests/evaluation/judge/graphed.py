@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluation.judge import cuda_graphs, streams
+from evaluation.judge import convolution, cuda_graphs, streams
 from evaluation.judge.card_kernels import CardKernels
 from evaluation.judge.cuda_graphs import GraphedSteps
 from evaluation.judge.draws import PassDraws, draw_pass
@@ -23,7 +23,7 @@ from tests.evaluation.small import SMALL, small_train
 
 PROTOCOL = Protocol(batch_size=8)
 CARD = [torch.device("cuda", index) for index in (0, 1)]
-# a recorder sees what PyTorch computes, but not what the C++ kernel does
+# a recorder sees what PyTorch computes, but not what the C++ kernels do
 IN_TENSORS = fused(tensor_forward, tensor_backward)
 
 
@@ -32,6 +32,7 @@ def use(fake: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
     for module in (cuda_graphs, streams):
         monkeypatch.setattr(module, "cuda", fake)
         monkeypatch.setattr(module, "numbered_stream", numbered)
+    monkeypatch.setattr(convolution, "build_winograd", lambda: None)
     return fake
 
 

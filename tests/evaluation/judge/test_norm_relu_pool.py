@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evaluation.judge import norm_relu_pool as fused_module
-from evaluation.judge.convnet import WIDTH
+from evaluation.judge.convnet import NORM_EPS, WIDTH
+from evaluation.judge.cpp_kernels.norm_relu_pool import build_cpp_kernel
 from evaluation.judge.norm_relu_pool import (
     NormReluPool,
-    build_cpp_kernel,
     choose_norm_relu_pool,
     fused,
     plain_norm_relu_pool,
@@ -37,7 +37,7 @@ def the_form(name: str) -> NormReluPool:
     kernel, why_none = build_cpp_kernel()
     if kernel is None:
         pytest.skip(why_none)
-    return fused(kernel.forward, kernel.backward)
+    return fused(partial(kernel.forward, eps=NORM_EPS), kernel.backward)
 
 
 def inputs(

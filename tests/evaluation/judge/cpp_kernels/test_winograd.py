@@ -7,10 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from evaluation.judge import winograd as module
 from evaluation.judge.convnet import WIDTH
-from evaluation.judge.cpp_library import build_library
-from evaluation.judge.winograd import Winograd, convolve
+from evaluation.judge.cpp_kernels.build import build_library
+from evaluation.judge.cpp_kernels.winograd import Winograd
 
 # tiles: one; one row; a block and part of another; blocks and a group of rows that is not full
 SHAPES = [(1, 4, 4), (2, 4, 12), (25, 8, 8), (12, 16, 16)]
@@ -77,44 +76,7 @@ def test_not_a_number_stays_one(winograd: Winograd) -> None:
     assert winograd.weight_gradient(x, dy)[:, 0].isnan().all()
 
 
-def test_autograd_takes_it(monkeypatch: pytest.MonkeyPatch, winograd: Winograd) -> None:
-    monkeypatch.setattr(module, "build_winograd", lambda: winograd)
-    x, kernel, dy = inputs(2, 8, 8)
-    leaves = [x.requires_grad_(), kernel.requires_grad_()]
-    dx, dkernel = torch.autograd.grad(convolve(x, kernel), leaves, dy)
-    assert torch.equal(dx, winograd.input_gradient(dy, kernel.detach()))
-    assert torch.equal(dkernel, winograd.weight_gradient(x.detach(), dy))
-    (dx_alone,) = torch.autograd.grad(convolve(x, kernel.detach()), [x], dy)
-    assert torch.equal(dx_alone, dx)
-
-
 def test_channels_first_tensors_are_taken_too(winograd: Winograd) -> None:
     x, kernel, dy = inputs(2, 8, 8)
     assert torch.equal(winograd.convolve(x.contiguous(), kernel), winograd.convolve(x, kernel))
     assert torch.equal(winograd.weight_gradient(x.contiguous(), dy), winograd.weight_gradient(x, dy))
-
-
-@pytest.mark.parametrize(
-    ("shape", "channels", "dtype"),
-    [
-        ((2, WIDTH, 8, 8), WIDTH, torch.bfloat16),
-        ((2, WIDTH, 8, 8), WIDTH, torch.float64),
-        ((2, WIDTH, 2, 8), WIDTH, torch.float32),
-        ((2, WIDTH, 8, 9), WIDTH, torch.float32),
-        ((2, 3, 8, 8), 3, torch.float32),
-    ],
-)
-def test_all_else_is_left_to_pytorch(
-    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], channels: int, dtype: torch.dtype
-) -> None:
-    monkeypatch.setattr(module, "build_winograd", lambda: pytest.fail("this is not for it"))
-    x, kernel = torch.randn(shape).to(dtype), torch.randn(WIDTH, channels, 3, 3).to(dtype)
-    assert torch.equal(convolve(x, kernel), F.conv2d(x, kernel, padding=1))
-
-
-def test_without_a_compiler_pytorch_does_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "build_library", lambda _: (None, "there is no C++ compiler here"))
-    module.build_winograd.cache_clear()
-    x, kernel, _ = inputs(2, 8, 8)
-    assert torch.equal(convolve(x, kernel), F.conv2d(x, kernel, padding=1))
-    module.build_winograd.cache_clear()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.convolutions import measure
-from evaluation.judge.winograd import build_winograd
+from benchmarks.kernels.convolutions import measure
+from evaluation.judge.cpp_kernels.winograd import build_winograd
 
 
 def test_both_ways_compute_the_same() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.judge.cpp_library import build_library
+from evaluation.judge.cpp_kernels.build import build_library
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""The judge's 3x3 convolutions: PyTorch's, and in float32 on the CPU by Winograd's algorithm (`winograd.cpp`).
+"""The judge's 3x3 convolutions in float32 on the CPU: the C++ functions of `winograd.cpp`.
 
 With 36 products where the definition takes 144, a core of an AMD EPYC with AVX2 does in a second what by the definition
 were 167 to 224 GFLOP; PyTorch's convolutions do 54 to 94 (`benchmarks/results/convolutions-amd-epyc-2-core.json`). Such
@@ -10,33 +10,15 @@ from functools import cache
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from evaluation.judge.convnet import WIDTH
-from evaluation.judge.cpp_library import build_library, pointers
+from evaluation.judge.cpp_kernels.build import CHANNELS, build_library, pointers
 
-_TILE = 4  # outputs of a tile, in height and width
-
-
-def convolve(x_BCHW: Tensor, kernel_OI33: Tensor) -> Tensor:
-    """The convolution with stride 1, padded by a pixel of zeros: (B, O, H, W), channels-last if `x_BCHW` is."""
-    winograd = build_winograd() if _suits(x_BCHW, kernel_OI33) else None
-    return _Convolution.apply(winograd, x_BCHW, kernel_OI33) if winograd else F.conv2d(x_BCHW, kernel_OI33, padding=1)
-
-
-def _suits(x_BCHW: Tensor, kernel_OI33: Tensor) -> bool:
-    return (
-        x_BCHW.device.type == "cpu"
-        and x_BCHW.dtype == kernel_OI33.dtype == torch.float32
-        and kernel_OI33.shape == (WIDTH, WIDTH, 3, 3)
-        and all(side % _TILE == 0 for side in x_BCHW.shape[2:])
-    )
+TILE = 4  # outputs, in height and width
 
 
 class Winograd:
-    """The C++ functions, for float32 tensors of 128 channels whose height and width are multiples of 4."""
+    """The C++ functions, for float32 tensors of 128 channels whose height and width are multiples of TILE."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         pointer, count, size = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
@@ -56,7 +38,7 @@ class Winograd:
 
     def weight_gradient(self, x_BCHW: Tensor, dy_BCHW: Tensor) -> Tensor:
         """That of the kernel (O, I, 3, 3) for that of the result."""
-        dkernel_33IO = torch.empty(3, 3, WIDTH, WIDTH)
+        dkernel_33IO = torch.empty(3, 3, CHANNELS, CHANNELS)
         self._run(self._weight_gradient, x_BCHW, _channels_last(dy_BCHW), dkernel_33IO)
         return dkernel_33IO.permute(3, 2, 0, 1)
 
@@ -72,25 +54,9 @@ class Winograd:
         function(*pointers(x_BCHW, other), images, height, width, *pointers(scratch, result))
 
 
-class _Convolution(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, winograd: Winograd, x_BCHW: Tensor, kernel_OI33: Tensor) -> Tensor:
-        ctx.winograd = winograd
-        ctx.save_for_backward(x_BCHW, kernel_OI33)
-        return winograd.convolve(x_BCHW, kernel_OI33)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, dy_BCHW: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
-        x_BCHW, kernel_OI33 = ctx.saved_tensors
-        _, wants_dx, wants_dkernel = ctx.needs_input_grad
-        dx_BCHW = ctx.winograd.input_gradient(dy_BCHW, kernel_OI33) if wants_dx else None
-        return None, dx_BCHW, ctx.winograd.weight_gradient(x_BCHW, dy_BCHW) if wants_dkernel else None
-
-
 @cache
 def build_winograd() -> Winograd | None:
-    """None where there is no compiler; the norm, which needs it too, says so (`norm_relu_pool.py`)."""
+    """None where there is no compiler; the norm, which needs it too, says so."""
     library, _ = build_library("winograd")
     return Winograd(library) if library else None
 

@@ -1,6 +1,6 @@
 """The judge's convolutions in float32 on one core: Winograd's algorithm against PyTorch's, in turn, and both errors.
 
-    python -m benchmarks.convolutions
+    python -m benchmarks.kernels.convolutions
 
 Of the layers from 128 to 128 channels, on parts of a batch as a worker of the judge has them. FLOP are those of the
 definition, whichever way they are computed; Winograd's algorithm needs a quarter of the products, so four times the
@@ -24,9 +24,9 @@ from benchmarks.roofline import best_seconds, measure_ceilings
 from evaluation.base.challenge import get_challenge
 from evaluation.base.machine import this_machine
 from evaluation.judge.convnet import DEPTH, WIDTH
+from evaluation.judge.cpp_kernels.winograd import Winograd, build_winograd
 from evaluation.judge.fast_engine import PART_BYTES
 from evaluation.judge.parallel import one_thread
-from evaluation.judge.winograd import Winograd, build_winograd
 
 CPU = torch.device("cpu")
 

@@ -1,0 +1,1 @@
+"""The judge's kernels on a processor, by themselves."""
