@@ -141,9 +141,9 @@ def test_bfloat16_steps_stay_close_and_say_so() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_learns_digits(dtype: torch.dtype) -> None:
-    train, test = (put_on_device(s, SMALL, torch.device("cpu")) for s in (small_train(400), small_test()))
+    train, test = (put_on_device(s, SMALL, torch.device("cpu")) for s in (small_train(100), small_test()))
     protocol = Protocol(epochs=10, batch_size=64)
-    assert train_round(FastEngine(train, 10, protocol, dtype=dtype), test, 0).accuracy > 0.85
+    assert train_round(FastEngine(train, 10, protocol, dtype=dtype), test, 0).accuracy > 0.7
 
 
 def test_larger_images_have_fewer_steps_in_a_graph() -> None:
