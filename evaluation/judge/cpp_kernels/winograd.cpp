@@ -3,8 +3,8 @@
 // the definition takes 144.
 //
 // Tensors are channels-last: x and y (N, H, W, 128), H and W multiples of 4; weights (3, 3, 128 in, 128 out). Tiles go
-// through in blocks small enough for the caches: transform, 36 matrix products, transform back. The inner loops run over
-// a constant number of channels so that the compiler vectorises them. Threads are the caller's.
+// through in blocks small enough for the caches: transform, 36 matrix products, transform back. Inner loops run over a
+// constant number of channels so that the compiler vectorises them. Threads are the caller's.
 
 #include <algorithm>
 #include <cstdint>
@@ -21,6 +21,7 @@ constexpr int LANES = 8, VECTORS = 2;
 #endif
 constexpr int ROWS = 6, COLUMNS = VECTORS * LANES;  // of a product that stays in registers
 constexpr int BLOCK = 16 * ROWS;                    // tiles that go through together
+constexpr int WHOLE = C / ROWS * ROWS;              // channels in whole groups of rows
 
 typedef float Vector __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
 
@@ -81,7 +82,7 @@ inline void weight_transform_transposed(const Vector* u, int from, Vector* w, in
     w[2 * to] = sum + far_sum * (1.0f / 6) + u5;
 }
 
-// A square transform: its columns, then its rows. `from` has `rows_in` rows, `to` (rows_out x rows_out) elements.
+// A transform of a square: its columns, then its rows.
 template <int SIDE_IN, int SIDE_OUT, void transform(const Vector*, int, Vector*, int)>
 inline void both_ways(const Vector* from, Vector* to) {
     Vector between[SIDE_OUT * SIDE_IN];
@@ -103,7 +104,9 @@ struct Tiles {
 // Where channel c of a tile, or of an input channel, lies in a block for each of the 36 points: in rows of all channels,
 // or in panels of COLUMNS of them. A line of padding keeps the points of a tile out of each other's place in the caches.
 constexpr int PADDING = 16;
-inline int64_t row(int point, int tile, int c) { return static_cast<int64_t>(point) * (BLOCK * C + PADDING) + tile * C + c; }
+inline int64_t row(int point, int tile, int c) {
+    return static_cast<int64_t>(point) * (BLOCK * C + PADDING) + tile * C + c;
+}
 template <int SIZE>
 inline int64_t panel(int point, int tile, int c) {
     return static_cast<int64_t>(point) * (SIZE * C + PADDING) + (c / COLUMNS * SIZE + tile) * COLUMNS + c % COLUMNS;
@@ -140,22 +143,22 @@ void transform_weights(const float* weights, float* u) {
     }
 }
 
-// to (ROWS, COLUMNS) = or += the sum over k of a[k * a_step + r * a_row] * b (k, COLUMNS).
-template <bool ADDS, int ROWS>
+// to (HEIGHT, COLUMNS) = or += the sum over k of a[k * a_step + r * a_row] * b (k, COLUMNS).
+template <bool ADDS, int HEIGHT>
 inline void multiply_in_registers(const float* a, int a_step, int a_row, const float* b, int depth, float* to,
                                   int to_row) {
-    Vector sums[ROWS][VECTORS];
-    for (int r = 0; r < ROWS; ++r)
+    Vector sums[HEIGHT][VECTORS];
+    for (int r = 0; r < HEIGHT; ++r)
         for (int i = 0; i < VECTORS; ++i) sums[r][i] = ADDS ? at(to + r * to_row + i * LANES) : Vector{};
     for (int k = 0; k < depth; ++k) {
         Vector values[VECTORS];
         for (int i = 0; i < VECTORS; ++i) values[i] = at(b + k * COLUMNS + i * LANES);
-        for (int r = 0; r < ROWS; ++r) {
+        for (int r = 0; r < HEIGHT; ++r) {
             const float factor = a[k * a_step + r * a_row];
             for (int i = 0; i < VECTORS; ++i) sums[r][i] += factor * values[i];
         }
     }
-    for (int r = 0; r < ROWS; ++r)
+    for (int r = 0; r < HEIGHT; ++r)
         for (int i = 0; i < VECTORS; ++i) at(to + r * to_row + i * LANES) = sums[r][i];
 }
 
@@ -212,12 +215,12 @@ extern "C" void winograd_convolve(const float* x, const float* weights, int64_t 
         for (int p = 0; p < POINTS; ++p)
             for (int c = 0; c < C; c += COLUMNS)
                 for (int t = 0; t < count; t += ROWS)
-                    multiply_in_registers<false, ROWS>(v + row(p, t, 0), 1, C, u + panel<C>(p, 0, c), C, m + row(p, t, c), C);
+                    multiply_in_registers<false, ROWS>(v + row(p, t, 0), 1, C, u + panel<C>(p, 0, c), C,
+                                                       m + row(p, t, c), C);
         transform_outputs(m, tiles, first, count, y);
     });
 }
 
-constexpr int WHOLE = C / ROWS * ROWS;
 // The gradient of the weights for that of y.
 extern "C" void winograd_weight_gradient(const float* x, const float* dy, int64_t images, int height, int width,
                                          float* scratch, float* dweights) {
@@ -231,8 +234,10 @@ extern "C" void winograd_weight_gradient(const float* x, const float* dy, int64_
             for (int c = 0; c < C; c += COLUMNS) {
                 const float* b = dm + panel<BLOCK>(p, 0, c);
                 for (int k = 0; k < WHOLE; k += ROWS)
-                    multiply_in_registers<true, ROWS>(v + row(p, 0, k), C, 1, b, count, du + panel<C>(p, k, c), COLUMNS);
-                multiply_in_registers<true, C - WHOLE>(v + row(p, 0, WHOLE), C, 1, b, count, du + panel<C>(p, WHOLE, c), COLUMNS);
+                    multiply_in_registers<true, ROWS>(v + row(p, 0, k), C, 1, b, count, du + panel<C>(p, k, c),
+                                                      COLUMNS);
+                multiply_in_registers<true, C - WHOLE>(v + row(p, 0, WHOLE), C, 1, b, count, du + panel<C>(p, WHOLE, c),
+                                                       COLUMNS);
             }
     });
     for (int k = 0; k < C; ++k) {
