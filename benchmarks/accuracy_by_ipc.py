@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 MARKERS = "Dsv^P"
 ROOM_TO_THE_RIGHT = 200  # IPC up to which a name fits next to its marker
+LONGEST_NAME = 5.0  # as a ratio of IPC, on the logarithmic axis
 TOO_CLOSE = 0.01  # accuracies at the same IPC whose names would cover each other
 
 
@@ -87,7 +88,12 @@ def draw(challenge: Challenge, ours: Mapping[str, Curve], real: Curve, path: Pat
         error = 100 * entry.std if entry.std else None
         marker = "_" if entry.approximate else "o"
         axes.errorbar(entry.ipc, 100 * entry.accuracy, yerr=error, fmt=marker, color=PAPER, markersize=5, capsize=2)
-        right = entry.ipc < ROOM_TO_THE_RIGHT
+        covered = any(
+            1 < point.ipc / entry.ipc < LONGEST_NAME and abs(point.mean - entry.accuracy) < TOO_CLOSE
+            for curve in (real, *ours.values())
+            for point in curve.points
+        )
+        right = entry.ipc < ROOM_TO_THE_RIGHT and not covered
         hidden = any(
             entry.ipc == other.ipc and abs(entry.accuracy - other.accuracy) < TOO_CLOSE for other in published[:number]
         )

@@ -1,7 +1,7 @@
 """The judge's 3x3 convolutions in float32 on the CPU: the C++ functions of `winograd.cpp`.
 
 With 36 products where the definition takes 144, a core of an AMD EPYC with AVX2 does in a second what by the definition
-were 167 to 224 GFLOP; PyTorch's convolutions do 54 to 94 (`benchmarks/results/convolutions-amd-epyc-2-core.json`). Such
+were 165 to 232 GFLOP; PyTorch's convolutions do 69 to 91 (`benchmarks/results/convolutions-amd-epyc-2-core.json`). Such
 algorithms are common for float32: rounding is four times as coarse as the definition's, and far finer than bfloat16's.
 """
 
