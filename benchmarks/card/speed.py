@@ -19,7 +19,7 @@ from benchmarks.judge import (
     slots_slice,
 )
 from benchmarks.measuring import Result, Setup
-from benchmarks.roofline import TF32, training_cost
+from benchmarks.roofline import TF32, arithmetic_of, training_cost
 from evaluation.base.challenge import Challenge, get_challenge
 from evaluation.judge import fast_engine
 from evaluation.judge.cuda_graphs import GraphedSteps
@@ -29,6 +29,7 @@ from evaluation.judge.norm_relu_pool import COMPILE_FROM_STEPS
 from evaluation.judge.parallel import RoundSlots
 from evaluation.judge.protocol import FULL_ROUNDS, Protocol
 from evaluation.judge.reference_engine import ReferenceEngine
+from submission.contract.precision import fastest_precision
 
 LARGE_IPC = 500
 
@@ -61,12 +62,13 @@ def _speed_of(setup: Setup, challenge: Challenge) -> Result:
         return engine_stepper(engine, protocol)
 
     on_card = setup.device.type == "cuda"
+    fastest = arithmetic_of(fastest_precision(setup.device.type), setup.device)
     ways: dict[str, tuple[Callable[[], Stepper], str]] = {
-        "fast": (fast, "bfloat16"),
-        "fast, a graph a step": (lambda: fast(most=1), "bfloat16"),
-        "fast, no graphs": (lambda: fast(most=0), "bfloat16"),
-        "fast, no Triton kernels": (lambda: fast(triton=False), "bfloat16"),
-        "fast, not compiled": (lambda: fast(compiled=False), "bfloat16"),
+        "fast": (fast, fastest),
+        "fast, a graph a step": (lambda: fast(most=1), fastest),
+        "fast, no graphs": (lambda: fast(most=0), fastest),
+        "fast, no Triton kernels": (lambda: fast(triton=False), fastest),
+        "fast, not compiled": (lambda: fast(compiled=False), fastest),
         "reference": (
             lambda: engine_stepper(ReferenceEngine(train, challenge.classes, protocol), protocol),
             "float32",
