@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from evaluation.base.processor import has_bfloat16_instructions
 from evaluation.judge.convnet import DEPTH, WIDTH
-from evaluation.judge.cpp_kernels.winograd import build_winograd
+from evaluation.judge.cpp_kernels.winograd import TILE, build_winograd
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ def _cost(size: int, classes: int, arithmetic: str, of_weights: bool, of_images:
         pixels = side**2
         inputs, outputs, pooled = channels * pixels, WIDTH * pixels, WIDTH * pixels // 4
         products = 1 + of_weights + (depth > 0 or of_images)  # forward, then each gradient
-        taps = 9 if arithmetic != WINOGRAD or channels != WIDTH or side % 4 else 36 / 16  # for each pixel
+        by_winograd = arithmetic == WINOGRAD and channels == WIDTH and side % TILE == 0
+        taps = (TILE + 2) ** 2 / TILE**2 if by_winograd else 9  # products for each pixel and pair of channels
         flop += products * 2.0 * pixels * taps * channels * WIDTH
         elements += products * (inputs + outputs)
         elements += outputs + pooled  # norm, ReLU and pool

@@ -19,6 +19,7 @@ from statistics import median
 
 import torch
 from torch import Tensor
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 from benchmarks.roofline import best_seconds, measure_ceilings
 from evaluation.base.challenge import get_challenge
@@ -49,14 +50,6 @@ class Row:
     speedup_range: tuple[float, float]
 
 
-def pytorch_gradients(x: Tensor, kernel: Tensor, dy: Tensor, of_input: bool) -> Tensor:
-    """That of the input, or of the kernel, by PyTorch's convolution."""
-    wanted = [of_input, not of_input, False]
-    padding = [1, 1]
-    found = torch.ops.aten.convolution_backward(dy, x, kernel, None, [1, 1], padding, [1, 1], False, [0, 0], 1, wanted)
-    return found[0] if of_input else found[1]
-
-
 def measure(winograd: Winograd, images: int, side: int, turns: int) -> list[Row]:
     """Forward and both gradients of a layer of side x side pixels."""
     generator = torch.Generator().manual_seed(side)
@@ -65,13 +58,19 @@ def measure(winograd: Winograd, images: int, side: int, turns: int) -> list[Row]
         for _ in range(2)
     )
     kernel = torch.randn(WIDTH, WIDTH, 3, 3, generator=generator).to(memory_format=torch.channels_last) / 30
-    ways: dict[str, tuple[Callable[..., Tensor], Callable[[], Tensor]]] = {
+    ways: dict[str, tuple[Callable[[Tensor, Tensor, Tensor], Tensor], Callable[[], Tensor]]] = {
         "forward": (
             lambda x, kernel, _: torch.conv2d(x, kernel, padding=1),
             partial(winograd.convolve, x, kernel),
         ),
-        "input gradient": (partial(pytorch_gradients, of_input=True), partial(winograd.input_gradient, dy, kernel)),
-        "weight gradient": (partial(pytorch_gradients, of_input=False), partial(winograd.weight_gradient, x, dy)),
+        "input gradient": (
+            lambda x, kernel, dy: conv2d_input(list(x.shape), kernel, dy, padding=1),
+            partial(winograd.input_gradient, dy, kernel),
+        ),
+        "weight gradient": (
+            lambda x, kernel, dy: conv2d_weight(x, list(kernel.shape), dy, padding=1),
+            partial(winograd.weight_gradient, x, dy),
+        ),
     }
     gflop = 2e-9 * images * side**2 * 9 * WIDTH**2
     rows = []

@@ -26,12 +26,8 @@ from evaluation.base.machine import this_machine
 from evaluation.base.progress_bar import progress_bar
 from evaluation.data.datasets import data_folder, load_split
 from evaluation.judge.engine import put_on_device
-from evaluation.judge.fast_engine import features
-from evaluation.judge.norm_relu_pool import choose_norm_relu_pool
-from evaluation.judge.parallel import workers_for
-from submission.contract.precision import fastest_precision
 from submission.distillation.experts import Expert, experts_for
-from submission.distillation.groups import CHUNK
+from submission.distillation.groups import seen_by
 from submission.training.common.held_out import split_held_out
 
 SEED = 1000  # trainings have small ones
@@ -63,14 +59,7 @@ class Row:
 def seen(images: ImageSet, challenge: Challenge, expert: Expert, device: str) -> Seen:
     """By `expert`, whose weights are on `device`."""
     data = put_on_device(images, challenge, torch.device(device))
-    norm_relu_pool, dtype = choose_norm_relu_pool(data.device, len(data) / 256), fastest_precision(data.device.type)
-
-    def of_part(start: int) -> Tensor:
-        return features(data.normalised(slice(start, start + CHUNK)), expert.weights, dtype, norm_relu_pool)
-
-    with workers_for(data.device) as workers:
-        parts = range(0, len(data), CHUNK)
-        seen_NF = torch.cat(list(workers.map(of_part, parts) if workers else map(of_part, parts)))
+    seen_NF = seen_by(expert, data)
     counts_C1 = data.labels.bincount(minlength=challenge.classes)[:, None]
     means_CF = torch.zeros(challenge.classes, seen_NF.shape[1], device=device)
     means_CF = means_CF.index_add_(0, data.labels, seen_NF) / counts_C1

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from evaluation.judge.convnet import WIDTH
+from evaluation.judge.cpp_kernels.build import CHANNELS
 from evaluation.judge.cpp_kernels.winograd import TILE, Winograd, build_winograd
 
 
@@ -21,7 +21,7 @@ def _suits(x_BCHW: Tensor, kernel_OI33: Tensor) -> bool:
     return (
         x_BCHW.device.type == "cpu"
         and x_BCHW.dtype == kernel_OI33.dtype == torch.float32
-        and kernel_OI33.shape == (WIDTH, WIDTH, 3, 3)
+        and kernel_OI33.shape == (CHANNELS, CHANNELS, 3, 3)
         and all(side % TILE == 0 for side in x_BCHW.shape[2:])
     )
 

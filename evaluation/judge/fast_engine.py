@@ -70,7 +70,7 @@ class FastEngine(Engine):
         else:
             self.norm_relu_pool = choose_norm_relu_pool(train.device, steps_at_32)
         if train.device.type == "cpu":
-            build_winograd()  # which the first of several threads would do as well as the others
+            build_winograd()  # once, here: of several threads each would compile it at its first step
         self.dtype = dtype or self._best_dtype()
         named = seeded_convnet(classes, train.size, seed=0).named_parameters()
         self.weights = {name: _laid_out(weight.detach()).to(train.device).requires_grad_() for name, weight in named}

@@ -11,7 +11,7 @@ from evaluation.base.images import ImageSet
 from evaluation.judge.engine import DeviceSet, put_on_device
 from evaluation.judge.fast_engine import features
 from evaluation.judge.norm_relu_pool import choose_norm_relu_pool
-from evaluation.judge.parallel import one_thread
+from evaluation.judge.parallel import one_thread, workers_for
 from submission.contract.precision import fastest_precision
 from submission.distillation.clusters import k_means, without_small_clusters
 from submission.distillation.experts import Expert
@@ -40,7 +40,7 @@ def feature_groups(
     if groups == 1:
         return torch.zeros(len(train), dtype=torch.int64)
     data = put_on_device(train, challenge, torch.device(device))
-    x_NP = torch.cat([_components(_seen(data, expert, mirrored)) for expert in experts], 1)
+    x_NP = torch.cat([_components(seen_by(expert, data, mirrored)) for expert in experts], 1)
     return _clusters(x_NP, data.labels, groups, least, seed)
 
 
@@ -58,18 +58,22 @@ def _clusters(x_NP: Tensor, labels_N: Tensor, groups: int, least: int, seed: int
     return group_N
 
 
-def _seen(data: DeviceSet, expert: Expert, mirrored: bool) -> Tensor:
-    """What the expert sees of each image, summed with what it sees of the mirror image, float32 (N, F)."""
+def seen_by(expert: Expert, data: DeviceSet, mirrored: bool = False) -> Tensor:
+    """What the expert sees of each image, with `mirrored` summed with its mirror image's, float32 (N, F)."""
     norm_relu_pool = choose_norm_relu_pool(data.device, len(data) / 256)
     dtype = fastest_precision(data.device.type)
-    seen = []
-    for start in range(0, len(data), CHUNK):
+
+    @torch.no_grad()  # which holds in the thread that it is said in
+    def of_chunk(start: int) -> Tensor:
         x_BCHW = data.normalised(slice(start, start + CHUNK))
         seen_BF = features(x_BCHW, expert.weights, dtype, norm_relu_pool)
         if mirrored:
             seen_BF += features(x_BCHW.flip(3), expert.weights, dtype, norm_relu_pool)
-        seen.append(seen_BF)
-    return torch.cat(seen)
+        return seen_BF
+
+    with workers_for(data.device) as workers:
+        chunks = range(0, len(data), CHUNK)
+        return torch.cat(list(workers.map(of_chunk, chunks) if workers else map(of_chunk, chunks)))
 
 
 def _components(seen_NF: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from evaluation.base.challenge import Challenge
 from evaluation.base.images import ImageSet, content_hash
 from evaluation.base.progress_bar import progress_bar
 from evaluation.judge.fast_engine import features
+from evaluation.judge.parallel import workers_for
 from submission.distillation.experts import experts_for
 from submission.distillation.groups import feature_groups, start_means
 from submission.distillation.herding import herded
@@ -63,16 +64,19 @@ def prepared(
     return Optimisation(start_CK3HW, group_CK, targets, recipe, challenge, seed, device)
 
 
-@torch.no_grad()
 def shown_order(training: Optimisation, levels_CK3HW: Tensor) -> Tensor:
     """The order in which a run shows the prototypes of each class, int64 (C, K): herded in what the oldest experts see.
 
     `levels_CK3HW` are the prototypes as they are shown, in levels of 255.
     """
     experts = {target.expert.network: target.expert for target in training.targets}  # the oldest of each is the last
-    orders = []
-    for levels_K3HW in levels_CK3HW.clamp(0, 255):
+
+    @torch.no_grad()  # which holds in the thread that it is said in
+    def of_class(levels_K3HW: Tensor) -> Tensor:
         x_K3HW = (levels_K3HW / 255 - training.mean) / training.std
         views = (features(x_K3HW, e.weights, training.dtype, training.norm_relu_pool) for e in experts.values())
-        orders.append(herded(torch.cat(list(views), 1)))
-    return torch.stack(orders)
+        return herded(torch.cat(list(views), 1))
+
+    with workers_for(training.device) as workers:
+        levels = levels_CK3HW.clamp(0, 255)
+        return torch.stack(list(workers.map(of_class, levels) if workers else map(of_class, levels)))

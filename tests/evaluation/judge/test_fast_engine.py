@@ -139,11 +139,14 @@ def test_bfloat16_steps_stay_close_and_say_so() -> None:
     assert "bfloat16" in rounded.deviations[0]
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_learns_digits(dtype: torch.dtype) -> None:
-    train, test = (put_on_device(s, SMALL, torch.device("cpu")) for s in (small_train(100), small_test()))
+@pytest.mark.parametrize(
+    ("dtype", "images", "least"),
+    [(torch.float32, 400, 0.85), (torch.bfloat16, 100, 0.7)],  # bfloat16 takes minutes where it is emulated
+)
+def test_learns_digits(dtype: torch.dtype, images: int, least: float) -> None:
+    train, test = (put_on_device(s, SMALL, torch.device("cpu")) for s in (small_train(images), small_test()))
     protocol = Protocol(epochs=10, batch_size=64)
-    assert train_round(FastEngine(train, 10, protocol, dtype=dtype), test, 0).accuracy > 0.7
+    assert train_round(FastEngine(train, 10, protocol, dtype=dtype), test, 0).accuracy > least
 
 
 def test_larger_images_have_fewer_steps_in_a_graph() -> None:
