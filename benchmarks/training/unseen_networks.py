@@ -4,8 +4,10 @@
 
 Networks of another seed than the shipped training's learn the same real images. For each of their ages and each set of
 images a row has: how far the means of its classes are from those of the real training images, in the classes' distance
-from each other (the training's `apart`); the variance within its classes as a fraction of the real one; and the share
-of it that the network recognises. A set of as many random real images says what its size alone does.
+from each other (the training's `apart`); the variance within its classes as a fraction of the real one; the share
+of it that the network recognises; and, in bands of the principal directions of the real variance within classes, how
+large the error of its means is beside that of as many independent random images (1). A set of as many random real
+images says what its size alone does: a little less than 1, since they are some of those that it is held against.
 """
 
 from __future__ import annotations
@@ -31,15 +33,27 @@ from submission.distillation.groups import seen_by
 from submission.training.common.held_out import split_held_out
 
 SEED = 1000  # trainings have small ones
+BANDS = (16, 64, 256)  # directions, the leading ones first, that a band of them ends before
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a network sees of a set: mean of each class (C, F), mean variance within a class, share it recognises."""
+    """What a network sees of a set.
+
+    Attributes:
+        means_CF: of the features of each class.
+        covariance_FF: within a class, all classes pooled.
+        recognised: share of the images whose class the network tells.
+    """
 
     means_CF: Tensor
-    variance: float
+    covariance_FF: Tensor
     recognised: float
+
+    @property
+    def variance(self) -> float:
+        """Within a class, of all features together."""
+        return float(self.covariance_FF.trace())
 
 
 @dataclass(frozen=True)
@@ -53,6 +67,7 @@ class Row:
     apart: float
     variance: float
     recognised: float
+    beside_sampling: tuple[float, ...]
 
 
 @torch.no_grad()
@@ -63,24 +78,37 @@ def seen(images: ImageSet, challenge: Challenge, expert: Expert, device: str) ->
     counts_C1 = data.labels.bincount(minlength=challenge.classes)[:, None]
     means_CF = torch.zeros(challenge.classes, seen_NF.shape[1], device=device)
     means_CF = means_CF.index_add_(0, data.labels, seen_NF) / counts_C1
-    squares_N = (seen_NF - means_CF[data.labels]).square().sum(1)
+    within_NF = seen_NF - means_CF[data.labels]
     freedom = len(data) - challenge.classes  # so that small sets are not taken for narrow ones
     logits_NC = F.linear(seen_NF, expert.weights["head.weight"], expert.weights["head.bias"])
     recognised = (logits_NC.argmax(1) == data.labels).float().mean()
-    return Seen(means_CF, float(squares_N.sum()) / freedom, float(recognised))
+    return Seen(means_CF, within_NF.t() @ within_NF / freedom, float(recognised))
 
 
 def compare(sets: dict[str, ImageSet], train: ImageSet, challenge: Challenge, expert: Expert, device: str) -> list[Row]:
     """A row of each set."""
     real = seen(train, challenge, expert, device)
     spread = (real.means_CF - real.means_CF.mean(0)).square().sum(1).mean()
+    variances_F, directions_FF = _principal(real.covariance_FF)
     rows = []
     for name, images in sets.items():
         found = seen(images, challenge, expert, device)
-        apart = float((found.means_CF - real.means_CF).square().sum(1).mean() / spread)
+        error_CF = found.means_CF - real.means_CF
+        apart = float(error_CF.square().sum(1).mean() / spread)
         ipc = len(images) / challenge.classes
-        rows.append(Row(name, ipc, expert.network, expert.age, apart, found.variance / real.variance, found.recognised))
+        squared_F = (error_CF.double() @ directions_FF).square().mean(0)
+        bands = torch.tensor_split(squared_F * ipc / variances_F, BANDS)
+        beside_sampling = tuple(float(band.mean()) for band in bands if len(band))
+        variance = found.variance / real.variance
+        rows.append(Row(name, ipc, expert.network, expert.age, apart, variance, found.recognised, beside_sampling))
     return rows
+
+
+def _principal(covariance_FF: Tensor) -> tuple[Tensor, Tensor]:
+    """The variances, float64 (D,) descending, and directions (F, D) in which there is any."""
+    variances_F, directions_FF = torch.linalg.eigh(covariance_FF.double())
+    varies_F = variances_F > 1e-6 * variances_F[-1]
+    return variances_F[varies_F].flip(0), directions_FF[:, varies_F].flip(1)
 
 
 def main() -> None:
@@ -113,12 +141,14 @@ def main() -> None:
             rows.append(row)
             print(
                 f"network {row.network + 1}, {row.age} epochs: {row.images} {row.apart:.3f} apart, variance"
-                f" {row.variance:.2f}, {row.recognised:.1%} recognised",
+                f" {row.variance:.2f}, {row.recognised:.1%} recognised, beside sampling"
+                f" {', '.join(f'{band:.2f}' for band in row.beside_sampling)}",
                 flush=True,
             )
     report = {
         "machine": asdict(this_machine(options.device)),
         "dataset": challenge.name,
+        "bands": BANDS,
         "rows": [asdict(row) for row in rows],
     }
     options.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

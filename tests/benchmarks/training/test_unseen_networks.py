@@ -40,4 +40,16 @@ def test_real_images_are_not_apart_and_wrong_ones_are(expert: Expert) -> None:
     wrong = ImageSet(train.images, np.roll(np.arange(DIGITS.classes), 1)[train.labels])
     same, shifted = compare({"same": train, "wrong": wrong}, train, DIGITS, expert, "cpu")
     assert same.apart == pytest.approx(0, abs=1e-6) and same.variance == pytest.approx(1)
+    assert same.beside_sampling == pytest.approx([0, 0, 0, 0], abs=1e-6)
+    assert min(shifted.beside_sampling) > 2
     assert shifted.apart > 1 and shifted.ipc == len(train) / DIGITS.classes
+
+
+def test_random_images_err_as_sampling_does(expert: Expert) -> None:
+    train = load_split(DIGITS, "train", None)
+    fraction = 0.2  # of the images, so that much of the error is missing: they are some of the others
+    ipc = round(fraction * len(train) / DIGITS.classes)
+    sets = {str(seed): random_subset(train, ipc, seed=seed) for seed in range(8)}
+    rows = compare(sets, train, DIGITS, expert, "cpu")
+    bands = np.mean([row.beside_sampling for row in rows], 0)
+    assert bands == pytest.approx([1 - fraction] * 4, rel=0.15)
