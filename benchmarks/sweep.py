@@ -224,7 +224,7 @@ class Arm:
 DISTILLED = {
     "prototypes": (16,),
     "networks": (1,),
-    "mirrored_targets": (False,),
+    "views": (0,),
     "groups": (1,),
     "group_weight": (0.5,),
     "steps": (80,),

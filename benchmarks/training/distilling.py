@@ -25,6 +25,7 @@ from submission.distillation.experts import Expert
 from submission.distillation.optimise import Optimisation
 from submission.distillation.recipe import RECIPES, Recipe
 from submission.distillation.targets import Target
+from submission.distillation.views import View
 
 
 def optimisation(challenge: Challenge, recipe: Recipe, device: str) -> Optimisation:
@@ -35,7 +36,7 @@ def optimisation(challenge: Challenge, recipe: Recipe, device: str) -> Optimisat
     features = weights["head.weight"].shape[1]
     means_CGF = torch.randn(challenge.classes, recipe.groups, features, generator=generator).to(device)
     target = Target(
-        Expert(0, recipe.label_age, weights), False, means_CGF.mean(1), 1.0, means_CGF.to(torch.bfloat16), 1.0
+        Expert(0, recipe.label_age, weights), View(), means_CGF.mean(1), 1.0, means_CGF.to(torch.bfloat16), 1.0
     )
     side = min(challenge.size, 32)
     start_CK3HW = torch.rand(challenge.classes, recipe.prototypes, 3, side, side, generator=generator)

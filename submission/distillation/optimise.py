@@ -119,8 +119,7 @@ class Optimisation:
         weights, recipe = target.expert.weights, self.recipe
         x_cK3HW = shown_CK3HW[part].clone().requires_grad_()
         classes, count = x_cK3HW.shape[:2]
-        x_B3HW = x_cK3HW.flatten(0, 1)
-        x_B3HW = x_B3HW.flip(3) if target.mirrored else x_B3HW
+        x_B3HW = target.view(x_cK3HW.flatten(0, 1))
         seen_cKF = features(x_B3HW, weights, self.dtype, self.norm_relu_pool)
         seen_cKF = seen_cKF.view(classes, count, -1)
         apart = (seen_cKF.mean(1) - target.class_means_CF[part]).square().sum() / target.class_spread

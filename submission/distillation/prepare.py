@@ -11,12 +11,13 @@ from evaluation.base.images import ImageSet, content_hash
 from evaluation.base.progress_bar import progress_bar
 from evaluation.judge.fast_engine import features
 from evaluation.judge.parallel import workers_for
-from submission.distillation.experts import experts_for
+from submission.distillation.experts import Expert, experts_for
 from submission.distillation.groups import feature_groups, start_means
 from submission.distillation.herding import herded
 from submission.distillation.optimise import Optimisation
 from submission.distillation.recipe import Recipe
 from submission.distillation.targets import digest, kept, targets_for
+from submission.distillation.views import View, views_for
 
 Spent = Callable[[], float]
 _GROUPING_NETWORKS = 2  # whose oldest experts say which images resemble each other
@@ -58,7 +59,10 @@ def prepared(
     group_N: Tensor = kept(folder / f"groups-{recipe.groups}.pt", identity, "cpu", lambda: feature_groups(*of))
     with progress_bar("Measuring features of real images") as update:
         cache = folder / f"targets-{recipe.groups}"
-        views = recipe.mirrored_targets
+
+        def views(expert: Expert) -> list[View]:
+            return views_for(expert, recipe.views, recipe.mirrored, seed)
+
         targets = targets_for(train, challenge, experts, group_N, views, device, cache, update, spent_on_targets)
     start_CK3HW, group_CK = start_means(train, group_N, recipe.prototypes, recipe.start_images, seed, device)
     return Optimisation(start_CK3HW, group_CK, targets, recipe, challenge, seed, device)

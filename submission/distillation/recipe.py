@@ -12,6 +12,8 @@ class Recipe:
     Attributes:
         start_images: training images, at least, whose mean a prototype begins at.
         mirrored: whether a mirror image shows the same class.
+        views: augmentations of the judge, with parameters of their own, under which each expert at each age sees all
+            images too.
         networks: experts, each at all `ages`, the epochs that it has learned, ascending.
         groups: parts of each class whose means are matched beside that of the class; 1 for none.
         group_weight: of the distance of the groups' means, in [0, 1]; that of the classes' means has the rest.
@@ -24,7 +26,9 @@ class Recipe:
 
     prototypes: int = field(metadata=option("prototypes per class", at_least=1))
     mirrored: bool
-    mirrored_targets: bool = field(metadata=option("match what experts see of mirror images too"))
+    views: int = field(
+        metadata=option("augmented views that each network has of all images, beside the plain one", at_least=0)
+    )
     networks: int = field(metadata=option("networks to match, each at all --ages", at_least=1))
     ages: tuple[int, ...] = field(metadata=option("epochs that each network has learned"))
     groups: int = field(metadata=option("parts of each class whose means are matched too", at_least=1))
@@ -49,7 +53,7 @@ class Recipe:
 
 _AGES = (0, 1, 2, 4, 8, 16)
 RECIPES = {
-    "digits": Recipe(16, False, False, 3, (0, 2, 8, 32), groups=1, steps=200, stored_steps=40, stored_bytes=400),
-    "cifar100": Recipe(64, True, True, 8, _AGES, groups=10, steps=250, stored_steps=50, stored_bytes=1000),
-    "tiny-imagenet": Recipe(50, True, True, 4, _AGES, groups=8, steps=200, stored_steps=40, stored_bytes=800),
+    "digits": Recipe(16, False, 0, 3, (0, 2, 8, 32), groups=1, steps=200, stored_steps=40, stored_bytes=400),
+    "cifar100": Recipe(64, True, 4, 8, _AGES, groups=10, steps=250, stored_steps=50, stored_bytes=1000),
+    "tiny-imagenet": Recipe(50, True, 4, 4, _AGES, groups=8, steps=200, stored_steps=40, stored_bytes=800),
 }

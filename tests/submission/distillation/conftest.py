@@ -13,8 +13,10 @@ from evaluation.data.datasets import load_split
 from submission.distillation.experts import Expert, experts_for
 from submission.distillation.groups import feature_groups
 from submission.distillation.targets import Target, targets_for
+from submission.distillation.views import View
 
 AGES = (0, 1, 3)
+VIEWS = (View(), View("crop", (0.1, 0.8, 0.0)))
 
 
 @pytest.fixture(scope="session")
@@ -39,4 +41,4 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def targets(train: ImageSet, experts: list[Expert], group_N: torch.Tensor, bank: Path) -> list[Target]:
-    return targets_for(train, get_challenge("digits"), experts, group_N, True, "cpu", bank)
+    return targets_for(train, get_challenge("digits"), experts, group_N, lambda expert: VIEWS, "cpu", bank)

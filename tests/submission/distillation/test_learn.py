@@ -15,10 +15,11 @@ from submission.distillation import learn as module
 from submission.distillation.learn import learn
 from submission.distillation.optimise import Optimisation
 from submission.distillation.recipe import Recipe
+from submission.distillation.views import View
 
 DIGITS = get_challenge("digits")
 SMALL = Recipe(
-    4, False, True, 2, (0, 1, 2), groups=2, steps=3, stored_steps=0, stored_bytes=200, start_images=2, group_images=5
+    4, False, 1, 2, (0, 1, 2), groups=2, steps=3, stored_steps=0, stored_bytes=200, start_images=2, group_images=5
 )
 
 
@@ -42,8 +43,8 @@ def test_counted_steps_give_the_same_again_with_all_networks(train: ImageSet, tr
     )
     assert torch.equal(first, again) and first.shape == (10, 4, 3, 32, 32)
     assert steps == 3
-    views = [(target.expert.network, target.expert.age, target.mirrored) for target in trainings[0].targets]
-    assert views == [(network, age, view) for network in range(2) for age in SMALL.ages for view in (False, True)]
+    views = [(target.expert.network, target.expert.age, target.view == View()) for target in trainings[0].targets]
+    assert views == [(network, age, plain) for network in range(2) for age in SMALL.ages for plain in (True, False)]
     moved = trainings[0].levels().flatten(2)
     for label in range(10):
         distances = torch.cdist(first[label].flatten(1), moved[label])
@@ -54,7 +55,7 @@ def test_without_time_there_are_an_epoch_a_target_and_a_step(train: ImageSet, tr
     levels, steps = learn(train, DIGITS, SMALL, 0, "cpu", 0.0)
     assert steps == 1 and levels.isfinite().all()
     (target,) = trainings[0].targets
-    assert (target.expert.network, target.expert.age, target.mirrored) == (0, 1, False)
+    assert (target.expert.network, target.expert.age, target.view) == (0, 1, View())
 
 
 def test_steps_fill_the_time_and_the_rate_falls_to_nothing_at_its_end(

@@ -18,7 +18,7 @@ from submission.distillation.targets import Target
 from submission.training.common.checkpoint import load_checkpoint, save_checkpoint
 from tests.submission.distillation.conftest import AGES
 
-RECIPE = Recipe(6, True, True, 1, AGES, groups=3, steps=40, stored_steps=8, stored_bytes=200, label_age=3)
+RECIPE = Recipe(6, True, 1, 1, AGES, groups=3, steps=40, stored_steps=8, stored_bytes=200, label_age=3)
 Make = Callable[..., Optimisation]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from evaluation.judge.convnet import ConvNet
 from evaluation.judge.engine import put_on_device
 from submission.distillation.experts import Expert
 from submission.distillation.targets import Target, targets_for
+from submission.distillation.views import View
+from tests.submission.distillation.conftest import VIEWS
 
 
 def test_targets_are_means_of_what_the_judges_network_sees(
@@ -22,14 +25,14 @@ def test_targets_are_means_of_what_the_judges_network_sees(
     targets: list[Target],
 ) -> None:
     data = put_on_device(train, get_challenge("digits"), torch.device("cpu"))
-    views = [(expert.age, mirrored) for expert in experts for mirrored in (False, True)]
-    assert [(target.expert.age, target.mirrored) for target in targets] == views
+    views = [(expert.age, view) for expert in experts for view in VIEWS]
+    assert [(target.expert.age, target.view) for target in targets] == views
     for target in targets:
         network = ConvNet(10, 32)
         network.load_state_dict(dict(target.expert.weights))
         x_N3HW = data.normalised(slice(None))
         with torch.no_grad():
-            seen_NF = network.blocks(x_N3HW.flip(3) if target.mirrored else x_N3HW).flatten(1)
+            seen_NF = network.blocks(target.view(x_N3HW)).flatten(1)
         means_CF = torch.stack([seen_NF[data.labels == label].mean(0) for label in range(10)])
         assert torch.allclose(target.class_means_CF, means_CF, atol=0.03)
         spread = float((means_CF - means_CF.mean(0)).square().sum(1).mean())
@@ -51,18 +54,23 @@ def test_what_is_in_the_folder_is_not_measured_again(
 ) -> None:
     told: list[str] = []
 
-    def again(group_N: torch.Tensor, mirrored: bool = True) -> list[Target]:
+    def again(group_N: torch.Tensor, views: Sequence[View] = VIEWS) -> list[Target]:
+        def of_all(expert: Expert) -> Sequence[View]:
+            return views
+
         return targets_for(
-            train, get_challenge("digits"), experts, group_N, mirrored, "cpu", bank, lambda f, text: told.append(text)
+            train, get_challenge("digits"), experts, group_N, of_all, "cpu", bank, lambda f, text: told.append(text)
         )
 
     written = {path: path.read_bytes() for path in bank.iterdir()}
     found = again(group_N)
     assert not told and len(written) == 6
     assert all(torch.equal(a.group_means_CGF, b.group_means_CGF) for a, b in zip(found, targets, strict=True))
-    assert len(again(group_N, mirrored=False)) == len(experts) and not told
+    assert len(again(group_N, VIEWS[:1])) == len(experts) and not told
     again(torch.zeros_like(group_N))
     assert len(told) == 6, "other groups have other means"
+    again(torch.zeros_like(group_N), [View(), View("flip")])
+    assert len(told) == 9, "and so have other views"
     for path, content in written.items():
         path.write_bytes(content)
 
@@ -77,11 +85,11 @@ def test_within_a_time_there_are_targets_of_the_oldest_experts(
         get_challenge("digits"),
         experts,
         group_N,
-        False,
+        lambda expert: VIEWS,
         "cpu",
         tmp_path,
         lambda fraction, text: told.append(fraction),
         lambda: next(gone),
     )
     assert told == [0.7] and [target.expert.age for target in within] == [3]
-    assert torch.equal(within[0].group_means_CGF, targets[4].group_means_CGF)
+    assert within[0].view == View() and torch.equal(within[0].group_means_CGF, targets[4].group_means_CGF)

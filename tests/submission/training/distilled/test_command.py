@@ -16,7 +16,7 @@ from submission.generators.distilled import Distilled
 from submission.training.__main__ import main
 from submission.training.common.checkpoint import load_checkpoint
 
-SMALL = Recipe(4, False, False, 1, (0, 1), groups=2, steps=4, stored_steps=2, stored_bytes=200, label_age=1)
+SMALL = Recipe(4, False, 0, 1, (0, 1), groups=2, steps=4, stored_steps=2, stored_bytes=200, label_age=1)
 
 
 def test_the_command_trains_in_pieces_and_writes_weights_that_load(
@@ -33,7 +33,7 @@ def test_the_command_trains_in_pieces_and_writes_weights_that_load(
     assert "add --resume to go on from it" in capsys.readouterr().err
     assert main([*asked, "--resume", "--rate", "9"]) == 2
     assert "has --rate 0.03; it cannot change on the way" in capsys.readouterr().err
-    assert main([*asked, "--resume", "--ages", "0", "1", "--no-mirrored-targets"]) == 0, "as it was begun"
+    assert main([*asked, "--resume", "--ages", "0", "1", "--views", "0"]) == 0, "as it was begun"
     header = read_header(path)
     assert header.model["steps_done"] == 4 and header.model["mirrored"] is False
     assert list((tmp_path / "samples").glob("*.png"))

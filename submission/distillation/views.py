@@ -1,0 +1,52 @@
+"""Views: ways in which experts are shown all images alike, by the augmentations that the judge trains with.
+
+What an expert sees of shifted or mirrored real images it is to see of prototypes too: matched as they are alone, they
+look to networks like the real ones only as long as they are shown as they are (`docs/generators/distilled.md`).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from evaluation.judge.draws import derived_seed
+from evaluation.judge.dsa import KINDS, UNIFORMS, Draw, augment
+from submission.distillation.experts import Expert
+
+PLAIN = "plain"
+_MIRROR = "flip"
+
+
+@dataclass(frozen=True)
+class View:
+    """One augmentation with the same parameters for every image (as in Zhao and Bilen, 2021, for real and made ones).
+
+    Attributes:
+        kind: of `dsa.KINDS`, or `PLAIN` for the images as they are.
+        uniforms: what `dsa.Draw` has for an image, in [0, 1).
+    """
+
+    kind: str = PLAIN
+    uniforms: tuple[float, ...] = (0.0,) * UNIFORMS
+
+    def __call__(self, x_BCHW: Tensor) -> Tensor:
+        """Normalised images, seen so; the gradient goes back through it."""
+        if self.kind == PLAIN:
+            return x_BCHW
+        uniforms_31 = torch.tensor(self.uniforms, device=x_BCHW.device)[:, None]
+        return augment(x_BCHW, Draw(self.kind, uniforms_31.expand(-1, len(x_BCHW)))).contiguous()
+
+
+def views_for(expert: Expert, count: int, mirrored: bool, seed: int) -> list[View]:
+    """The plain view, and `count` drawn for this expert: each kind once before any is drawn again.
+
+    `mirrored` says whether a mirror image shows the same class; where it does not there is none.
+    """
+    draws = torch.Generator().manual_seed(derived_seed(seed, "views", expert.network, expert.age))
+    kinds = [kind for kind in KINDS if mirrored or kind != _MIRROR]
+    views = [View()]
+    while len(views) <= count:
+        for place in torch.randperm(len(kinds), generator=draws)[: count + 1 - len(views)].tolist():
+            uniforms = torch.rand(UNIFORMS, generator=draws).tolist()
+            views.append(View(_MIRROR) if kinds[place] == _MIRROR else View(kinds[place], tuple(uniforms)))
+    return views
