@@ -2,12 +2,13 @@
 
     python -m benchmarks.training.unseen_networks --dataset cifar100 --data DATA --work WORK --out FILE
 
-Networks of another seed than the shipped training's learn the same real images. For each of their ages and each set of
-images a row has: how far the means of its classes are from those of the real training images, in the classes' distance
-from each other (the training's `apart`); the variance within its classes as a fraction of the real one; the share
-of it that the network recognises; and, in bands of the principal directions of the real variance within classes, how
-large the error of its means is beside that of as many independent random images (1). A set of as many random real
-images says what its size alone does: a little less than 1, since they are some of those that it is held against.
+Networks of another seed than the shipped training's learn the same real images. For each of their ages, each view
+(`--views crop` shows all images shifted alike, as one draw of the judge's augmentation) and each set of images a row
+has: how far the means of its classes are from those of the real training images, in the classes' distance from each
+other (the training's `apart`); the variance within its classes as a fraction of the real one; the share of it that the
+network recognises; and, in bands of the principal directions of the real variance within classes, how large the error
+of its means is beside that of as many independent random images (1). A set of as many random real images says what its
+size alone does: a little less than 1, since they are some of those that it is held against.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -27,9 +29,11 @@ from evaluation.base.images import ImageSet, random_subset
 from evaluation.base.machine import this_machine
 from evaluation.base.progress_bar import progress_bar
 from evaluation.data.datasets import data_folder, load_split
+from evaluation.judge.dsa import KINDS
 from evaluation.judge.engine import put_on_device
 from submission.distillation.experts import Expert, experts_for
 from submission.distillation.groups import seen_by
+from submission.distillation.views import PLAIN_VIEW, View, drawn
 from submission.training.common.held_out import split_held_out
 
 SEED = 1000  # trainings have small ones
@@ -64,6 +68,7 @@ class Row:
     ipc: float
     network: int
     age: int
+    view: str
     apart: float
     variance: float
     recognised: float
@@ -71,10 +76,10 @@ class Row:
 
 
 @torch.no_grad()
-def seen(images: ImageSet, challenge: Challenge, expert: Expert, device: str) -> Seen:
+def seen(images: ImageSet, challenge: Challenge, expert: Expert, device: str, view: View = PLAIN_VIEW) -> Seen:
     """By `expert`, whose weights are on `device`."""
     data = put_on_device(images, challenge, torch.device(device))
-    seen_NF = seen_by(expert, data)
+    seen_NF = seen_by(expert, data, view=view)
     counts_C1 = data.labels.bincount(minlength=challenge.classes)[:, None]
     means_CF = torch.zeros(challenge.classes, seen_NF.shape[1], device=device)
     means_CF = means_CF.index_add_(0, data.labels, seen_NF) / counts_C1
@@ -85,14 +90,21 @@ def seen(images: ImageSet, challenge: Challenge, expert: Expert, device: str) ->
     return Seen(means_CF, within_NF.t() @ within_NF / freedom, float(recognised))
 
 
-def compare(sets: dict[str, ImageSet], train: ImageSet, challenge: Challenge, expert: Expert, device: str) -> list[Row]:
+def compare(
+    sets: dict[str, ImageSet],
+    train: ImageSet,
+    challenge: Challenge,
+    expert: Expert,
+    device: str,
+    view: View = PLAIN_VIEW,
+) -> list[Row]:
     """A row of each set."""
-    real = seen(train, challenge, expert, device)
+    real = seen(train, challenge, expert, device, view)
     spread = (real.means_CF - real.means_CF.mean(0)).square().sum(1).mean()
     variances_F, directions_FF = _principal(real.covariance_FF)
     rows = []
     for name, images in sets.items():
-        found = seen(images, challenge, expert, device)
+        found = seen(images, challenge, expert, device, view)
         error_CF = found.means_CF - real.means_CF
         apart = float(error_CF.square().sum(1).mean() / spread)
         ipc = len(images) / challenge.classes
@@ -100,7 +112,9 @@ def compare(sets: dict[str, ImageSet], train: ImageSet, challenge: Challenge, ex
         bands = torch.tensor_split(squared_F * ipc / variances_F, BANDS)
         beside_sampling = tuple(float(band.mean()) for band in bands if len(band))
         variance = found.variance / real.variance
-        rows.append(Row(name, ipc, expert.network, expert.age, apart, variance, found.recognised, beside_sampling))
+        rows.append(
+            Row(name, ipc, expert.network, expert.age, view.kind, apart, variance, found.recognised, beside_sampling)
+        )
     return rows
 
 
@@ -120,6 +134,7 @@ def main() -> None:
     parser.add_argument("--ipc", type=int, default=100, help="images per class (default: %(default)s)")
     parser.add_argument("--networks", type=int, default=1, help="default: %(default)s")
     parser.add_argument("--ages", type=int, nargs="+", default=[0, 1, 2, 4], help="epochs (default: 0 1 2 4)")
+    parser.add_argument("--views", nargs="+", default=[], choices=KINDS, help="beside the plain one (default: none)")
     parser.add_argument("--device", default="cpu", help="default: %(default)s")
     parser.add_argument("--work", type=Path, required=True, help="folder that the networks are kept in")
     parser.add_argument("--out", type=Path, required=True)
@@ -135,12 +150,14 @@ def main() -> None:
         experts = experts_for(
             train, challenge, options.networks, tuple(options.ages), SEED, options.device, options.work, update
         )
+    draws = torch.Generator().manual_seed(SEED)
+    views = [PLAIN_VIEW, *(drawn(kind, draws) for kind in options.views)]
     rows = []
-    for expert in experts:
-        for row in compare(sets, train, challenge, expert, options.device):
+    for expert, view in product(experts, views):
+        for row in compare(sets, train, challenge, expert, options.device, view):
             rows.append(row)
             print(
-                f"network {row.network + 1}, {row.age} epochs: {row.images} {row.apart:.3f} apart, variance"
+                f"network {row.network + 1}, {row.age} epochs, {row.view}: {row.images} {row.apart:.3f} apart, variance"
                 f" {row.variance:.2f}, {row.recognised:.1%} recognised, beside sampling"
                 f" {', '.join(f'{band:.2f}' for band in row.beside_sampling)}",
                 flush=True,
@@ -149,6 +166,7 @@ def main() -> None:
         "machine": asdict(this_machine(options.device)),
         "dataset": challenge.name,
         "bands": BANDS,
+        "views": [asdict(view) for view in views],
         "rows": [asdict(row) for row in rows],
     }
     options.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -15,6 +15,7 @@ from evaluation.judge.parallel import one_thread, workers_for
 from submission.contract.precision import fastest_precision
 from submission.distillation.clusters import k_means, without_small_clusters
 from submission.distillation.experts import Expert
+from submission.distillation.views import PLAIN_VIEW, View
 
 CHUNK = 64  # images looked at at once: what fits in a core's cache
 _FEATURE_COMPONENTS = 48  # of what an expert sees
@@ -58,14 +59,14 @@ def _clusters(x_NP: Tensor, labels_N: Tensor, groups: int, least: int, seed: int
     return group_N
 
 
-def seen_by(expert: Expert, data: DeviceSet, mirrored: bool = False) -> Tensor:
-    """What the expert sees of each image, with `mirrored` summed with its mirror image's, float32 (N, F)."""
+def seen_by(expert: Expert, data: DeviceSet, mirrored: bool = False, view: View = PLAIN_VIEW) -> Tensor:
+    """What the expert sees of each image in a view, with `mirrored` summed with its mirror image's, float32 (N, F)."""
     norm_relu_pool = choose_norm_relu_pool(data.device, len(data) / 256)
     dtype = fastest_precision(data.device.type)
 
     @torch.no_grad()  # which holds in the thread that it is said in
     def of_chunk(start: int) -> Tensor:
-        x_BCHW = data.normalised(slice(start, start + CHUNK))
+        x_BCHW = view(data.normalised(slice(start, start + CHUNK)))
         seen_BF = features(x_BCHW, expert.weights, dtype, norm_relu_pool)
         if mirrored:
             seen_BF += features(x_BCHW.flip(3), expert.weights, dtype, norm_relu_pool)

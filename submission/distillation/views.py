@@ -37,6 +37,9 @@ class View:
         return augment(x_BCHW, Draw(self.kind, uniforms_31.expand(-1, len(x_BCHW)))).contiguous()
 
 
+PLAIN_VIEW = View()
+
+
 def views_for(expert: Expert, count: int, mirrored: bool, seed: int) -> list[View]:
     """The plain view, and `count` drawn for this expert: each kind once before any is drawn again.
 
@@ -44,9 +47,14 @@ def views_for(expert: Expert, count: int, mirrored: bool, seed: int) -> list[Vie
     """
     draws = torch.Generator().manual_seed(derived_seed(seed, "views", expert.network, expert.age))
     kinds = [kind for kind in KINDS if mirrored or kind != _MIRROR]
-    views = [View()]
+    views = [PLAIN_VIEW]
     while len(views) <= count:
         for place in torch.randperm(len(kinds), generator=draws)[: count + 1 - len(views)].tolist():
-            uniforms = torch.rand(UNIFORMS, generator=draws).tolist()
-            views.append(View(_MIRROR) if kinds[place] == _MIRROR else View(kinds[place], tuple(uniforms)))
+            views.append(drawn(kinds[place], draws))
     return views
+
+
+def drawn(kind: str, draws: torch.Generator) -> View:
+    """A view of one of `dsa.KINDS` with parameters from `draws`; that of mirror images is always of them."""
+    uniforms = tuple(torch.rand(UNIFORMS, generator=draws).tolist())
+    return View(kind) if kind == _MIRROR else View(kind, uniforms)

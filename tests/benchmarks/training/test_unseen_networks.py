@@ -12,6 +12,7 @@ from evaluation.base.images import ImageSet, random_subset
 from evaluation.data.datasets import load_split
 from evaluation.judge.convnet import seeded_convnet
 from submission.distillation.experts import Expert
+from submission.distillation.views import View
 
 DIGITS = get_challenge("digits")
 
@@ -43,6 +44,14 @@ def test_real_images_are_not_apart_and_wrong_ones_are(expert: Expert) -> None:
     assert same.beside_sampling == pytest.approx([0, 0, 0, 0], abs=1e-6)
     assert min(shifted.beside_sampling) > 2
     assert shifted.apart > 1 and shifted.ipc == len(train) / DIGITS.classes
+
+
+def test_a_view_is_of_real_images_and_the_others_alike(expert: Expert) -> None:
+    train, shift = load_split(DIGITS, "train", None), View("crop", (0.0, 0.5, 0.0))
+    (same,) = compare({"same": train}, train, DIGITS, expert, "cpu", shift)
+    assert same.view == "crop" and same.apart == pytest.approx(0, abs=1e-6)
+    shown = [seen(train, DIGITS, expert, "cpu", view).means_CF for view in (shift, View())]
+    assert not torch.allclose(*shown, atol=0.01)
 
 
 def test_random_images_err_as_sampling_does(expert: Expert) -> None:
