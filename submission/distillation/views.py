@@ -5,6 +5,7 @@ look to networks like the real ones only as long as they are shown as they are (
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from submission.distillation.experts import Expert
 
 PLAIN = "plain"
 _MIRROR = "flip"
+_SAMPLED = ("scale", "rotate")
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,23 @@ class View:
         """Normalised images, seen so; the gradient goes back through it."""
         if self.kind == PLAIN:
             return x_BCHW
+        if self.kind in _SAMPLED:  # as a product of matrices: on a card the gradient of sampling repeats to no bit
+            return (x_BCHW.flatten(2) @ _sampling(self, x_BCHW.shape[-1], x_BCHW.device)).view_as(x_BCHW)
+        return self._augmented(x_BCHW).contiguous()
+
+    def _augmented(self, x_BCHW: Tensor) -> Tensor:
         uniforms_31 = torch.tensor(self.uniforms, device=x_BCHW.device)[:, None]
-        return augment(x_BCHW, Draw(self.kind, uniforms_31.expand(-1, len(x_BCHW)))).contiguous()
+        return augment(x_BCHW, Draw(self.kind, uniforms_31.expand(-1, len(x_BCHW))))
 
 
 PLAIN_VIEW = View()
+
+
+@lru_cache(maxsize=2)  # a step has one view, and of large images a matrix has 64 MB
+def _sampling(view: View, size: int, device: torch.device) -> Tensor:
+    """The matrix (P, P) from the pixels of an image to those of the view, by what it makes of each single one."""
+    pixels_P1HW = torch.eye(size**2, device=device).view(-1, 1, size, size)
+    return view._augmented(pixels_P1HW).flatten(1)
 
 
 def views_for(expert: Expert, count: int, mirrored: bool, seed: int) -> list[View]:

@@ -132,8 +132,20 @@ class TrainingRun(ABC):
         return 0
 
 
-def resumed(recipe: Recipe, changes: Mapping[str, Any], may_change: str | None, out: Path) -> Recipe:
-    """`recipe` of the checkpoint in `out` with `changes`. Raises ValueError if a field but `may_change` changes."""
+def resumed(
+    kind: type[Recipe], saved: Mapping[str, Any], changes: Mapping[str, Any], may_change: str | None, out: Path
+) -> Recipe:
+    """The recipe that the checkpoint in `out` has `saved`, with `changes`.
+
+    Raises ValueError if a field but `may_change` changes, or the fields are those of another version.
+    """
+    try:
+        recipe = kind(**saved)
+    except TypeError:
+        raise ValueError(
+            f"the training in {out} was begun by another version, with other options; go on with that version, or"
+            " begin anew in another --out"
+        ) from None
     for name, value in changes.items():
         before = getattr(recipe, name)
         if name != may_change and value != before:

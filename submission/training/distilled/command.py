@@ -37,15 +37,15 @@ class DistilledRun(TrainingRun):
 
     def begin(self, options: SessionOptions, saved: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> None:
         if saved:
-            recipe = resumed(Recipe(**saved["recipe"]), changes, None, self.out)
+            recipe = resumed(Recipe, saved["recipe"], changes, None, self.out)
         else:
             recipe = replace(RECIPES[self.challenge.name], **changes)
         self.seed = saved["seed"] if saved else options.seed
         train, self.held_out = split_held_out(load_split(self.challenge, "train", data_folder(options.data)))
         self.trained_on = len(train)
         self.training = prepared(train, self.challenge, recipe, self.seed, self.device, self.out)
-        views = f"{len(self.training.targets)} views of {recipe.networks} networks"
-        self.summary = f"{recipe.prototypes} prototypes a class, {views}, seed {self.seed}"
+        targets = f"{len(self.training.targets)} targets of {recipe.networks} networks"
+        self.summary = f"{recipe.prototypes} prototypes a class, {targets}, seed {self.seed}"
         self.identity = {"recipe": asdict(recipe), "seed": self.seed}
 
     def generate(self, labels_B: Tensor, seeds_B: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ class MinMaxRun(TrainingRun):
         if saved:
             of_preset = asdict(PRESETS[options.preset]) if options.preset else {}
             of_preset.pop("epochs", None)  # the preset asks for no more epochs than were begun with
-            self.numbers = resumed(MinMaxRecipe(**saved["recipe"]), {**of_preset, **changes}, "epochs", self.out)
+            self.numbers = resumed(MinMaxRecipe, saved["recipe"], {**of_preset, **changes}, "epochs", self.out)
         else:
             self.numbers = replace(PRESETS[options.preset or DEFAULT_PRESET], **changes)
         self.seed = saved["seed"] if saved else options.seed

@@ -122,5 +122,5 @@ class NetworkRun(TrainingRun):
         """The model of a checkpoint; only the number of images to see may change."""
         if (verb := saved.get("command", "native")) != self.verb:
             raise ValueError(f"the checkpoint in {self.out} is of the command {verb!r}; go on with that")
-        recipe = resumed(Recipe(**saved["model"]["recipe"]), changes, "images", self.out)
+        recipe = resumed(Recipe, saved["model"]["recipe"], changes, "images", self.out)
         return Model(**{**saved["model"], "recipe": recipe})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from submission.distillation.recipe import RECIPES, Recipe
 from submission.distillation.stored import StoredPrototypes
 from submission.generators.distilled import Distilled
 from submission.training.__main__ import main
-from submission.training.common.checkpoint import load_checkpoint
+from submission.training.common.checkpoint import load_checkpoint, save_checkpoint
 
 SMALL = Recipe(4, False, 0, 1, (0, 1), groups=2, steps=4, stored_steps=2, stored_bytes=200, label_age=1)
 
@@ -27,7 +28,9 @@ def test_the_command_trains_in_pieces_and_writes_weights_that_load(
     path = tmp_path / "distilled-digits.safetensors"
     assert main([*asked, "--minutes", "0"]) == 0
     written = capsys.readouterr().err
-    assert "distilled for Digits: 4 prototypes a class, 2 views of 1 networks, seed 0; 0 of 160 images seen" in written
+    assert (
+        "distilled for Digits: 4 prototypes a class, 2 targets of 1 networks, seed 0; 0 of 160 images seen" in written
+    )
     assert read_header(path).model["steps_done"] == 0
     assert main(asked) == 2
     assert "add --resume to go on from it" in capsys.readouterr().err
@@ -47,6 +50,15 @@ def test_the_command_trains_in_pieces_and_writes_weights_that_load(
     last = StoredPrototypes.nearest(255 * (state["prototypes"] * std + mean), state["storage_step"]).decode()
     shown = last.round().clamp(0, 255).byte().flatten(0, 1)
     assert torch.equal(images.flatten(1).unique(dim=0), shown.flatten(1).unique(dim=0)), "the step of the file too"
+
+
+def test_a_checkpoint_of_another_version_is_refused_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    former = {name: value for name, value in asdict(SMALL).items() if name != "views"} | {"mirrored_targets": False}
+    save_checkpoint(tmp_path / "checkpoint.pt", {"challenge": "digits", "recipe": former, "seed": 0, "state": {}})
+    assert main(["distilled", "--dataset", "digits", "--out", str(tmp_path), "--resume"]) == 2
+    assert "was begun by another version, with other options" in capsys.readouterr().err
 
 
 def test_misuse_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
