@@ -61,7 +61,7 @@ def prepared(
         cache = folder / f"targets-{recipe.groups}"
 
         def views(expert: Expert) -> list[View]:
-            return views_for(expert, recipe.views, recipe.mirrored, seed)
+            return views_for(expert, recipe.views, seed)
 
         targets = targets_for(train, challenge, experts, group_N, views, device, cache, update, spent_on_targets)
     start_CK3HW, group_CK = start_means(train, group_N, recipe.prototypes, recipe.start_images, seed, device)

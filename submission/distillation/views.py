@@ -1,6 +1,6 @@
 """Views: ways in which experts are shown all images alike, by the augmentations that the judge trains with.
 
-What an expert sees of shifted or mirrored real images it is to see of prototypes too: matched as they are alone, they
+What an expert sees of shifted or stretched real images it is to see of prototypes too: matched as they are alone, they
 look to networks like the real ones only as long as they are shown as they are (`docs/generators/distilled.md`).
 """
 
@@ -16,6 +16,7 @@ from submission.distillation.experts import Expert
 
 PLAIN = "plain"
 _MIRROR = "flip"
+_KINDS = tuple(kind for kind in KINDS if kind != _MIRROR)  # mirrored, prototypes look as plain ones do without a target
 _SAMPLED = ("scale", "rotate")
 
 
@@ -54,17 +55,13 @@ def _sampling(view: View, size: int, device: torch.device) -> Tensor:
     return view._augmented(pixels_P1HW).flatten(1)
 
 
-def views_for(expert: Expert, count: int, mirrored: bool, seed: int) -> list[View]:
-    """The plain view, and `count` drawn for this expert: each kind once before any is drawn again.
-
-    `mirrored` says whether a mirror image shows the same class; where it does not there is none.
-    """
+def views_for(expert: Expert, count: int, seed: int) -> list[View]:
+    """The plain view, and `count` drawn for this expert: each kind once before any is drawn again."""
     draws = torch.Generator().manual_seed(derived_seed(seed, "views", expert.network, expert.age))
-    kinds = [kind for kind in KINDS if mirrored or kind != _MIRROR]
     views = [PLAIN_VIEW]
     while len(views) <= count:
-        for place in torch.randperm(len(kinds), generator=draws)[: count + 1 - len(views)].tolist():
-            views.append(drawn(kinds[place], draws))
+        for place in torch.randperm(len(_KINDS), generator=draws)[: count + 1 - len(views)].tolist():
+            views.append(drawn(_KINDS[place], draws))
     return views
 
 
