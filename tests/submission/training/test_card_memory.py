@@ -20,6 +20,7 @@ from submission.distillation.experts import Expert
 from submission.distillation.optimise import Optimisation
 from submission.distillation.recipe import RECIPES as DISTILLED
 from submission.distillation.targets import Target, summed
+from submission.distillation.views import View
 from submission.training.minmax import training as minmax
 from submission.training.minmax.latents import Latents
 from submission.training.native.diffusion import DeviceData, DiffusionTraining
@@ -53,7 +54,7 @@ def distilled_training(name: str) -> Optimisation:
     classes, seen = challenge.classes, 128 * (challenge.size // 8) ** 2
     means = on_card(classes, recipe.groups, seen, dtype=torch.bfloat16)
     expert = Expert(0, max(recipe.ages), weights_of(name))
-    target = Target(expert, False, on_card(classes, seen), 1.0, means, 1.0)
+    target = Target(expert, View(), on_card(classes, seen), 1.0, means, 1.0)
     start = on_card(classes, recipe.prototypes, 3, challenge.size, challenge.size)
     groups = torch.zeros(classes, recipe.prototypes, dtype=torch.int64)
     return Optimisation(start, groups, [target], recipe, challenge, 0, CARD.type)
