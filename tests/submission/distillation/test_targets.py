@@ -55,11 +55,9 @@ def test_what_is_in_the_folder_is_not_measured_again(
     told: list[str] = []
 
     def again(group_N: torch.Tensor, views: Sequence[View] = VIEWS) -> list[Target]:
-        def of_all(expert: Expert) -> Sequence[View]:
-            return views
-
+        digits = get_challenge("digits")
         return targets_for(
-            train, get_challenge("digits"), experts, group_N, of_all, "cpu", bank, lambda f, text: told.append(text)
+            train, digits, experts, group_N, lambda expert: views, "cpu", bank, lambda f, text: told.append(text)
         )
 
     written = {path: path.read_bytes() for path in bank.iterdir()}
